@@ -1,0 +1,192 @@
+//! Folds what happens to connections: the agreement, the rules, incarnations, receipts.
+
+use std::collections::BTreeMap;
+
+use super::take_position;
+use crate::event::{
+    ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended, IncarnationCause,
+    IncarnationStarted, InvitationAnswered, InvitationRevoked, InvitationSent, PartnerReincarnated,
+    PublishRuleSet, ReceiptNoted, ReconcileAsked, SubscribeRuleSet,
+};
+use crate::frame::Figure;
+use crate::outcome::Outcome;
+use crate::state::{Connection, ConnectionStatus, Inbound, Outbox, Side, State};
+use crate::{ConnectionId, Incarnation, Seq, Timestamp, UserName};
+
+fn new_connection(
+    id: ConnectionId,
+    side: Side,
+    owner: &UserName,
+    label: &str,
+    secret_hash: [u8; 32],
+    created: Timestamp,
+) -> Connection {
+    Connection {
+        id,
+        side,
+        status: ConnectionStatus::Pending,
+        label: label.to_owned(),
+        partner: None,
+        partner_key: None,
+        secret_hash: secret_hash.into(),
+        owner: owner.clone(),
+        partner_owner: None,
+        answer: None,
+        declined: None,
+        created,
+        expires: None,
+        answered: None,
+        ended: None,
+        suspended: false,
+        partner_incarnation: Incarnation::default(),
+        tail_lost: None,
+        recovering: false,
+        reconciling: false,
+        publish: BTreeMap::new(),
+        subscribe: BTreeMap::new(),
+        catalogue: BTreeMap::new(),
+        taken: BTreeMap::new(),
+        outbox: Outbox::default(),
+        inbound: Inbound::default(),
+        shares: BTreeMap::new(),
+        failures: std::collections::VecDeque::new(),
+        held_by_time: std::collections::BTreeSet::new(),
+    }
+}
+
+pub(super) fn invitation_sent(state: &mut State, time: Timestamp, event: &InvitationSent) {
+    let mut connection =
+        new_connection(event.connection, Side::Inviter, &event.owner, &event.label, event.secret_hash, time);
+    connection.expires = Some(event.expires);
+    state.connections.insert(event.connection, connection);
+}
+
+pub(super) fn invitation_answered(state: &mut State, time: Timestamp, event: &InvitationAnswered) {
+    let mut connection =
+        new_connection(event.connection, Side::Invited, &event.owner, &event.label, event.secret_hash, time);
+    connection.partner = Some(event.inviter.clone());
+    connection.partner_key = Some(event.public_key.into());
+    connection.answer = Some(event.accept);
+    if !event.accept {
+        connection.status = ConnectionStatus::Declined;
+        connection.declined = Some("declined".to_owned());
+    }
+    state.connections.insert(event.connection, connection);
+}
+
+pub(super) fn established(state: &mut State, time: Timestamp, event: &ConnectionEstablished) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    connection.status = ConnectionStatus::Active;
+    connection.partner = Some(event.partner.clone());
+    connection.partner_key = Some(event.public_key.into());
+    connection.partner_incarnation = event.incarnation;
+    connection.partner_owner = Some(event.partner_owner.clone());
+    connection.answered = Some(time);
+}
+
+pub(super) fn declined(state: &mut State, time: Timestamp, event: &ConnectionDeclined) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    connection.status = ConnectionStatus::Declined;
+    connection.declined = Some(event.code.clone());
+    connection.answered = Some(time);
+    if let Some(partner) = &event.partner {
+        connection.partner = Some(partner.clone());
+    }
+    if let Some(key) = event.public_key {
+        connection.partner_key = Some(key.into());
+    }
+}
+
+pub(super) fn revoked(state: &mut State, time: Timestamp, event: &InvitationRevoked) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    connection.status = ConnectionStatus::Revoked;
+    connection.ended = Some(time);
+}
+
+/// The outbox is dropped and nothing is positioned after it; the header flag tells the partner.
+pub(super) fn deactivated(state: &mut State, time: Timestamp, event: &ConnectionDeactivated) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    connection.status = ConnectionStatus::Deactivated;
+    connection.ended = Some(time);
+    connection.reconciling = false;
+    connection.outbox.receipt = connection.outbox.head();
+    connection.outbox.entries.clear();
+    connection.inbound.unreported.clear();
+}
+
+pub(super) fn suspended(state: &mut State, event: &ConnectionSuspended) {
+    if let Some(connection) = state.connections.get_mut(&event.connection) {
+        connection.suspended = event.suspended;
+        // A person who lets it go on overrides the wait for its share states, too.
+        connection.reconciling &= event.suspended;
+    }
+}
+
+/// A new life of our log: every connection begins its positions anew, both ways.
+pub(super) fn incarnation_started(state: &mut State, time: Timestamp, event: &IncarnationStarted) {
+    if let Some(org) = &mut state.org {
+        org.incarnation = event.incarnation;
+    }
+    for connection in state.connections.values_mut() {
+        restart(connection);
+        connection.recovering = true;
+        if event.cause == IncarnationCause::TailLost && event.connection == Some(connection.id) {
+            connection.tail_lost = Some(time);
+        }
+    }
+}
+
+pub(super) fn partner_reincarnated(state: &mut State, event: &PartnerReincarnated) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    if connection.partner_incarnation == Incarnation::default() {
+        // The first word of a partner whose incarnation the handshake did not tell.
+        connection.partner_incarnation = event.incarnation;
+        return;
+    }
+    connection.partner_incarnation = event.incarnation;
+    restart(connection);
+}
+
+/// Begins a new pair of incarnations: outboxes are discarded, positions and counters start anew,
+/// held messages are superseded, and both sides reconcile.
+fn restart(connection: &mut Connection) {
+    while let Some((_, _)) = connection.inbound.held.pop_first() {
+        connection.inbound.counts.settle(Outcome::Superseded);
+    }
+    connection.outbox = Outbox::default();
+    connection.inbound = Inbound::default();
+    connection.held_by_time.clear();
+    connection.reconciling = connection.status == ConnectionStatus::Active;
+}
+
+pub(super) fn receipt_noted(state: &mut State, event: &ReceiptNoted) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    let outbox = &mut connection.outbox;
+    let Some(chain) = outbox.chain_at(event.position) else { return };
+    let confirmed = event.position.0 - outbox.receipt.position.0;
+    outbox.entries.drain(..usize::try_from(confirmed).unwrap_or(usize::MAX).min(outbox.entries.len()));
+    outbox.receipt = Figure { position: event.position, chain };
+}
+
+pub(super) fn publish_rule_set(state: &mut State, event: &PublishRuleSet) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    match &event.rule {
+        Some(rule) => drop(connection.publish.insert(event.object.clone(), rule.clone())),
+        None => drop(connection.publish.remove(&event.object)),
+    }
+}
+
+pub(super) fn subscribe_rule_set(state: &mut State, event: &SubscribeRuleSet) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    match &event.rule {
+        Some(rule) => drop(connection.subscribe.insert(event.object.clone(), rule.clone())),
+        None => drop(connection.subscribe.remove(&event.object)),
+    }
+}
+
+pub(super) fn reconcile_asked(state: &mut State, seq: Seq, time: Timestamp, event: &ReconcileAsked) {
+    take_position(state, event.connection, event.position, seq, time);
+    if let Some(connection) = state.connections.get_mut(&event.connection) {
+        connection.reconciling = true;
+    }
+}

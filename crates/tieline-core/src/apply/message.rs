@@ -1,0 +1,182 @@
+//! Folds what came from a partner, and what the partner was told about it.
+
+use super::take_position;
+use crate::event::{MessageSettled, OutcomesReported, Received};
+use crate::frame::Figure;
+use crate::message::{Catalogue, Message, OutcomeDetail, OutcomeReport, SubscriptionNotice, WireReason};
+use crate::outcome::Outcome;
+use crate::reason::Reason;
+use crate::state::{Connection, Failure, HeldMessage, Problem, State, UnreportedOutcome};
+use crate::{Seq, ShareId, Timestamp};
+
+pub(super) fn received(state: &mut State, time: Timestamp, event: &Received) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    connection.inbound.received = Figure { position: event.position, chain: event.chain };
+    match event.outcome {
+        Some(outcome) => counted(connection, time, event, outcome),
+        None => control(connection, time, event),
+    }
+}
+
+fn counted(connection: &mut Connection, time: Timestamp, event: &Received, outcome: Outcome) {
+    connection.inbound.counts.take(outcome, 1);
+    let detail = detail(event, outcome);
+    if let Some(until) = event.held_until.filter(|_| outcome == Outcome::Held) {
+        let held = HeldMessage { kind: event.kind, body: event.body.clone(), until };
+        connection.inbound.held.insert(event.position, held);
+        connection.held_by_time.insert((until, event.position));
+    }
+    if let Some(share) = event.share.and_then(|share| connection.shares.get_mut(&share)) {
+        share.updated = time;
+        if outcome == Outcome::Rejected {
+            share.problem = Some(Box::new(Problem {
+                time,
+                at_partner: false,
+                position: event.position,
+                outcome,
+                reasons: event.reasons.clone(),
+            }));
+        }
+    }
+    if outcome == Outcome::Rejected {
+        connection.note_failure(Failure {
+            time,
+            at_partner: false,
+            detail: detail.clone().unwrap_or_else(|| bare_detail(event, outcome)),
+            record: event.record,
+            messages: event.reasons.iter().map(ToString::to_string).collect(),
+        });
+    }
+    // A deactivated connection answers nothing (PROTOCOL §8).
+    if connection.is_linked() && connection.ended.is_none() {
+        connection.inbound.unreported.push(UnreportedOutcome { outcome, detail });
+    }
+}
+
+fn bare_detail(event: &Received, outcome: Outcome) -> OutcomeDetail {
+    OutcomeDetail { position: event.position, outcome, share: event.share, reasons: Vec::new() }
+}
+
+/// What the partner may learn: codes and its own field names.
+fn detail(event: &Received, outcome: Outcome) -> Option<OutcomeDetail> {
+    (!event.reasons.is_empty()).then(|| OutcomeDetail {
+        reasons: event.reasons.iter().map(WireReason::from).collect(),
+        ..bare_detail(event, outcome)
+    })
+}
+
+impl From<&Reason> for WireReason {
+    fn from(reason: &Reason) -> Self {
+        Self { code: reason.code, field: reason.field.clone() }
+    }
+}
+
+/// Control messages that only tell something are folded from what came, as it came.
+fn control(connection: &mut Connection, time: Timestamp, event: &Received) {
+    match Message::decode(event.kind, &event.body) {
+        Ok(Message::Catalogue(catalogue)) => take_catalogue(connection, catalogue),
+        Ok(Message::SubscriptionNotice(notice)) => take_subscription(connection, notice),
+        Ok(Message::OutcomeReport(report)) => take_outcomes(connection, time, report),
+        Ok(Message::Settled(settled)) => {
+            if settled.recovered {
+                clear_problem(connection, settled.detail.share, settled.detail.position);
+            } else {
+                connection.outbox.outcomes.settle(settled.detail.outcome);
+                partner_failure(connection, time, settled.detail);
+            }
+        }
+        Ok(Message::ShareStates(states)) if states.upto.is_none() => connection.reconciling = false,
+        // The others have effects of their own in the same group; what cannot be read has none.
+        _ => {}
+    }
+}
+
+fn take_catalogue(connection: &mut Connection, catalogue: Catalogue) {
+    if catalogue.full {
+        connection.catalogue.clear();
+    }
+    for object in &catalogue.removed {
+        connection.catalogue.remove(object);
+    }
+    for object in catalogue.objects {
+        connection.catalogue.insert(object.object.clone(), object);
+    }
+}
+
+fn take_subscription(connection: &mut Connection, notice: SubscriptionNotice) {
+    if notice.full {
+        connection.taken.clear();
+    }
+    for object in &notice.removed {
+        connection.taken.remove(object);
+    }
+    for subscription in notice.objects {
+        connection.taken.insert(subscription.object.clone(), subscription);
+    }
+}
+
+fn take_outcomes(connection: &mut Connection, time: Timestamp, report: OutcomeReport) {
+    for run in &report.runs {
+        connection.outbox.outcomes.take(run.outcome, run.count);
+    }
+    connection.outbox.told = connection.outbox.told.max(report.upto);
+    for detail in report.details {
+        partner_failure(connection, time, detail);
+    }
+}
+
+fn partner_failure(connection: &mut Connection, time: Timestamp, detail: OutcomeDetail) {
+    if detail.outcome != Outcome::Rejected {
+        return;
+    }
+    let share = detail.share.and_then(|share| connection.shares.get_mut(&share));
+    let record = share.as_ref().and_then(|share| share.record);
+    if let Some(share) = share {
+        let reasons = detail.reasons.iter().map(Reason::from).collect();
+        let (position, outcome) = (detail.position, detail.outcome);
+        share.problem = Some(Box::new(Problem { time, at_partner: true, position, outcome, reasons }));
+    }
+    let messages = detail.reasons.iter().map(|reason| Reason::from(reason).to_string()).collect();
+    connection.note_failure(Failure { time, at_partner: true, detail, record, messages });
+}
+
+impl From<&WireReason> for Reason {
+    fn from(wire: &WireReason) -> Self {
+        let text = match &wire.field {
+            Some(field) => format!("the partner refused {field}: {}", wire.code),
+            None => format!("the partner refused the change: {}", wire.code),
+        };
+        let reason = Self::new(wire.code, text);
+        match &wire.field {
+            Some(field) => reason.on_field(field),
+            None => reason,
+        }
+    }
+}
+
+fn clear_problem(connection: &mut Connection, share: Option<ShareId>, position: crate::Position) {
+    if let Some(share) = share.and_then(|share| connection.shares.get_mut(&share))
+        && share.problem.as_ref().is_some_and(|problem| problem.position <= position)
+    {
+        share.problem = None;
+    }
+}
+
+pub(super) fn settled(state: &mut State, event: &MessageSettled) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    if event.recovered {
+        clear_problem(connection, event.share, event.position);
+        return;
+    }
+    if let Some(held) = connection.inbound.held.remove(&event.position) {
+        connection.held_by_time.remove(&(held.until, event.position));
+        connection.inbound.counts.settle(event.outcome);
+    }
+}
+
+pub(super) fn outcomes_reported(state: &mut State, seq: Seq, time: Timestamp, event: &OutcomesReported) {
+    take_position(state, event.connection, event.position, seq, time);
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    connection.inbound.unreported.clear();
+    connection.inbound.told = (event.upto, event.position);
+}

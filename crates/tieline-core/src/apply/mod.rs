@@ -1,0 +1,126 @@
+//! Folds events into the state. It cannot fail and never evaluates a rule: an event that names
+//! something that is not there changes nothing but the counters of the log.
+
+mod connection;
+mod message;
+mod record;
+mod share;
+
+use crate::event::Event;
+use crate::state::{Org, State, User};
+use crate::{OrgId, Position, Seq, Timestamp};
+
+/// Folds one event; `time` is that of its group.
+pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
+    state.seq = state.seq.next();
+    state.time = time;
+    let seq = state.seq;
+    match event {
+        Event::OrgCreated(e) => {
+            state.org = Some(Org { name: e.name.clone(), id: OrgId::from(&e.name), incarnation: e.incarnation });
+        }
+        Event::UserAdded(e) => {
+            state.users.entry(e.user.clone()).or_insert_with(User::default).admin = e.admin;
+        }
+        Event::TokenIssued(e) => {
+            if let Some(user) = state.users.get_mut(&e.user) {
+                user.tokens.push(e.hash.into());
+            }
+        }
+        Event::ObjectDefined(e) => state.set_object(e.schema.clone()),
+        Event::AlarmRaised(e) => state.raise(time, e.clone()),
+
+        Event::IncarnationStarted(e) => connection::incarnation_started(state, time, e),
+        Event::InvitationSent(e) => connection::invitation_sent(state, time, e),
+        Event::InvitationAnswered(e) => connection::invitation_answered(state, time, e),
+        Event::ConnectionEstablished(e) => connection::established(state, time, e),
+        Event::ConnectionDeclined(e) => connection::declined(state, time, e),
+        Event::InvitationRevoked(e) => connection::revoked(state, time, e),
+        Event::ConnectionDeactivated(e) => connection::deactivated(state, time, e),
+        Event::ConnectionSuspended(e) => connection::suspended(state, e),
+        Event::PartnerReincarnated(e) => connection::partner_reincarnated(state, e),
+        Event::ReceiptNoted(e) => connection::receipt_noted(state, e),
+        Event::PublishRuleSet(e) => connection::publish_rule_set(state, e),
+        Event::SubscribeRuleSet(e) => connection::subscribe_rule_set(state, e),
+        Event::CatalogueSent(e) => take_position(state, e.connection, e.position, seq, time),
+        Event::SubscriptionSent(e) => take_position(state, e.connection, e.position, seq, time),
+        Event::ReconcileAsked(e) => connection::reconcile_asked(state, seq, time, e),
+
+        Event::RecordChanged(e) => record::changed(state, seq, time, e),
+        Event::ValuesPending(e) => record::values_pending(state, e),
+
+        Event::ShareOffered(e) => share::offered(state, seq, time, e),
+        Event::OfferReceived(e) => share::offer_received(state, time, e),
+        Event::OfferAnswered(e) => share::offer_answered(state, seq, time, e),
+        Event::GrantRequested(e) => share::grant_requested(state, time, e),
+        Event::ShareGranted(e) => share::granted(state, seq, time, e),
+        Event::ShareRefused(e) => share::refused(state, seq, time, e),
+        Event::ShareRestored(e) => share::restored(state, time, e),
+        Event::ShareLinked(e) => share::linked(state, time, e),
+        Event::ShareClosed(e) => share::closed(state, seq, time, e),
+        Event::SnapshotSent(e) => share::snapshot_sent(state, seq, time, e),
+        Event::ShareStatesSent(e) => take_position(state, e.connection, e.position, seq, time),
+
+        Event::Received(e) => message::received(state, time, e),
+        Event::MessageSettled(e) => message::settled(state, e),
+        Event::OutcomesReported(e) => message::outcomes_reported(state, seq, time, e),
+        Event::SettledSent(e) => take_position(state, e.connection, e.position, seq, time),
+
+        Event::JobStarted(e) => {
+            let job = crate::job::Job {
+                kind: e.kind.clone(),
+                actor: e.actor.clone(),
+                started: time,
+                cursor: None,
+                done: 0,
+                skipped: 0,
+                reasons: Vec::new(),
+            };
+            state.jobs.insert(e.job, job);
+        }
+        Event::JobAdvanced(e) => job_advanced(state, e),
+        Event::Unknown { .. } => {}
+    }
+}
+
+fn job_advanced(state: &mut State, event: &crate::event::JobAdvanced) {
+    let Some(job) = state.jobs.get_mut(&event.job) else { return };
+    if event.cursor.is_none() {
+        state.jobs.remove(&event.job);
+        return;
+    }
+    job.cursor = event.cursor;
+    job.done += event.done;
+    job.skipped += event.skipped;
+    let room = crate::limits::JOB_REASONS_MAX.saturating_sub(job.reasons.len());
+    job.reasons.extend(event.reasons.iter().take(room).cloned());
+}
+
+/// Gives a message its place in the outbox of its connection.
+fn take_position(
+    state: &mut State,
+    connection: crate::ConnectionId,
+    position: Position,
+    seq: Seq,
+    time: Timestamp,
+) {
+    let Some(connection) = state.connections.get_mut(&connection) else { return };
+    let outbox = &mut connection.outbox;
+    let head = outbox.head();
+    debug_assert_eq!(head.position.next(), position, "positions are dense");
+    outbox.entries.push_back(crate::state::OutboxEntry { seq, chain: head.chain.then(position, seq, time) });
+}
+
+/// The same for a counted message.
+fn take_counted_position(
+    state: &mut State,
+    connection: crate::ConnectionId,
+    position: Position,
+    seq: Seq,
+    time: Timestamp,
+) {
+    take_position(state, connection, position, seq, time);
+    if let Some(connection) = state.connections.get_mut(&connection) {
+        connection.outbox.counted += 1;
+    }
+}

@@ -1,0 +1,68 @@
+//! Folds what happens to records.
+
+use super::take_counted_position;
+use crate::event::{RecordAction, RecordChanged, ValuesPending};
+use crate::state::{FieldState, Record, Source, State};
+use crate::vecmap::VecMap;
+use crate::{Seq, Timestamp, UserName};
+
+pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &RecordChanged) {
+    for delivery in &event.deliveries {
+        take_counted_position(state, delivery.connection, delivery.position, seq, time);
+    }
+    match event.action {
+        RecordAction::Create => create(state, time, event),
+        RecordAction::Delete => state.index_record(&event.object, event.record, false),
+        RecordAction::Update => {}
+    }
+    let mut latest = event.content.stamp.time;
+    let Some(record) = state.records.get_mut(&event.record) else { return };
+    for (name, value, stamp) in event.content.iter() {
+        latest = latest.max(stamp.time);
+        let source = event.origin_of(name).map(|origin| {
+            let received = event.received.get(name).unwrap_or(&stamp);
+            Box::new(Source { origin, revision: received.revision() })
+        });
+        record.fields.insert(name.clone(), FieldState { value: value.clone(), stamp, source });
+        if record.pending.get(name).is_some_and(|pending| pending.stamp.write() <= stamp.write()) {
+            record.pending.remove(name);
+        }
+    }
+    if let Some(owner) = &event.owner {
+        record.owner = owner.clone();
+    }
+    record.deleted = event.action == RecordAction::Delete;
+    record.modified = time;
+    record.modified_by = event.actor.clone();
+    record.last = seq;
+    state.clock.observe(latest);
+}
+
+fn create(state: &mut State, time: Timestamp, event: &RecordChanged) {
+    // A record that a restored origin creates again keeps its shares.
+    let shares = state.records.remove(&event.record).map(|record| record.shares).unwrap_or_default();
+    let record = Record {
+        object: event.object.clone(),
+        fields: VecMap::new(),
+        pending: VecMap::new(),
+        owner: event.owner.clone().unwrap_or_else(UserName::connection_user),
+        created: time,
+        modified: time,
+        modified_by: event.actor.clone(),
+        last: Seq::default(),
+        deleted: false,
+        shares,
+    };
+    state.records.insert(event.record, record);
+    state.index_record(&event.object, event.record, true);
+}
+
+pub(super) fn values_pending(state: &mut State, event: &ValuesPending) {
+    let Some(record) = state.records.get_mut(&event.record) else { return };
+    for (name, pending) in event.values.iter() {
+        match pending {
+            Some(pending) => drop(record.pending.insert(name.clone(), pending.clone())),
+            None => drop(record.pending.remove(name)),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Folds what happens to shares.
+
+use super::{take_counted_position, take_position};
+use crate::event::{
+    Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareLinked,
+    ShareOffered, ShareRefused, ShareRestored, SnapshotSent,
+};
+use crate::message::EndReason;
+use crate::state::{Share, ShareRole, ShareStatus, State};
+use crate::vecmap::VecMap;
+use crate::{ConnectionId, ObjectName, RecordId, Seq, ShareId, Timestamp};
+
+fn share_mut(state: &mut State, connection: ConnectionId, share: ShareId) -> Option<&mut Share> {
+    state.connections.get_mut(&connection)?.shares.get_mut(&share)
+}
+
+/// A share as it begins on this side.
+const fn new_share(role: ShareRole, object: ObjectName, origin_record: RecordId, time: Timestamp) -> Share {
+    Share {
+        role,
+        object,
+        origin_record,
+        record: None,
+        generation: 0,
+        status: ShareStatus::Offered,
+        offered: time,
+        actor: None,
+        updated: time,
+        preview: VecMap::empty(),
+        whole: false,
+        kept: None,
+        problem: None,
+    }
+}
+
+/// Lets a record know its share.
+fn link(state: &mut State, record: RecordId, connection: ConnectionId, share: ShareId) {
+    let Some(record) = state.records.get_mut(&record) else { return };
+    match record.shares.iter_mut().find(|(c, _)| *c == connection) {
+        Some(slot) => slot.1 = share,
+        None => record.shares.push((connection, share)),
+    }
+}
+
+pub(super) fn offered(state: &mut State, seq: Seq, time: Timestamp, event: &ShareOffered) {
+    take_counted_position(state, event.connection, event.position, seq, time);
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    let share = connection
+        .shares
+        .entry(event.share)
+        .or_insert_with(|| new_share(ShareRole::Origin, event.object.clone(), event.record, time));
+    // Whoever offers this generation is its origin, whoever it was before.
+    share.role = ShareRole::Origin;
+    share.object = event.object.clone();
+    share.origin_record = event.record;
+    share.generation = event.generation;
+    share.status = ShareStatus::Offered;
+    share.record = Some(event.record);
+    share.offered = time;
+    share.updated = time;
+    share.actor = Some(event.actor.clone());
+    share.problem = None;
+    link(state, event.record, event.connection, event.share);
+}
+
+pub(super) fn offer_received(state: &mut State, time: Timestamp, event: &OfferReceived) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    let share = connection
+        .shares
+        .entry(event.share)
+        .or_insert_with(|| new_share(ShareRole::Copy, event.object.clone(), event.record, time));
+    share.role = ShareRole::Copy;
+    share.object = event.object.clone();
+    share.origin_record = event.record;
+    share.generation = event.generation;
+    share.status = ShareStatus::Offered;
+    share.offered = time;
+    share.updated = time;
+    share.actor = None;
+    share.preview = event.preview.clone();
+    share.kept = None;
+    share.problem = None;
+}
+
+pub(super) fn offer_answered(state: &mut State, seq: Seq, time: Timestamp, event: &OfferAnswered) {
+    take_position(state, event.connection, event.position, seq, time);
+    let Some(share) = share_mut(state, event.connection, event.share) else { return };
+    share.status = if event.accept { ShareStatus::Accepting } else { ShareStatus::Declined };
+    share.whole = event.whole;
+    share.actor = Some(event.owner.clone());
+    share.updated = time;
+    if !event.accept {
+        share.preview = VecMap::new();
+    }
+}
+
+pub(super) fn grant_requested(state: &mut State, time: Timestamp, event: &GrantRequested) {
+    let Some(share) = share_mut(state, event.connection, event.share) else { return };
+    share.status = ShareStatus::Accepting;
+    share.whole = event.whole;
+    share.updated = time;
+}
+
+pub(super) fn granted(state: &mut State, seq: Seq, time: Timestamp, event: &ShareGranted) {
+    take_counted_position(state, event.connection, event.grant, seq, time);
+    if let Some(position) = event.follow_up {
+        take_counted_position(state, event.connection, position, seq, time);
+    }
+    let Some(share) = share_mut(state, event.connection, event.share) else { return };
+    share.status = ShareStatus::Active;
+    share.generation = event.generation;
+    share.updated = time;
+}
+
+/// At the origin, the loser of an acceptance.
+pub(super) fn refused(state: &mut State, seq: Seq, time: Timestamp, event: &ShareRefused) {
+    take_position(state, event.connection, event.position, seq, time);
+    let Some(share) = share_mut(state, event.connection, event.share) else { return };
+    // A late answer to an older generation ends nothing of the present one.
+    if share.generation == event.generation
+        && matches!(share.status, ShareStatus::Offered | ShareStatus::Accepting)
+    {
+        share.status = ShareStatus::Taken;
+        share.updated = time;
+    }
+}
+
+pub(super) fn restored(state: &mut State, time: Timestamp, event: &ShareRestored) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    let share = Share {
+        generation: event.generation,
+        status: ShareStatus::Active,
+        record: Some(event.record),
+        ..new_share(ShareRole::Origin, event.object.clone(), event.record, time)
+    };
+    connection.shares.insert(event.share, share);
+}
+
+pub(super) fn linked(state: &mut State, time: Timestamp, event: &ShareLinked) {
+    let Some(share) = share_mut(state, event.connection, event.share) else { return };
+    share.generation = event.generation;
+    share.status = if event.record.is_some() { ShareStatus::Active } else { ShareStatus::Granted };
+    share.record = event.record.or(share.record);
+    share.kept = event.kept.clone().map(Box::new);
+    share.preview = VecMap::new();
+    share.updated = time;
+    if event.record.is_some() {
+        share.problem = None;
+    }
+    if let Some(record) = event.record {
+        link(state, record, event.connection, event.share);
+    }
+}
+
+pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &ShareClosed) {
+    if let Some(position) = event.position {
+        // Only the end of a share is counted; a returned grant is control.
+        if event.closing == Closing::Ended(EndReason::Returned) {
+            take_position(state, event.connection, position, seq, time);
+        } else {
+            take_counted_position(state, event.connection, position, seq, time);
+        }
+    }
+    let Some(share) = share_mut(state, event.connection, event.share) else { return };
+    share.status = match event.closing {
+        Closing::Declined => ShareStatus::Declined,
+        Closing::Taken => ShareStatus::Taken,
+        Closing::Ended(reason) => ShareStatus::Inactive(reason),
+    };
+    share.generation = event.generation;
+    share.preview = VecMap::new();
+    share.kept = None;
+    share.updated = time;
+}
+
+pub(super) fn snapshot_sent(state: &mut State, seq: Seq, time: Timestamp, event: &SnapshotSent) {
+    take_counted_position(state, event.delivery.connection, event.delivery.position, seq, time);
+    if let Some(share) = share_mut(state, event.delivery.connection, event.delivery.share) {
+        share.updated = time;
+    }
+}

@@ -1,0 +1,347 @@
+//! What can be asked of an org, and what is answered.
+//!
+//! A command carries everything that is not in the state: the time, the randomness, the actor.
+
+use crate::job::JobKind;
+use crate::mapping::SubscribeRule;
+use crate::publish::PublishRule;
+use crate::message::EndReason;
+use crate::reason::Reason;
+use crate::schema::ObjectSchema;
+use crate::value::Value;
+use crate::vecmap::VecMap;
+use crate::{
+    ConnectionId, FieldName, Incarnation, JobId, ObjectName, OrgName, Position, RecordId, ShareId, Timestamp,
+    UserName,
+};
+
+/// When a command is decided, for whom, and with which randomness.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The wall clock; it never runs backwards within one life of a daemon.
+    pub now: Timestamp,
+    /// Who asks.
+    pub actor: UserName,
+    /// 256 bits that nobody can guess; ids are drawn from them.
+    pub entropy: [u8; 32],
+}
+
+/// One thing asked of an org.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Makes the org; the first command of every log.
+    CreateOrg {
+        /// Its name.
+        name: OrgName,
+        /// Its first administrator.
+        admin: UserName,
+        /// The hash of that administrator's token.
+        token_hash: [u8; 32],
+        /// The objects that it begins with.
+        objects: Vec<ObjectSchema>,
+    },
+    /// Issues an API token to a user, who is added if new.
+    IssueToken {
+        /// To whom.
+        user: UserName,
+        /// Whether a new user may do everything.
+        admin: bool,
+        /// The hash of the token.
+        token_hash: [u8; 32],
+    },
+    /// Begins a new life of the log after a restore.
+    StartIncarnation {
+        /// What the restore was found by.
+        cause: crate::event::IncarnationCause,
+        /// The connection whose partner showed it.
+        connection: Option<ConnectionId>,
+        /// An incarnation that the new one must exceed: what a partner knew of us.
+        above: Incarnation,
+    },
+    /// Defines an object, or changes it.
+    DefineObject {
+        /// The whole definition; its version is set here.
+        schema: Box<ObjectSchema>,
+    },
+
+    /// Makes an invitation (S2S-06).
+    Invite {
+        /// The hash of the one-time secret.
+        secret_hash: [u8; 32],
+        /// When it ends.
+        expires: Timestamp,
+        /// Who manages the connection; the actor if nobody is named.
+        owner: Option<UserName>,
+        /// What the connection is called here.
+        label: String,
+    },
+    /// Takes an invitation back.
+    Revoke {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// Answers another org's invitation (S2S-10).
+    Answer {
+        /// The connection, from the URL.
+        connection: ConnectionId,
+        /// The inviting org, from the URL.
+        inviter: OrgName,
+        /// Its public key, from the URL.
+        public_key: [u8; 32],
+        /// The hash of the secret in the URL.
+        secret_hash: [u8; 32],
+        /// When the invitation ends, from the URL.
+        expires: Timestamp,
+        /// The answer.
+        accept: bool,
+        /// Who manages the connection; the actor if nobody is named.
+        owner: Option<UserName>,
+        /// What the connection is called here.
+        label: String,
+    },
+    /// The answer of an invited org came to the inviter.
+    TakeHello {
+        /// The connection.
+        connection: ConnectionId,
+        /// The org that the broker says it came from.
+        from: OrgName,
+        /// Its answer.
+        accept: bool,
+        /// Who answered there.
+        user: UserName,
+        /// Its public key.
+        public_key: [u8; 32],
+        /// The life of its log.
+        incarnation: Incarnation,
+    },
+    /// The inviter confirmed our answer, by its reply or by an authentic frame.
+    TakeWelcome {
+        /// The connection.
+        connection: ConnectionId,
+        /// The life of the inviter's log.
+        incarnation: Incarnation,
+        /// Who manages the connection there.
+        owner: Option<UserName>,
+    },
+    /// The inviter refused our answer.
+    TakeRefusal {
+        /// The connection.
+        connection: ConnectionId,
+        /// The code of the refusal.
+        code: String,
+    },
+    /// Ends a connection (S2S-12); nobody is the actor if the partner did.
+    Deactivate {
+        /// The connection.
+        connection: ConnectionId,
+        /// Whether the partner's header told it.
+        by_partner: bool,
+    },
+    /// Lets a suspended connection go on.
+    Resume {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// An authentic header named a greater incarnation of the partner.
+    TakeIncarnation {
+        /// The connection.
+        connection: ConnectionId,
+        /// The new one.
+        incarnation: Incarnation,
+    },
+    /// The partner durably has our positions up to here.
+    NoteReceipt {
+        /// The connection.
+        connection: ConnectionId,
+        /// The position.
+        position: Position,
+    },
+    /// Compares all shares with the partner and repairs what drifted.
+    Reconcile {
+        /// The connection.
+        connection: ConnectionId,
+    },
+
+    /// Sets what is published of an object, or that nothing is (S2S-20).
+    Publish {
+        /// The connection.
+        connection: ConnectionId,
+        /// The object.
+        object: ObjectName,
+        /// The rule; its version is set here.
+        rule: Option<PublishRule>,
+    },
+    /// Sets what is taken of a partner's object, or that nothing is (S2S-21).
+    Subscribe {
+        /// The connection.
+        connection: ConnectionId,
+        /// The partner's object.
+        object: ObjectName,
+        /// The rule; its version is set here.
+        rule: Option<SubscribeRule>,
+    },
+
+    /// Creates a record.
+    CreateRecord {
+        /// Its object.
+        object: ObjectName,
+        /// Its fields.
+        values: VecMap<FieldName, Value>,
+        /// Its owner; the actor if nobody is named.
+        owner: Option<UserName>,
+    },
+    /// Writes fields of a record.
+    UpdateRecord {
+        /// The record.
+        record: RecordId,
+        /// The fields.
+        values: VecMap<FieldName, Value>,
+    },
+    /// Deletes a record here.
+    DeleteRecord {
+        /// The record.
+        record: RecordId,
+    },
+    /// Tries the pending values of a record, or the creation of a granted one, again.
+    Retry {
+        /// The connection.
+        connection: ConnectionId,
+        /// The share.
+        share: ShareId,
+    },
+
+    /// Offers a record to a connection (S2S-41).
+    Forward {
+        /// The record.
+        record: RecordId,
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// Ends the sharing of a record with a connection.
+    EndShare {
+        /// The record.
+        record: RecordId,
+        /// The connection.
+        connection: ConnectionId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// Accepts an offer (S2S-47).
+    Accept {
+        /// The connection.
+        connection: ConnectionId,
+        /// The share.
+        share: ShareId,
+        /// Who will own the record; the actor if nobody is named.
+        owner: Option<UserName>,
+    },
+    /// Declines an offer, or gives a grant back whose record cannot be created.
+    Decline {
+        /// The connection.
+        connection: ConnectionId,
+        /// The share.
+        share: ShareId,
+    },
+
+    /// Begins wide work.
+    StartJob {
+        /// What is to be done.
+        kind: JobKind,
+    },
+    /// Does the next slice of a job.
+    AdvanceJob {
+        /// The job.
+        job: JobId,
+        /// At most so many items.
+        allowance: usize,
+    },
+    /// Tries a held message whose time has come.
+    TryHeld {
+        /// The connection.
+        connection: ConnectionId,
+        /// The message.
+        position: Position,
+    },
+}
+
+/// What a command answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// Nothing had to change.
+    Unchanged,
+    /// A record was created.
+    Record(RecordId),
+    /// A record was offered, accepted or ended over this share.
+    Share(ShareId),
+    /// A connection was made.
+    Connection(ConnectionId),
+    /// Wide work began.
+    Job(JobId),
+    /// What the hello is answered with.
+    Welcome {
+        /// Who manages the connection here.
+        owner: UserName,
+    },
+}
+
+/// The kind of a refusal, for exit codes and HTTP statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// What was asked for is not valid.
+    Invalid,
+    /// It names something that is not there.
+    NotFound,
+    /// It does not fit the present state.
+    Conflict,
+    /// The actor may not.
+    Forbidden,
+}
+
+/// Why a command was refused: nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The kind.
+    pub kind: RefusalKind,
+    /// A stable code.
+    pub code: &'static str,
+    /// The thing, the reason and the remedy in one sentence.
+    pub message: String,
+    /// Reasons per field or rule, where there are several.
+    pub reasons: Vec<Reason>,
+}
+
+impl Refusal {
+    /// Something that is not valid.
+    #[must_use]
+    pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Invalid, code, message: message.into(), reasons: Vec::new() }
+    }
+
+    /// Something that is not there.
+    #[must_use]
+    pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::NotFound, ..Self::invalid(code, message) }
+    }
+
+    /// Something that does not fit the present state.
+    #[must_use]
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Conflict, ..Self::invalid(code, message) }
+    }
+
+    /// Something that the actor may not do.
+    #[must_use]
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Forbidden, ..Self::invalid("no_permission", message) }
+    }
+
+    /// A record that its values or rules refuse.
+    #[must_use]
+    pub fn record(reasons: Vec<Reason>) -> Self {
+        let message = reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        Self { reasons, ..Self::invalid("record_refused", message) }
+    }
+}

@@ -1,0 +1,93 @@
+//! Content: fields with their values, one stamp for all and exceptions where they differ.
+
+use serde::{Deserialize, Serialize};
+
+use crate::stamp::Stamp;
+use crate::value::Value;
+use crate::vecmap::VecMap;
+use crate::{FieldName, publish};
+
+/// Fields with values and stamps, as events keep them and messages carry them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Content {
+    /// The values.
+    pub values: VecMap<FieldName, Value>,
+    /// The stamp of every value that is not an exception.
+    pub stamp: Stamp,
+    /// The exceptions.
+    #[serde(skip_serializing_if = "VecMap::is_empty")]
+    pub stamps: VecMap<FieldName, Stamp>,
+}
+
+impl Content {
+    /// Values that were all written at `stamp`.
+    #[must_use]
+    pub const fn of(values: VecMap<FieldName, Value>, stamp: Stamp) -> Self {
+        Self { values, stamp, stamps: VecMap::empty() }
+    }
+
+    /// Fields with a stamp each. The greatest stamp is taken as the common one.
+    pub fn stamped(fields: impl IntoIterator<Item = (FieldName, Value, Stamp)>) -> Self {
+        let fields: Vec<_> = fields.into_iter().collect();
+        let mut content = Self::of(VecMap::new(), fields.iter().map(|f| f.2).max().unwrap_or_default());
+        for (name, value, stamp) in fields {
+            content.set(name, value, stamp);
+        }
+        content
+    }
+
+    /// Sets one field.
+    pub fn set(&mut self, name: FieldName, value: Value, stamp: Stamp) {
+        if stamp == self.stamp {
+            self.stamps.remove(&name);
+        } else {
+            self.stamps.insert(name.clone(), stamp);
+        }
+        self.values.insert(name, value);
+    }
+
+    /// The stamp of `name`'s value.
+    #[must_use]
+    pub fn stamp_of(&self, name: &FieldName) -> Stamp {
+        self.stamps.get(name).copied().unwrap_or(self.stamp)
+    }
+
+    /// The fields with their stamps, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&FieldName, &Value, Stamp)> {
+        self.values.iter().map(|(name, value)| (name, value, self.stamp_of(name)))
+    }
+
+    /// Whether there is no field.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The part of the content for which `keep` says yes.
+    #[must_use]
+    pub fn filtered(&self, mut keep: impl FnMut(&FieldName) -> bool) -> Self {
+        let mut kept = Self::of(VecMap::new(), self.stamp);
+        for (name, value, stamp) in self.iter().filter(|(name, ..)| keep(name)) {
+            kept.set(name.clone(), value.clone(), stamp);
+        }
+        kept
+    }
+
+    /// The part of the content that may leave the org, and how many fields may not.
+    #[must_use]
+    pub fn visible(&self, rule: Option<&publish::PublishRule>) -> (Self, usize) {
+        let (names, withheld) = publish::visible(rule, self.values.keys().collect(), |name| name);
+        // `names` is a sorted subsequence of the keys.
+        (self.filtered(|name| names.binary_search(&name).is_ok()), withheld)
+    }
+
+    /// Takes the fields of `other` that were written later, or at the same moment and are not here.
+    pub fn absorb(&mut self, other: &Self) {
+        for (name, value, stamp) in other.iter() {
+            if !self.values.contains_key(name) || self.stamp_of(name) < stamp {
+                self.set(name.clone(), value.clone(), stamp);
+            }
+        }
+    }
+}

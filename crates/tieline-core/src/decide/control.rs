@@ -1,0 +1,121 @@
+//! Control messages: they are never answered by an outcome, so nothing can ping-pong.
+
+use crate::command::{Refusal, Reply};
+use crate::decide::draft::Draft;
+use crate::decide::share;
+use crate::decide::{connection, copy, jobs, reconcile};
+use crate::event::Closing;
+use crate::job::JobKind;
+use crate::message::{EndReason, Message, Refuse, ReturnGrant, SubscriptionNotice};
+use crate::outcome::Outcome;
+use crate::reason::ReasonCode;
+use crate::state::{Connection, Share, ShareRole, ShareStatus};
+use crate::{ConnectionId, FieldName, ShareId};
+
+/// Decides what a control message does. What only tells something is folded as it came.
+pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Message) {
+    match message {
+        Message::SubscriptionNotice(notice) => backfill_new(draft, connection, notice),
+        Message::AcceptOffer(accept) => {
+            share::take_acceptance(draft, connection, accept.share, accept.generation, accept.whole);
+        }
+        Message::DeclineOffer(decline) => {
+            if let Some(share) = ours(connection, decline.share, decline.generation)
+                && matches!(share.status, ShareStatus::Offered | ShareStatus::Accepting)
+            {
+                share::close(draft, connection, decline.share, share, Closing::Declined, false);
+            }
+        }
+        Message::Refuse(refuse) => take_refusal(draft, connection, refuse),
+        Message::ReturnGrant(returned) => take_return(draft, connection, returned),
+        Message::ShareStates(states) => reconcile::compare(draft, connection, states),
+        Message::ReconcileRequest(_) => {
+            jobs::begin(draft, JobKind::Reconcile { connection: connection.id });
+        }
+        Message::Catalogue(_)
+        | Message::OutcomeReport(_)
+        | Message::Settled(_)
+        | Message::Unknown { .. }
+        // Counted kinds are not decided here.
+        | Message::Offer(_)
+        | Message::Grant(_)
+        | Message::Snapshot(_)
+        | Message::Change(_)
+        | Message::ShareEnded(_)
+        | Message::Void(_) => {}
+    }
+}
+
+fn ours(connection: &Connection, id: ShareId, generation: u32) -> Option<&Share> {
+    let share = connection.shares.get(&id)?;
+    (share.role == ShareRole::Origin && share.generation == generation).then_some(share)
+}
+
+/// The partner takes more than before, or maps anew: it gets the values.
+fn backfill_new(draft: &mut Draft<'_>, connection: &Connection, notice: &SubscriptionNotice) {
+    for subscription in &notice.objects {
+        let known = connection.taken.get(&subscription.object);
+        let remapped = known.is_some_and(|known| known.version != subscription.version);
+        let is_new = |field: &&FieldName| remapped || known.is_none_or(|known| !known.fields.contains(field));
+        let fields: Vec<FieldName> = subscription.fields.iter().filter(is_new).cloned().collect();
+        if !fields.is_empty() && !connection.shares.is_empty() {
+            let object = subscription.object.clone();
+            jobs::begin(draft, JobKind::Backfill { connection: connection.id, object, fields });
+        }
+    }
+}
+
+fn take_refusal(draft: &mut Draft<'_>, connection: &Connection, refuse: &Refuse) {
+    let Some(share) = connection.shares.get(&refuse.share) else { return };
+    let awaited = share.role == ShareRole::Copy
+        && share.generation == refuse.generation
+        && matches!(share.status, ShareStatus::Offered | ShareStatus::Accepting);
+    if awaited {
+        let closing = match refuse.code {
+            ReasonCode::Taken => Closing::Taken,
+            ReasonCode::RecordDeleted => Closing::Ended(EndReason::Deleted),
+            _ => Closing::Ended(EndReason::Withdrawn),
+        };
+        share::close(draft, connection, refuse.share, share, closing, false);
+    }
+}
+
+/// The holder could not create the record: the others get another chance.
+fn take_return(draft: &mut Draft<'_>, connection: &Connection, returned: &ReturnGrant) {
+    let Some(share) = ours(connection, returned.share, returned.generation) else { return };
+    if share.status != ShareStatus::Active {
+        return;
+    }
+    let closing = Closing::Ended(EndReason::Returned);
+    share::close(draft, connection, returned.share, share, closing, false);
+    let state = draft.state;
+    let Some((id, record)) = share.record.and_then(|id| Some((id, state.record(id)?))) else { return };
+    for (other, lost) in state.shares_of(record) {
+        let again = other.id != connection.id && lost.status == ShareStatus::Taken && other.is_active();
+        if again && let Some(share) = record.share_over(other.id) {
+            share::offer(draft, other, share, lost.generation + 1, id, record);
+        }
+    }
+}
+
+/// Tries what waits on a share again, because a person asks.
+pub(super) fn retry(draft: &mut Draft<'_>, over: ConnectionId, id: ShareId) -> Result<Reply, Refusal> {
+    let connection = connection::find(draft.state, over)?;
+    let Some(share) = connection.shares.get(&id) else {
+        let text = format!("connection {} has no share {id}", connection.display_name());
+        return Err(Refusal::not_found("unknown_share", text));
+    };
+    let waits = share.status == ShareStatus::Granted
+        || share
+            .record
+            .and_then(|record| draft.state.record(record))
+            .is_some_and(|record| !record.pending.is_empty());
+    if !waits {
+        return Ok(Reply::Unchanged);
+    }
+    let end = copy::retry(draft, connection, id, share);
+    match end.outcome {
+        Outcome::Applied => Ok(Reply::Share(id)),
+        _ => Err(Refusal::record(end.reasons)),
+    }
+}

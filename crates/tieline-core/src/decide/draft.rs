@@ -1,0 +1,83 @@
+//! A draft: the events of one command while they are being decided.
+
+use crate::command::Context;
+use crate::event::Event;
+use crate::ids::first_128;
+use crate::stamp::Stamp;
+use crate::state::{Connection, Org, State};
+use crate::vecmap::VecMap;
+use crate::{ConnectionId, Position, Timestamp, UserName};
+
+/// The events so far, and the positions that they have taken.
+pub(crate) struct Draft<'a> {
+    /// The state before the command.
+    pub(crate) state: &'a State,
+    /// The wall clock.
+    pub(crate) now: Timestamp,
+    /// Who asks.
+    pub(crate) actor: UserName,
+    entropy: [u8; 32],
+    drawn: u64,
+    heads: VecMap<ConnectionId, Position>,
+    events: Vec<Event>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(state: &'a State, context: &Context) -> Self {
+        Self {
+            state,
+            now: context.now,
+            actor: context.actor.clone(),
+            entropy: context.entropy,
+            drawn: 0,
+            heads: VecMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Adds an event.
+    pub(crate) fn emit(&mut self, event: impl Into<Event>) {
+        self.events.push(event.into());
+    }
+
+    /// Puts an event in front of those so far: what came stands before what it did.
+    pub(crate) fn emit_first(&mut self, event: impl Into<Event>) {
+        self.events.insert(0, event.into());
+    }
+
+    /// The events.
+    pub(crate) fn finish(self) -> Vec<Event> {
+        self.events
+    }
+
+    /// Takes the next position of a connection.
+    pub(crate) fn position(&mut self, connection: &Connection) -> Position {
+        let head = self.heads.get(&connection.id).copied().unwrap_or_else(|| connection.outbox.head().position);
+        let position = head.next();
+        self.heads.insert(connection.id, position);
+        position
+    }
+
+    /// Begins the positions of a connection anew, as a new pair of incarnations does.
+    pub(crate) fn restart_positions(&mut self, connection: ConnectionId) {
+        self.heads.insert(connection, Position::default());
+    }
+
+    /// A number that nobody can guess, another each time.
+    pub(crate) fn draw(&mut self) -> u128 {
+        self.drawn += 1;
+        first_128(&blake3::keyed_hash(&self.entropy, &self.drawn.to_be_bytes()))
+    }
+
+    /// The org. Commands before its creation are refused, so there is one.
+    pub(crate) fn org(&self) -> &'a Org {
+        // `decide` lets only `CreateOrg` through while the state has no org.
+        #[expect(clippy::expect_used)]
+        self.state.org.as_ref().expect("an org is created before anything is decided")
+    }
+
+    /// The stamp of what this command writes here.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp::new(self.state.clock.next(self.now), self.org().id)
+    }
+}

@@ -1,0 +1,224 @@
+//! Jobs: the next slice, within the allowance that the connection's outbox leaves.
+
+use crate::command::{Refusal, Reply};
+use crate::decide::draft::Draft;
+use crate::decide::{connection, control, reconcile, share};
+use crate::decide::write::{is_open, shared_content};
+use crate::event::{Closing, Delivery, JobAdvanced, JobStarted, SnapshotSent};
+use crate::job::{Job, JobKind};
+use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
+use crate::message::EndReason;
+use crate::state::{Connection, Share, ShareRole, ShareStatus};
+use crate::{ConnectionId, FieldName, JobId, ObjectName, RecordId, ShareId};
+
+/// Most items that a slice looks at, whether or not it has something to do for them.
+const LOOKED_AT_MAX: usize = 10 * JOB_SLICE_MAX;
+
+/// Begins a job that a person asked for.
+pub(super) fn start(draft: &mut Draft<'_>, kind: &JobKind) -> Result<Reply, Refusal> {
+    let connection = share::active(draft.state, kind.connection())?;
+    if let JobKind::Forward { records: Some(records), .. } = kind
+        && records.len() > BATCH_RECORDS_MAX
+    {
+        let text = format!("at most {BATCH_RECORDS_MAX} records can be named: name fewer, or forward all");
+        return Err(Refusal::invalid("limit_reached", text));
+    }
+    if let JobKind::Forward { object, .. } = kind
+        && !connection.publish.contains_key(object)
+    {
+        let text = format!("{object} is not published to {}: publish it first", connection.display_name());
+        return Err(Refusal::conflict("not_published", text));
+    }
+    Ok(Reply::Job(begin(draft, kind.clone())))
+}
+
+/// Begins a job.
+pub(super) fn begin(draft: &mut Draft<'_>, mut kind: JobKind) -> JobId {
+    if let JobKind::Forward { records: Some(records), .. } = &mut kind {
+        records.sort_unstable();
+        records.dedup();
+    }
+    let job = JobId(draft.draw());
+    let actor = draft.actor.clone();
+    draft.emit(JobStarted { job, kind, actor });
+    job
+}
+
+/// What one slice did.
+#[derive(Default)]
+struct Slice {
+    looked_at: usize,
+    done: usize,
+    skipped: u64,
+    reasons: Vec<String>,
+    /// The last id that was looked at.
+    cursor: Option<u128>,
+    /// Whether nothing is left.
+    finished: bool,
+}
+
+impl Slice {
+    /// Whether one more item may be looked at.
+    const fn has_room(&self, allowance: usize) -> bool {
+        self.done < allowance && self.looked_at < LOOKED_AT_MAX
+    }
+
+    fn skip(&mut self, id: impl std::fmt::Display, why: &Refusal) {
+        self.skipped += 1;
+        if self.reasons.len() < JOB_REASONS_MAX {
+            self.reasons.push(format!("{id}: {why}"));
+        }
+    }
+}
+
+pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Result<Reply, Refusal> {
+    let Some(job) = draft.state.jobs.get(&id) else {
+        return Err(Refusal::not_found("unknown_job", format!("there is no job {id}, or it is done")));
+    };
+    let over = connection::find(draft.state, job.kind.connection())?;
+    let closing = matches!(job.kind, JobKind::Close { .. });
+    if !closing && !over.is_active() {
+        // What it was to do is void; a deactivated connection shares nothing.
+        let slice = Slice { finished: !over.suspended, cursor: job.cursor, ..Slice::default() };
+        if slice.finished {
+            finish(draft, id, slice);
+        }
+        return Ok(Reply::Unchanged);
+    }
+    let allowance = allowance.min(JOB_SLICE_MAX);
+    let slice = match &job.kind {
+        JobKind::Forward { connection, object, records } => {
+            forward(draft, job, *connection, object, records.as_deref(), allowance)
+        }
+        JobKind::Reconcile { .. } => {
+            let (cursor, done) = reconcile::send_states(draft, over, job.cursor.map(ShareId));
+            Slice { done, finished: cursor.is_none(), cursor: cursor.map(|id| id.0), ..Slice::default() }
+        }
+        kind => shares(draft, job, over, kind, allowance),
+    };
+    finish(draft, id, slice);
+    Ok(Reply::Job(id))
+}
+
+fn finish(draft: &mut Draft<'_>, job: JobId, slice: Slice) {
+    draft.emit(JobAdvanced {
+        job,
+        cursor: slice.cursor.filter(|_| !slice.finished),
+        done: slice.done as u64,
+        skipped: slice.skipped,
+        reasons: slice.reasons,
+    });
+}
+
+fn forward(
+    draft: &mut Draft<'_>,
+    job: &Job,
+    over: ConnectionId,
+    object: &ObjectName,
+    records: Option<&[RecordId]>,
+    allowance: usize,
+) -> Slice {
+    let state = draft.state;
+    let after = job.cursor.map(RecordId);
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let mut ids: Box<dyn Iterator<Item = RecordId>> = match records {
+        Some(records) => {
+            Box::new(records.iter().copied().filter(move |id| after.is_none_or(|after| *id > after)))
+        }
+        None => Box::new(state.records_of(object, after).map(|(id, _)| id)),
+    };
+    while slice.has_room(allowance) {
+        let Some(id) = ids.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        match share::forward(draft, id, over) {
+            Ok(_) => slice.done += 1,
+            Err(refusal) => slice.skip(id, &refusal),
+        }
+    }
+    slice
+}
+
+/// Jobs that go through the shares of a connection.
+fn shares(draft: &mut Draft<'_>, job: &Job, over: &Connection, kind: &JobKind, allowance: usize) -> Slice {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let start = job.cursor.map_or(Unbounded, |id| Excluded(ShareId(id)));
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let mut range = over.shares.range((start, Unbounded));
+    while slice.has_room(allowance) {
+        let Some((id, share)) = range.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        match one_share(draft, over, *id, share, kind) {
+            Ok(true) => slice.done += 1,
+            Ok(false) => {}
+            Err(refusal) => slice.skip(id, &refusal),
+        }
+    }
+    slice
+}
+
+/// Does what a job is for with one share; false if there is nothing to do.
+fn one_share(
+    draft: &mut Draft<'_>,
+    over: &Connection,
+    id: ShareId,
+    share: &Share,
+    kind: &JobKind,
+) -> Result<bool, Refusal> {
+    match kind {
+        JobKind::Accept { object, .. } => {
+            let waits = share.role == ShareRole::Copy && share.status == ShareStatus::Offered;
+            let meant = object.as_ref().is_none_or(|object| *object == share.object);
+            if waits && meant {
+                share::accept(draft, over.id, id, None)?;
+            }
+            Ok(waits && meant)
+        }
+        JobKind::Backfill { object, fields, .. } => Ok(backfill(draft, over, id, share, object, fields)),
+        JobKind::Close { .. } if is_open(share) => {
+            share::close(draft, over, id, share, Closing::Ended(EndReason::Deactivated), false);
+            Ok(true)
+        }
+        JobKind::Grant { .. } if share.role == ShareRole::Origin && share.status == ShareStatus::Accepting => {
+            share::grant(draft, over, id, share, share.whole);
+            Ok(true)
+        }
+        JobKind::Retry { .. } if share.problem.as_ref().is_some_and(|problem| !problem.at_partner) => {
+            control::retry(draft, over.id, id).map(|_| true)
+        }
+        JobKind::Close { .. }
+        | JobKind::Grant { .. }
+        | JobKind::Retry { .. }
+        | JobKind::Forward { .. }
+        | JobKind::Reconcile { .. } => Ok(false),
+    }
+}
+
+fn backfill(
+    draft: &mut Draft<'_>,
+    over: &Connection,
+    id: ShareId,
+    share: &Share,
+    object: &ObjectName,
+    fields: &[FieldName],
+) -> bool {
+    let record = share.record.and_then(|record| draft.state.record(record));
+    let Some(record) = record.filter(|r| share.status == ShareStatus::Active && r.object == *object) else {
+        return false;
+    };
+    let content = shared_content(over, record, false, |name| fields.contains(name));
+    if content.is_empty() {
+        return false;
+    }
+    let position = draft.position(over);
+    let delivery = Delivery { connection: over.id, share: id, generation: share.generation, position };
+    draft.emit(SnapshotSent { delivery, object: object.clone(), content, recreate: None });
+    true
+}

@@ -1,0 +1,158 @@
+//! Looks at the state and a command and says which events happen, or refuses.
+//!
+//! Deciding changes nothing: the same state, command and context give the same events. A refusal
+//! leaves nothing behind.
+
+mod connection;
+mod control;
+mod copy;
+mod draft;
+mod jobs;
+mod org;
+mod receive;
+mod reconcile;
+mod record;
+mod rules;
+mod settle;
+mod share;
+mod write;
+
+use crate::command::{Command, Context, Refusal, Reply};
+use crate::event::Event;
+use crate::frame::{Chain, FrameHeader};
+use crate::message::Envelope;
+use crate::state::State;
+use crate::{ConnectionId, Position};
+
+use draft::Draft;
+
+/// The events of a command, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What happens; empty if nothing has to.
+    pub events: Vec<Event>,
+    /// What is answered.
+    pub reply: Reply,
+}
+
+/// Decides a command.
+///
+/// # Errors
+/// The command is refused, with its reasons; then nothing happens.
+pub fn decide(state: &State, command: &Command, context: &Context) -> Result<Decision, Refusal> {
+    if state.org.is_none() && !matches!(command, Command::CreateOrg { .. }) {
+        return Err(Refusal::conflict("no_org", "this log has no org yet: make one with `tieline init`"));
+    }
+    let mut draft = Draft::new(state, context);
+    let reply = route(&mut draft, command)?;
+    Ok(Decision { events: draft.finish(), reply })
+}
+
+fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
+    match command {
+        Command::CreateOrg { name, admin, token_hash, objects } => {
+            org::create(draft, name, admin, *token_hash, objects)
+        }
+        Command::IssueToken { user, admin, token_hash } => org::issue_token(draft, user, *admin, *token_hash),
+        Command::StartIncarnation { cause, connection, above } => {
+            reconcile::start_incarnation(draft, *cause, *connection, *above)
+        }
+        Command::DefineObject { schema } => org::define_object(draft, schema),
+
+        Command::Invite { secret_hash, expires, owner, label } => {
+            connection::invite(draft, *secret_hash, *expires, owner.as_ref(), label)
+        }
+        Command::Revoke { connection } => connection::revoke(draft, *connection),
+        Command::Answer { connection, inviter, public_key, secret_hash, expires, accept, owner, label } => {
+            let answer = connection::Answer {
+                connection: *connection,
+                inviter,
+                public_key: *public_key,
+                secret_hash: *secret_hash,
+                expires: *expires,
+                accept: *accept,
+                owner: owner.as_ref(),
+                label,
+            };
+            connection::answer(draft, &answer)
+        }
+        Command::TakeHello { connection, from, accept, user, public_key, incarnation } => {
+            let hello = connection::Hello { from, accept: *accept, user, public_key, incarnation: *incarnation };
+            connection::take_hello(draft, *connection, &hello)
+        }
+        Command::TakeWelcome { connection, incarnation, owner } => {
+            connection::take_welcome(draft, *connection, *incarnation, owner.as_ref())
+        }
+        Command::TakeRefusal { connection, code } => connection::take_refusal(draft, *connection, code),
+        Command::Deactivate { connection, by_partner } => {
+            connection::deactivate(draft, *connection, *by_partner)
+        }
+        Command::Resume { connection } => connection::resume(draft, *connection),
+        Command::TakeIncarnation { connection, incarnation } => {
+            reconcile::take_incarnation(draft, *connection, *incarnation)
+        }
+        Command::NoteReceipt { connection, position } => {
+            connection::note_receipt(draft, *connection, *position)
+        }
+        Command::Reconcile { connection } => reconcile::ask(draft, *connection),
+
+        Command::Publish { connection, object, rule } => {
+            rules::publish(draft, *connection, object, rule.as_ref())
+        }
+        Command::Subscribe { connection, object, rule } => {
+            rules::subscribe(draft, *connection, object, rule.as_ref())
+        }
+
+        Command::CreateRecord { object, values, owner } => record::create(draft, object, values, owner.as_ref()),
+        Command::UpdateRecord { record, values } => record::update(draft, *record, values),
+        Command::DeleteRecord { record } => record::delete(draft, *record),
+        Command::Retry { connection, share } => control::retry(draft, *connection, *share),
+
+        Command::Forward { record, connection } => share::forward(draft, *record, *connection),
+        Command::EndShare { record, connection, reason } => share::end(draft, *record, *connection, *reason),
+        Command::Accept { connection, share, owner } => {
+            share::accept(draft, *connection, *share, owner.as_ref())
+        }
+        Command::Decline { connection, share } => share::decline(draft, *connection, *share),
+
+        Command::StartJob { kind } => jobs::start(draft, kind),
+        Command::AdvanceJob { job, allowance } => jobs::advance(draft, *job, *allowance),
+        Command::TryHeld { connection, position } => {
+            let connection = connection::find(draft.state, *connection)?;
+            receive::try_held(draft, connection, *position);
+            Ok(Reply::Done)
+        }
+    }
+}
+
+/// Decides one message at the next position of a connection. Never refuses: a message that is no
+/// good is an outcome, too.
+#[must_use]
+pub fn decide_message(
+    state: &State,
+    connection: ConnectionId,
+    position: Position,
+    chain: Chain,
+    envelope: &Envelope,
+    context: &Context,
+) -> Vec<Event> {
+    let Some(connection) = state.connections.get(&connection) else { return Vec::new() };
+    let mut draft = Draft::new(state, context);
+    receive::receive(&mut draft, connection, position, chain, envelope);
+    draft.finish()
+}
+
+/// A position of a frame whose body could not be read: it ends rejected.
+#[must_use]
+pub fn decide_malformed(connection: ConnectionId, position: Position, header: &FrameHeader) -> Vec<Event> {
+    vec![receive::malformed_position(connection, position, header)]
+}
+
+/// Tells the partner the outcomes that it does not know, once per frame.
+#[must_use]
+pub fn decide_report(state: &State, connection: ConnectionId, context: &Context) -> Vec<Event> {
+    let Some(connection) = state.connections.get(&connection) else { return Vec::new() };
+    let mut draft = Draft::new(state, context);
+    settle::report(&mut draft, connection);
+    draft.finish()
+}

@@ -1,0 +1,266 @@
+//! What a partner sent: logged as it came, and ended as exactly one outcome.
+//!
+//! A message that cannot be decoded, or that is for something unknown, is an outcome like any
+//! other: it stops nothing but itself.
+
+use crate::content::Content;
+use crate::decide::control;
+use crate::decide::copy::{self, FieldsEnd};
+use crate::decide::draft::Draft;
+use crate::decide::settle::rule_of;
+use crate::decide::share;
+use crate::decide::write::is_open;
+use crate::event::{Closing, OfferReceived, Received};
+use crate::frame::{Chain, FrameHeader};
+use crate::limits::CLOCK_SKEW_US_MAX;
+use crate::message::{Envelope, Message, Offer, ShareEnded, is_counted};
+use crate::outcome::Outcome;
+use crate::reason::{Reason, ReasonCode};
+use crate::state::{Connection, Share, ShareRole, ShareStatus};
+use crate::{ConnectionId, Position, RecordId, Seq, ShareId, Timestamp};
+
+/// How one counted message ended.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    pub(super) share: Option<ShareId>,
+    pub(super) record: Option<RecordId>,
+    pub(super) reasons: Vec<Reason>,
+    pub(super) held_until: Option<Timestamp>,
+}
+
+impl Ending {
+    pub(super) const fn new(outcome: Outcome, share: Option<ShareId>) -> Self {
+        Self { outcome, share, record: None, reasons: Vec::new(), held_until: None }
+    }
+
+    pub(super) fn because(mut self, code: ReasonCode, text: impl AsRef<str>) -> Self {
+        self.reasons.push(Reason::new(code, text));
+        self
+    }
+
+    fn filtered(share: Option<ShareId>, code: ReasonCode, text: &str) -> Self {
+        Self::new(Outcome::Filtered, share).because(code, text)
+    }
+}
+
+/// Decides one message at the next position of a connection.
+pub(super) fn receive(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    position: Position,
+    chain: Chain,
+    envelope: &Envelope,
+) {
+    let message = Message::decode(envelope.kind, &envelope.body);
+    let ending = if is_counted(envelope.kind) {
+        Some(counted(draft, connection, position, &message))
+    } else {
+        if let Ok(message) = &message
+            && connection.is_active()
+        {
+            control::take(draft, connection, message);
+        }
+        None
+    };
+    let (outcome, share, record, reasons, held_until) = match ending {
+        Some(e) => (Some(e.outcome), e.share, e.record, e.reasons, e.held_until),
+        None => (None, None, None, message.err().map(|e| malformed(&e)).into_iter().collect(), None),
+    };
+    draft.emit_first(Received {
+        connection: connection.id,
+        position,
+        seq: envelope.seq,
+        time: envelope.time,
+        chain,
+        kind: envelope.kind,
+        body: envelope.body.clone(),
+        outcome,
+        share,
+        record,
+        reasons,
+        held_until,
+    });
+}
+
+/// A position of a frame whose body is not what its header says.
+pub(super) fn malformed_position(
+    connection: ConnectionId,
+    position: Position,
+    header: &FrameHeader,
+) -> crate::event::Event {
+    let text = "the frame's body is not the messages that its header announces";
+    Received {
+        connection,
+        position,
+        seq: Seq::default(),
+        time: header.clock,
+        chain: header.chain_after,
+        kind: 0,
+        body: Vec::new(),
+        outcome: Some(Outcome::Rejected),
+        share: None,
+        record: None,
+        reasons: vec![Reason::new(ReasonCode::Malformed, text)],
+        held_until: None,
+    }
+    .into()
+}
+
+fn malformed(error: &crate::codec::DecodeError) -> Reason {
+    Reason::new(ReasonCode::Malformed, error.to_string())
+}
+
+fn counted(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    position: Position,
+    message: &Result<Message, crate::codec::DecodeError>,
+) -> Ending {
+    if !connection.is_active() {
+        return Ending::filtered(None, ReasonCode::NotActive, "the connection is not active");
+    }
+    match message {
+        Err(error) => Ending { reasons: vec![malformed(error)], ..Ending::new(Outcome::Rejected, None) },
+        Ok(message) => take(draft, connection, position, message, false),
+    }
+}
+
+/// Decides a counted message; `again` says that it was held before.
+pub(super) fn take(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    position: Position,
+    message: &Message,
+    again: bool,
+) -> Ending {
+    let (share, content) = match message {
+        Message::Offer(offer) => return take_offer(draft, connection, offer),
+        Message::ShareEnded(ended) => return take_end(draft, connection, ended),
+        Message::Grant(grant) => (grant.share, &grant.content),
+        Message::Snapshot(snapshot) => (snapshot.share, &snapshot.content),
+        Message::Change(change) => (change.share, &change.content),
+        Message::Void(_) => {
+            return Ending::filtered(None, ReasonCode::Withheld, "the partner does not publish these fields any more");
+        }
+        _ => return Ending::filtered(None, ReasonCode::UnknownKind, "this version does not know the kind of message"),
+    };
+    if !again && let Some(ending) = held_by_clock(draft, share, content) {
+        return ending;
+    }
+    let end = match message {
+        Message::Grant(grant) => copy::take_grant(draft, connection, position, grant),
+        Message::Snapshot(snapshot) => copy::take_snapshot(draft, connection, position, snapshot),
+        Message::Change(change) => {
+            copy::take_fields(draft, connection, position, share, change.generation, content, change.hops)
+        }
+        // The other kinds have returned above.
+        _ => FieldsEnd::default(),
+    };
+    Ending { outcome: end.outcome, share: Some(share), record: end.record, reasons: end.reasons, held_until: None }
+}
+
+/// A stamp far ahead of our clock would win over every edit until then: the message waits.
+fn held_by_clock(draft: &Draft<'_>, share: ShareId, content: &Content) -> Option<Ending> {
+    let latest = content.iter().map(|(_, _, stamp)| stamp.time).max()?;
+    let limit = draft.now.plus_us(CLOCK_SKEW_US_MAX);
+    (latest > limit).then(|| {
+        let text = format!("the change was written at {latest}, ahead of this org's clock: check both clocks");
+        let held_until = Some(latest.plus_us(-CLOCK_SKEW_US_MAX));
+        Ending { held_until, ..Ending::new(Outcome::Held, Some(share)).because(ReasonCode::ClockAhead, text) }
+    })
+}
+
+/// Tries a held message whose time has come.
+pub(super) fn try_held(draft: &mut Draft<'_>, connection: &Connection, position: Position) {
+    let Some(held) = connection.inbound.held.get(&position) else { return };
+    let ending = match Message::decode(held.kind, &held.body) {
+        Ok(message) if connection.is_active() => take(draft, connection, position, &message, true),
+        Ok(_) => Ending::filtered(None, ReasonCode::NotActive, "the connection is not active"),
+        Err(error) => Ending { reasons: vec![malformed(&error)], ..Ending::new(Outcome::Rejected, None) },
+    };
+    super::settle::settle_held(draft, connection, position, ending.outcome, ending.share, ending.reasons);
+}
+
+fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> Ending {
+    let id = Some(offer.share);
+    let known = connection.shares.get(&offer.share);
+    if let Some(share) = known {
+        if share.generation > offer.generation {
+            return Ending::filtered(id, ReasonCode::OlderGeneration, "the share has been offered again since");
+        }
+        if share.generation == offer.generation {
+            return take_crossing_offer(draft, connection, offer, share);
+        }
+    }
+    let Some(rule) = connection.subscribe.get(&offer.object) else {
+        let text = format!("{} is not subscribed", offer.object);
+        return Ending::filtered(id, ReasonCode::NotSubscribed, &text);
+    };
+    draft.emit(OfferReceived {
+        connection: connection.id,
+        share: offer.share,
+        generation: offer.generation,
+        object: offer.object.clone(),
+        record: offer.record,
+        preview: offer.preview.clone(),
+    });
+    if rule.auto_accept {
+        let owner = rule.owner.as_ref().unwrap_or(&connection.owner).clone();
+        share::answer(draft, connection, offer.share, offer.generation, Some(rule.accept_whole), owner);
+    }
+    Ending { record: known.and_then(|share| share.record), ..Ending::new(Outcome::Applied, id) }
+}
+
+/// Both sides offered the same generation: the origin's offer stands, the other one accepts it.
+fn take_crossing_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer, share: &Share) -> Ending {
+    let id = Some(offer.share);
+    if share.role == ShareRole::Copy || share.status != ShareStatus::Offered {
+        return Ending::new(Outcome::Unchanged, id);
+    }
+    let ours = share.record.map(|record| ShareId::derive(connection.id, &draft.org().name, record));
+    if ours == id {
+        share::take_acceptance(draft, connection, offer.share, offer.generation, false);
+        return Ending::new(Outcome::Applied, id);
+    }
+    draft.emit(OfferReceived {
+        connection: connection.id,
+        share: offer.share,
+        generation: offer.generation,
+        object: offer.object.clone(),
+        record: offer.record,
+        preview: offer.preview.clone(),
+    });
+    let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();
+    share::answer(draft, connection, offer.share, offer.generation, Some(false), owner);
+    Ending::new(Outcome::Applied, id)
+}
+
+fn take_end(draft: &mut Draft<'_>, connection: &Connection, ended: &ShareEnded) -> Ending {
+    let id = Some(ended.share);
+    match connection.shares.get(&ended.share) {
+        None => Ending::filtered(id, ReasonCode::ShareInactive, "this share is not known here"),
+        Some(share) if share.generation > ended.generation => {
+            Ending::filtered(id, ReasonCode::OlderGeneration, "the share has been offered again since")
+        }
+        Some(share) if share.generation == ended.generation && !is_open(share) => {
+            Ending { record: share.record, ..Ending::new(Outcome::Unchanged, id) }
+        }
+        Some(share) => {
+            let mut known = share.clone();
+            known.generation = ended.generation;
+            share::close(draft, connection, ended.share, &known, Closing::Ended(ended.reason), false);
+            Ending { record: share.record, ..Ending::new(Outcome::Applied, id) }
+        }
+    }
+}
+
+/// The rule for the messages of a share, or the reason why there is none.
+pub(super) fn rule_or_reason<'a>(
+    connection: &'a Connection,
+    share: &Share,
+) -> Result<&'a crate::mapping::SubscribeRule, Reason> {
+    rule_of(connection, share).ok_or_else(|| {
+        Reason::new(ReasonCode::NotSubscribed, format!("{} is not subscribed on this connection", share.object))
+    })
+}

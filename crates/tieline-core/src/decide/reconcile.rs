@@ -1,0 +1,397 @@
+//! Incarnations and reconcile: after a restore, and to find drift, both sides tell each other the
+//! states of all their shares, and whoever holds the later part sends it (PROTOCOL §9).
+//!
+//! The lower side of a difference adopts the stage by itself; the upper side sends what the lower
+//! one cannot know: an offer, a grant with its follow-up, later values.
+
+use crate::command::{Refusal, Reply};
+use crate::decide::connection as agreement;
+use crate::decide::copy::{self, FieldsEnd};
+use crate::decide::draft::Draft;
+use crate::decide::settle::rule_of;
+use crate::decide::write::{Candidate, Candidates, Write, deliveries, is_open, record_changed, shared_content};
+use crate::decide::{jobs, rules, share};
+use crate::event::{
+    AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause, IncarnationStarted,
+    PartnerReincarnated, ReconcileAsked, RecordAction, ShareLinked, ShareRestored, ShareStatesSent, SnapshotSent,
+};
+use crate::job::JobKind;
+use crate::limits::SHARE_STATES_MAX;
+use crate::mapping::FieldMapping;
+use crate::message::{EndReason, Recreate, ShareEntry, ShareStage, ShareStates, Snapshot};
+use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
+use crate::vecmap::VecMap;
+use crate::{ConnectionId, Incarnation, Position, RecordId, ShareId};
+
+/// A partner that shows our tail lost twice within this time may be lying (PROTOCOL §9).
+const SECOND_FINDING_US: i64 = 24 * 3_600 * 1_000_000;
+
+/// Begins a new life of our log, and reconciles with every partner.
+pub(super) fn start_incarnation(
+    draft: &mut Draft<'_>,
+    cause: IncarnationCause,
+    found_on: Option<ConnectionId>,
+    above: Incarnation,
+) -> Result<Reply, Refusal> {
+    let state = draft.state;
+    if let Some(connection) = found_on.and_then(|id| state.connections.get(&id)) {
+        let before = connection.tail_lost.filter(|at| draft.now.since_us(*at) < SECOND_FINDING_US);
+        if before.is_some() {
+            suspend(draft, connection);
+            return Ok(Reply::Unchanged);
+        }
+    }
+    let random = u64::try_from(draft.draw() & u128::from(u64::MAX)).unwrap_or_default();
+    let begun = Incarnation::begin(draft.now, random);
+    let floor = draft.org().incarnation.max(above);
+    let incarnation = if begun > floor { begun } else { Incarnation(floor.0 + 1) };
+    draft.emit(IncarnationStarted { incarnation, cause, connection: found_on });
+    draft.emit(AlarmRaised {
+        connection: found_on,
+        code: "log_restored".to_owned(),
+        message: "the log of this org ends earlier than its partners know it: it was restored or rolled back; \
+                  all shares are being reconciled"
+            .to_owned(),
+    });
+    for connection in state.connections.values().filter(|connection| connection.is_active()) {
+        begin(draft, connection);
+    }
+    Ok(Reply::Done)
+}
+
+fn suspend(draft: &mut Draft<'_>, connection: &Connection) {
+    if connection.suspended {
+        return;
+    }
+    draft.emit(ConnectionSuspended { connection: connection.id, suspended: true });
+    draft.emit(AlarmRaised {
+        connection: Some(connection.id),
+        code: "second_rollback".to_owned(),
+        message: format!(
+            "{} showed for the second time within a day that our log lost its end: the connection is suspended; \
+             look at both logs, then `tieline connection resume {}`",
+            connection.display_name(),
+            connection.id
+        ),
+    });
+}
+
+/// The partner's log has a new life.
+pub(super) fn take_incarnation(
+    draft: &mut Draft<'_>,
+    id: ConnectionId,
+    incarnation: Incarnation,
+) -> Result<Reply, Refusal> {
+    let connection = agreement::find(draft.state, id)?;
+    if incarnation <= connection.partner_incarnation {
+        return Ok(Reply::Unchanged);
+    }
+    let first = connection.partner_incarnation == Incarnation::default();
+    draft.emit(PartnerReincarnated { connection: id, incarnation });
+    if !first && connection.is_active() {
+        draft.emit(AlarmRaised {
+            connection: Some(id),
+            code: "partner_restored".to_owned(),
+            message: format!(
+                "{} was restored to an earlier state: all shares are being reconciled",
+                connection.display_name()
+            ),
+        });
+        begin(draft, connection);
+    }
+    Ok(Reply::Done)
+}
+
+/// Tells the partner everything anew; positions begin at one.
+fn begin(draft: &mut Draft<'_>, connection: &Connection) {
+    draft.restart_positions(connection.id);
+    rules::send_all(draft, connection);
+    jobs::begin(draft, JobKind::Reconcile { connection: connection.id });
+}
+
+/// Compares all shares with the partner, because a person asks (OPS-17).
+pub(super) fn ask(draft: &mut Draft<'_>, id: ConnectionId) -> Result<Reply, Refusal> {
+    let connection = share::active(draft.state, id)?;
+    let position = draft.position(connection);
+    draft.emit(ReconcileAsked { connection: id, position });
+    Ok(Reply::Job(jobs::begin(draft, JobKind::Reconcile { connection: id })))
+}
+
+/// Tells the partner the next run of our shares; the cursor after it, or nothing if it was the last.
+pub(super) fn send_states(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    after: Option<ShareId>,
+) -> (Option<ShareId>, usize) {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let start = after.map_or(Unbounded, Excluded);
+    let mut range = connection.shares.range((start, Unbounded));
+    let state = draft.state;
+    let entries: Vec<ShareEntry> = range
+        .by_ref()
+        .take(SHARE_STATES_MAX)
+        .map(|(id, share)| {
+            let record = share.record.and_then(|record| state.record(record));
+            entry(connection, *id, share, record)
+        })
+        .collect();
+    let upto = if range.next().is_some() { entries.last().map(|entry| entry.share) } else { None };
+    let done = entries.len();
+    let position = draft.position(connection);
+    let states = ShareStates { after, upto, entries };
+    draft.emit(ShareStatesSent { connection: connection.id, position, states });
+    (upto, done)
+}
+
+fn entry(connection: &Connection, id: ShareId, share: &Share, record: Option<&Record>) -> ShareEntry {
+    let taken = record.zip(rule_of(connection, share)).map_or_else(VecMap::new, |(record, rule)| {
+        let mappings = rule.fields.iter().filter_map(|mapping| Some((mapping.remote()?, &mapping.local)));
+        mappings.filter_map(|(remote, local)| Some((remote.clone(), record.fields.get(local)?.stamp))).collect()
+    });
+    let ended = match share.status {
+        ShareStatus::Inactive(reason) => Some(reason),
+        _ => None,
+    };
+    ShareEntry { share: id, generation: share.generation, stage: share.status.stage(), ended, taken }
+}
+
+/// Compares a run of the partner's shares with ours.
+pub(super) fn compare(draft: &mut Draft<'_>, connection: &Connection, states: &ShareStates) {
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+    let after = states.after.map_or(Unbounded, Excluded);
+    let upto = states.upto.map_or(Unbounded, Included);
+    let listed: VecMap<ShareId, &ShareEntry> = states.entries.iter().map(|e| (e.share, e)).collect();
+    // A run whose end lies before its beginning is nonsense, and `range` would panic on it.
+    let sound = states.after.is_none_or(|after| states.upto.is_none_or(|upto| after < upto));
+    if sound {
+        for (id, share) in connection.shares.range((after, upto)) {
+            match listed.get(id) {
+                Some(theirs) => compare_one(draft, connection, *id, share, theirs),
+                None => unknown_there(draft, connection, *id, share),
+            }
+        }
+    }
+    if states.upto.is_none() {
+        grant_waiting(draft, connection.id);
+    }
+}
+
+/// Begins the grants that waited, if `done` was the last connection to reconcile.
+pub(super) fn grant_waiting(draft: &mut Draft<'_>, done: ConnectionId) {
+    let state = draft.state;
+    if state.connections.values().any(|other| other.id != done && other.reconciling) {
+        return;
+    }
+    for connection in state.connections.values().filter(|connection| connection.is_active()) {
+        let waits = |share: &Share| share.role == ShareRole::Origin && share.status == ShareStatus::Accepting;
+        if connection.shares.values().any(waits) {
+            jobs::begin(draft, JobKind::Grant { connection: connection.id });
+        }
+    }
+}
+
+/// The partner knows nothing of a share of ours.
+fn unknown_there(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share) {
+    let record = share.record.and_then(|record| Some((record, draft.state.record(record)?)));
+    match (share.role, share.status.stage(), record) {
+        (_, ShareStage::Ended, _) => {}
+        (ShareRole::Origin, stage, Some((record_id, record))) => {
+            send_as_origin(draft, connection, id, share, stage, record_id, record);
+        }
+        (ShareRole::Copy, ShareStage::Active, Some((_, record))) => {
+            send_for_recreation(draft, connection, id, share, record);
+        }
+        _ => share::close(draft, connection, id, share, Closing::Ended(EndReason::Withdrawn), false),
+    }
+}
+
+/// An origin brings the partner up to its own stage.
+fn send_as_origin(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    share: &Share,
+    stage: ShareStage,
+    record_id: RecordId,
+    record: &Record,
+) {
+    match stage {
+        ShareStage::Offered | ShareStage::Accepting => {
+            share::offer(draft, connection, id, share.generation, record_id, record);
+        }
+        ShareStage::Active => {
+            share::send_grant(draft, connection, id, share.generation, record_id, record, share.whole);
+        }
+        ShareStage::Ended => {}
+    }
+}
+
+/// A holder lends a restored origin what it has of the record.
+fn send_for_recreation(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    share: &Share,
+    record: &Record,
+) {
+    let content = shared_content(connection, record, true, |_| true);
+    let position = draft.position(connection);
+    let delivery = Delivery { connection: connection.id, share: id, generation: share.generation, position };
+    let recreate = Some(Recreate { object: share.object.clone(), record: share.origin_record });
+    draft.emit(SnapshotSent { delivery, object: record.object.clone(), content, recreate });
+}
+
+/// Both sides know the share.
+fn compare_one(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    share: &Share,
+    theirs: &ShareEntry,
+) {
+    let mine = (share.generation, share.status.stage());
+    let other = (theirs.generation, theirs.stage);
+    let record = share.record.and_then(|record| Some((record, draft.state.record(record)?)));
+    if other > mine {
+        adopt(draft, connection, id, share, theirs);
+    } else if mine > other
+        && share.role == ShareRole::Origin
+        && let Some((record_id, record)) = record
+    {
+        send_as_origin(draft, connection, id, share, mine.1, record_id, record);
+        return;
+    }
+    let active = theirs.stage == ShareStage::Active && theirs.generation == share.generation && is_open(share);
+    if active && let Some((record_id, record)) = record {
+        send_later_values(draft, connection, id, share, theirs, record);
+        stamp_anew(draft, connection, share, theirs, record_id, record);
+    }
+}
+
+/// Takes over the partner's further stage, as far as this side can do so by itself.
+fn adopt(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share, theirs: &ShareEntry) {
+    let later = Share { generation: theirs.generation, ..share.clone() };
+    match (theirs.stage, share.role) {
+        (ShareStage::Ended, _) if is_open(share) => {
+            let reason = theirs.ended.unwrap_or(EndReason::Withdrawn);
+            share::close(draft, connection, id, &later, Closing::Ended(reason), false);
+        }
+        (ShareStage::Active, ShareRole::Origin) if theirs.generation == share.generation => {
+            // We had granted it and forgot: the holder's word stands.
+            draft.emit(ShareLinked {
+                connection: connection.id,
+                share: id,
+                generation: theirs.generation,
+                record: share.record,
+                kept: None,
+            });
+        }
+        (ShareStage::Accepting, ShareRole::Origin) if theirs.generation == share.generation => {
+            draft.emit(GrantRequested { connection: connection.id, share: id, whole: share.whole });
+        }
+        // The origin sends the rest: an offer of the later generation, or grant and follow-up.
+        _ => {}
+    }
+}
+
+/// Sends the fields of which the partner lists an older write than ours.
+fn send_later_values(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    share: &Share,
+    theirs: &ShareEntry,
+    record: &Record,
+) {
+    let content = shared_content(connection, record, true, |name| {
+        let listed = theirs.taken.get(name).map(crate::Stamp::write);
+        record.fields.get(name).is_some_and(|field| Some(field.stamp.write()) > listed)
+    });
+    if content.is_empty() {
+        return;
+    }
+    let position = draft.position(connection);
+    let delivery = Delivery { connection: connection.id, share: id, generation: share.generation, position };
+    draft.emit(SnapshotSent { delivery, object: record.object.clone(), content, recreate: None });
+}
+
+/// A restored owner stamps anew the fields of which the partner holds a later write that it does
+/// not publish back: else our edits would lose against values that nobody here has any more.
+fn stamp_anew(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    share: &Share,
+    theirs: &ShareEntry,
+    id: RecordId,
+    record: &Record,
+) {
+    if !connection.recovering {
+        return;
+    }
+    let comes_back = |name: &crate::FieldName| {
+        rule_of(connection, share).and_then(|rule| rule.mapping_of(name)).and_then(FieldMapping::remote).is_some()
+    };
+    let here = draft.stamp();
+    let candidates: Candidates = theirs
+        .taken
+        .iter()
+        .filter(|(name, listed)| {
+            let mine = record.fields.get(*name).map(|field| field.stamp.write());
+            mine < Some(listed.write()) && !comes_back(name)
+        })
+        .map(|(name, listed)| {
+            let stamp = crate::Stamp { time: here.time.max(listed.time.plus_us(1)), ..here };
+            (name.clone(), Candidate::local(record.value(name).clone(), stamp))
+        })
+        .collect();
+    if candidates.is_empty() {
+        return;
+    }
+    let deliveries = deliveries(draft, &record.object, record, &candidates);
+    let write = Write {
+        id,
+        object: record.object.clone(),
+        action: RecordAction::Update,
+        actor: draft.actor.clone(),
+        owner: None,
+        hops: 0,
+    };
+    draft.emit(record_changed(Some(record), write, candidates, deliveries));
+}
+
+/// A restored origin creates again, under its id, a record that only the holder still has.
+pub(super) fn recreate(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    position: Position,
+    snapshot: &Snapshot,
+    recreate: &Recreate,
+) -> FieldsEnd {
+    let share = Share {
+        role: ShareRole::Origin,
+        object: recreate.object.clone(),
+        origin_record: recreate.record,
+        record: None,
+        generation: snapshot.generation,
+        status: ShareStatus::Active,
+        offered: draft.now,
+        actor: Some(connection.owner.clone()),
+        updated: draft.now,
+        preview: VecMap::new(),
+        whole: false,
+        kept: None,
+        problem: None,
+    };
+    draft.emit(ShareRestored {
+        connection: connection.id,
+        share: snapshot.share,
+        generation: snapshot.generation,
+        object: recreate.object.clone(),
+        record: recreate.record,
+    });
+    let end = copy::recreate_record(draft, connection, position, snapshot.share, &share, &snapshot.content);
+    if end.record.is_none() {
+        share::close(draft, connection, snapshot.share, &share, Closing::Ended(EndReason::Withdrawn), true);
+    }
+    end
+}

@@ -1,0 +1,173 @@
+//! What is published and subscribed over a connection.
+
+use crate::command::{Refusal, Reply};
+use crate::decide::draft::Draft;
+use crate::decide::{jobs, record, share};
+use crate::event::{CatalogueSent, PublishRuleSet, SubscribeRuleSet, SubscriptionSent};
+use crate::job::JobKind;
+use crate::mapping::SubscribeRule;
+use crate::message::{Catalogue, Subscription, SubscriptionNotice};
+use crate::publish::{PublishRule, catalogue_object};
+use crate::reason::{Reason, ReasonCode};
+use crate::state::{Connection, State};
+use crate::{ConnectionId, FieldName, ObjectName};
+
+/// Sets what is published of an object (S2S-20, S2S-22): the partner sees its new catalogue, and
+/// gets the values of fields that it took and that became visible.
+pub(super) fn publish(
+    draft: &mut Draft<'_>,
+    id: ConnectionId,
+    name: &ObjectName,
+    rule: Option<&PublishRule>,
+) -> Result<Reply, Refusal> {
+    let connection = share::active(draft.state, id)?;
+    let known = connection.publish.get(name);
+    let Some(rule) = rule else {
+        if known.is_none() {
+            return Ok(Reply::Unchanged);
+        }
+        set_publish(draft, connection, name, None);
+        send_catalogue(draft, connection, Vec::new(), vec![name.clone()], false);
+        return Ok(Reply::Connection(id));
+    };
+    let object = record::object(draft.state, name)?;
+    let rule = PublishRule::new(name.clone(), rule.fields.clone(), known.map_or(0, |known| known.version) + 1);
+    if known.is_some_and(|known| known.fields == rule.fields) {
+        return Ok(Reply::Unchanged);
+    }
+    rule.check(object).map_err(Refusal::record)?;
+    let new: Vec<FieldName> =
+        rule.fields.iter().filter(|field| known.is_none_or(|known| !known.publishes(field))).cloned().collect();
+    let entry = catalogue_object(object, &rule);
+    set_publish(draft, connection, name, Some(rule));
+    send_catalogue(draft, connection, vec![entry], Vec::new(), false);
+    if connection.taken.get(name).is_some_and(|taken| new.iter().any(|field| taken.fields.contains(field))) {
+        jobs::begin(draft, JobKind::Backfill { connection: id, object: name.clone(), fields: new });
+    }
+    Ok(Reply::Connection(id))
+}
+
+fn set_publish(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    object: &ObjectName,
+    rule: Option<PublishRule>,
+) {
+    let actor = draft.actor.clone();
+    draft.emit(PublishRuleSet { connection: connection.id, object: object.clone(), rule, actor });
+}
+
+fn send_catalogue(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    objects: Vec<crate::publish::CatalogueObject>,
+    removed: Vec<ObjectName>,
+    full: bool,
+) {
+    let position = draft.position(connection);
+    let catalogue = Catalogue { full, objects, removed };
+    draft.emit(CatalogueSent { connection: connection.id, position, catalogue });
+}
+
+/// Sends everything that is published, and everything that is taken: after a restore neither side
+/// knows what the other has.
+pub(super) fn send_all(draft: &mut Draft<'_>, connection: &Connection) {
+    let state = draft.state;
+    let objects = connection
+        .publish
+        .iter()
+        .filter_map(|(name, rule)| Some(catalogue_object(state.object(name)?.as_ref(), rule)));
+    send_catalogue(draft, connection, objects.collect(), Vec::new(), true);
+    let objects = connection.subscribe.values().map(subscription).collect();
+    send_subscription(draft, connection, objects, Vec::new(), true);
+}
+
+fn subscription(rule: &SubscribeRule) -> Subscription {
+    let mut fields: Vec<FieldName> =
+        rule.fields.iter().filter_map(|mapping| mapping.remote().cloned()).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    Subscription { object: rule.remote.clone(), local: rule.local.clone(), fields, version: rule.version }
+}
+
+fn send_subscription(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    objects: Vec<Subscription>,
+    removed: Vec<ObjectName>,
+    full: bool,
+) {
+    let position = draft.position(connection);
+    let notice = SubscriptionNotice { full, objects, removed };
+    draft.emit(SubscriptionSent { connection: connection.id, position, notice });
+}
+
+/// Sets what is taken of a partner's object (S2S-21, S2S-25 to S2S-29): the partner is told, and
+/// sends the values of what is newly taken.
+pub(super) fn subscribe(
+    draft: &mut Draft<'_>,
+    id: ConnectionId,
+    remote: &ObjectName,
+    rule: Option<&SubscribeRule>,
+) -> Result<Reply, Refusal> {
+    let connection = share::active(draft.state, id)?;
+    let known = connection.subscribe.get(remote);
+    let actor = draft.actor.clone();
+    let Some(rule) = rule else {
+        if known.is_none() {
+            return Ok(Reply::Unchanged);
+        }
+        draft.emit(SubscribeRuleSet { connection: id, object: remote.clone(), rule: None, actor });
+        send_subscription(draft, connection, Vec::new(), vec![remote.clone()], false);
+        return Ok(Reply::Connection(id));
+    };
+    let version = known.map_or(0, |known| known.version);
+    let mut rule = SubscribeRule { remote: remote.clone(), version: version + 1, ..rule.clone() };
+    rule.fields.sort_by(|a, b| a.local.cmp(&b.local));
+    if known.is_some_and(|known| *known == SubscribeRule { version, ..rule.clone() }) {
+        return Ok(Reply::Unchanged);
+    }
+    check_subscription(draft.state, connection, &rule)?;
+    let notice = subscription(&rule);
+    draft.emit(SubscribeRuleSet { connection: id, object: remote.clone(), rule: Some(rule), actor });
+    send_subscription(draft, connection, vec![notice], Vec::new(), false);
+    if connection.shares.values().any(|share| share.problem.is_some()) {
+        jobs::begin(draft, JobKind::Retry { connection: id });
+    }
+    Ok(Reply::Connection(id))
+}
+
+fn check_subscription(state: &State, connection: &Connection, rule: &SubscribeRule) -> Result<(), Refusal> {
+    let object = record::object(state, &rule.local)?;
+    let Some(catalogue) = connection.catalogue.get(&rule.remote) else {
+        let text = format!(
+            "{} does not publish {}: see its catalogue with `tieline connection show`",
+            connection.display_name(),
+            rule.remote
+        );
+        return Err(Refusal::conflict("not_in_catalogue", text));
+    };
+    let mut reasons = rule.check(object, catalogue).err().unwrap_or_default();
+    // S2S-27: one source per target; S2S-26: the pair is fixed from either side.
+    let second = connection.subscribe.values().find(|other| other.remote != rule.remote && other.local == rule.local);
+    if let Some(other) = second {
+        let text = format!("{} is already mapped from {} on this connection", rule.local, other.remote);
+        reasons.push(Reason::new(ReasonCode::SecondSource, text));
+    }
+    let pair = connection
+        .taken
+        .values()
+        .find(|taken| (taken.object == rule.local) != (taken.local == rule.remote));
+    if let Some(taken) = pair {
+        let text = format!(
+            "{} maps our {} to its {}: map {} to {} here, or nothing",
+            connection.display_name(),
+            taken.object,
+            taken.local,
+            taken.local,
+            taken.object
+        );
+        reasons.push(Reason::new(ReasonCode::MappingConflict, text));
+    }
+    if reasons.is_empty() { Ok(()) } else { Err(Refusal::record(reasons)) }
+}

@@ -1,0 +1,309 @@
+//! Shares: offer, accept, decline, grant, refuse, end.
+//!
+//! The writer of the origin's org decides acceptances one by one, so of several partners that
+//! accept at the same moment exactly one gets the record, and the others are told (S2S-45).
+
+use crate::command::{Refusal, Reply};
+use crate::content::Content;
+use crate::decide::draft::Draft;
+use crate::decide::record;
+use crate::decide::write::{is_open, shared_content};
+use crate::event::{Closing, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused};
+use crate::message::EndReason;
+use crate::publish;
+use crate::reason::ReasonCode;
+use crate::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
+use crate::vecmap::VecMap;
+use crate::{ConnectionId, FieldName, RecordId, ShareId, UserName};
+
+/// A connection over which records may be shared now.
+pub(super) fn active(state: &State, id: ConnectionId) -> Result<&Connection, Refusal> {
+    let connection = super::connection::find(state, id)?;
+    if connection.is_active() {
+        return Ok(connection);
+    }
+    let status = if connection.suspended && connection.status == ConnectionStatus::Active {
+        "suspended: look at its alarm and resume it"
+    } else {
+        connection.status.as_str()
+    };
+    let text = format!("connection {} is {status}", connection.display_name());
+    Err(Refusal::conflict("connection_not_active", text))
+}
+
+/// Offers a record (S2S-41).
+pub(super) fn forward(draft: &mut Draft<'_>, id: RecordId, over: ConnectionId) -> Result<Reply, Refusal> {
+    let connection = active(draft.state, over)?;
+    let record = record::find(draft.state, id)?;
+    if !connection.publish.contains_key(&record.object) {
+        let text = format!(
+            "{} is not published to {}: publish it first with `tieline publish set`",
+            record.object,
+            connection.display_name()
+        );
+        return Err(Refusal::conflict("not_published", text));
+    }
+    let known = record.share_over(over);
+    if let Some(share) = known.and_then(|share| connection.shares.get(&share)).filter(|share| is_open(share)) {
+        let text = format!("record {id} is already {} to {}", share.status.label(), connection.display_name());
+        return Err(Refusal::conflict("already_shared", text));
+    }
+    if let Some(holder) = granted_elsewhere(draft.state, record, over) {
+        let text = format!("record {id} is shared with {}: stop that share first", holder.display_name());
+        return Err(Refusal::conflict("taken", text));
+    }
+    let share = known.unwrap_or_else(|| ShareId::derive(over, &draft.org().name, id));
+    let generation = connection.shares.get(&share).map_or(0, |share| share.generation) + 1;
+    offer(draft, connection, share, generation, id, record);
+    Ok(Reply::Share(share))
+}
+
+/// The other connection that a record of this org was granted to.
+fn granted_elsewhere<'a>(state: &'a State, record: &'a Record, besides: ConnectionId) -> Option<&'a Connection> {
+    state
+        .shares_of(record)
+        .find(|(connection, share)| {
+            connection.id != besides && share.role == ShareRole::Origin && share.status == ShareStatus::Active
+        })
+        .map(|(connection, _)| connection)
+}
+
+/// Offers a record at this generation.
+pub(super) fn offer(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    share: ShareId,
+    generation: u32,
+    id: RecordId,
+    record: &Record,
+) {
+    let names: Vec<&FieldName> = draft.state.object(&record.object).map_or_else(Vec::new, |object| {
+        object.view_fields.iter().filter(|name| !record.value(name).is_null()).collect()
+    });
+    let (names, _) = publish::visible(connection.publish.get(&record.object), names, |name| name);
+    let preview: VecMap<_, _> = names.into_iter().map(|n| (n.clone(), record.value(n).clone())).collect();
+    let position = draft.position(connection);
+    let actor = draft.actor.clone();
+    draft.emit(ShareOffered {
+        connection: connection.id,
+        share,
+        generation,
+        record: id,
+        object: record.object.clone(),
+        preview,
+        position,
+        actor,
+    });
+}
+
+fn find(connection: &Connection, id: ShareId) -> Result<&Share, Refusal> {
+    connection.shares.get(&id).ok_or_else(|| {
+        let text = format!("connection {} has no share {id}", connection.display_name());
+        Refusal::not_found("unknown_share", text)
+    })
+}
+
+/// Accepts an offer: the origin is asked for the grant (S2S-47).
+pub(super) fn accept(
+    draft: &mut Draft<'_>,
+    over: ConnectionId,
+    id: ShareId,
+    owner: Option<&UserName>,
+) -> Result<Reply, Refusal> {
+    let connection = active(draft.state, over)?;
+    let share = find(connection, id)?;
+    if share.role != ShareRole::Copy || share.status != ShareStatus::Offered {
+        let text = format!("share {id} is {}: only an offer can be accepted", share.status.label());
+        return Err(Refusal::conflict("not_offered", text));
+    }
+    let Some(rule) = connection.subscribe.get(&share.object) else {
+        let text = format!(
+            "{} of {} is not subscribed: subscribe it first with `tieline subscribe set`",
+            share.object,
+            connection.display_name()
+        );
+        return Err(Refusal::conflict("not_subscribed", text));
+    };
+    let owner = owner.unwrap_or(&draft.actor).clone();
+    answer(draft, connection, id, share.generation, Some(rule.accept_whole), owner);
+    Ok(Reply::Share(id))
+}
+
+/// Answers an offer; `accept` says whether the copy is to be created with all fields in one.
+pub(super) fn answer(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    share: ShareId,
+    generation: u32,
+    accept: Option<bool>,
+    owner: UserName,
+) {
+    let position = draft.position(connection);
+    draft.emit(OfferAnswered {
+        connection: connection.id,
+        share,
+        generation,
+        accept: accept.is_some(),
+        whole: accept.unwrap_or(false),
+        owner,
+        position,
+    });
+}
+
+/// Declines an offer, or gives back a grant whose record cannot be created.
+pub(super) fn decline(draft: &mut Draft<'_>, over: ConnectionId, id: ShareId) -> Result<Reply, Refusal> {
+    let connection = active(draft.state, over)?;
+    let share = find(connection, id)?;
+    match (share.role, share.status) {
+        (ShareRole::Copy, ShareStatus::Offered) => {
+            let owner = draft.actor.clone();
+            answer(draft, connection, id, share.generation, None, owner);
+        }
+        (ShareRole::Copy, ShareStatus::Granted) => {
+            close(draft, connection, id, share, Closing::Ended(EndReason::Returned), true);
+        }
+        (_, status) => {
+            let text = format!("share {id} is {}: only an offer can be declined", status.label());
+            return Err(Refusal::conflict("not_offered", text));
+        }
+    }
+    Ok(Reply::Share(id))
+}
+
+/// Stops sharing a record with a connection (S2S-57).
+pub(super) fn end(
+    draft: &mut Draft<'_>,
+    record: RecordId,
+    over: ConnectionId,
+    reason: EndReason,
+) -> Result<Reply, Refusal> {
+    let connection = super::connection::find(draft.state, over)?;
+    let found = record::find(draft.state, record)?;
+    let share = found.share_over(over).and_then(|id| Some((id, connection.shares.get(&id)?)));
+    let Some((id, share)) = share.filter(|(_, share)| is_open(share)) else {
+        let text = format!("record {record} is not shared with {}", connection.display_name());
+        return Err(Refusal::conflict("not_shared", text));
+    };
+    close(draft, connection, id, share, Closing::Ended(reason), connection.is_active());
+    Ok(Reply::Share(id))
+}
+
+/// Ends a share that is open, and tells the partner if it can be told.
+pub(super) fn end_if_open(
+    draft: &mut Draft<'_>,
+    state: &State,
+    over: ConnectionId,
+    id: ShareId,
+    reason: EndReason,
+) {
+    if let Some(connection) = state.connections.get(&over)
+        && let Some(share) = connection.shares.get(&id).filter(|share| is_open(share))
+    {
+        close(draft, connection, id, share, Closing::Ended(reason), connection.is_active());
+    }
+}
+
+/// Closes a share; `tell` says whether the partner has to be told.
+pub(super) fn close(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    share: &Share,
+    closing: Closing,
+    tell: bool,
+) {
+    let position = tell.then(|| draft.position(connection));
+    let actor = Some(draft.actor.clone());
+    draft.emit(ShareClosed {
+        connection: connection.id,
+        share: id,
+        generation: share.generation,
+        closing,
+        position,
+        actor,
+    });
+}
+
+/// A partner accepts our offer. Too late, or for nothing: it was or is told why.
+pub(super) fn take_acceptance(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    generation: u32,
+    whole: bool,
+) {
+    let Some(share) = connection.shares.get(&id) else { return };
+    let current = share.role == ShareRole::Origin && share.generation == generation;
+    if !current || !matches!(share.status, ShareStatus::Offered) {
+        // A refusal, or the end of the share, is on its way already: one per generation and loser.
+        return;
+    }
+    if draft.state.connections.values().any(|connection| connection.reconciling) {
+        // A restored org may not know yet to whom it had granted the record.
+        draft.emit(GrantRequested { connection: connection.id, share: id, whole });
+        return;
+    }
+    grant(draft, connection, id, share, whole);
+}
+
+/// Grants a record to a connection and tells the losers.
+pub(super) fn grant(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share, whole: bool) {
+    let found = share.record.and_then(|record| Some((record, draft.state.record(record)?)));
+    let Some((record_id, record)) = found else {
+        return refuse(draft, connection, id, share.generation, ReasonCode::RecordDeleted);
+    };
+    if granted_elsewhere(draft.state, record, connection.id).is_some() {
+        return refuse(draft, connection, id, share.generation, ReasonCode::Taken);
+    }
+    send_grant(draft, connection, id, share.generation, record_id, record, whole);
+    for (loser, other) in draft.state.shares_of(record) {
+        let waits = matches!(other.status, ShareStatus::Offered | ShareStatus::Accepting);
+        if loser.id != connection.id && other.role == ShareRole::Origin && waits && loser.is_active() {
+            let lost = record.share_over(loser.id).unwrap_or_default();
+            refuse(draft, loser, lost, other.generation, ReasonCode::Taken);
+        }
+    }
+}
+
+/// Sends the grant and, if there are more fields, the follow-up.
+pub(super) fn send_grant(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    generation: u32,
+    record_id: RecordId,
+    record: &Record,
+    whole: bool,
+) {
+    let content = shared_content(connection, record, true, |_| true);
+    let create_set = if whole {
+        content.values.keys().cloned().collect()
+    } else {
+        create_set_of(draft.state, record, &content)
+    };
+    let grant = draft.position(connection);
+    let more = content.values.len() > create_set.len();
+    let follow_up = more.then(|| draft.position(connection));
+    draft.emit(ShareGranted {
+        connection: connection.id,
+        share: id,
+        generation,
+        record: record_id,
+        object: record.object.clone(),
+        content,
+        create_set,
+        grant,
+        follow_up,
+    });
+}
+
+/// The fields of the create set that are sent (S2S-48).
+fn create_set_of(state: &State, record: &Record, content: &Content) -> Vec<FieldName> {
+    let set = state.object(&record.object).map(|object| object.create_set.as_slice()).unwrap_or_default();
+    content.values.keys().filter(|name| set.contains(name)).cloned().collect()
+}
+
+fn refuse(draft: &mut Draft<'_>, connection: &Connection, share: ShareId, generation: u32, code: ReasonCode) {
+    let position = draft.position(connection);
+    draft.emit(ShareRefused { connection: connection.id, share, generation, code, position });
+}

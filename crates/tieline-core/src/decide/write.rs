@@ -1,0 +1,210 @@
+//! Writing fields of a record: what local edits, remote changes and retries have in common.
+//!
+//! Candidates are tried together with everything that waits on the record; if that is refused,
+//! they are tried alone. What is written becomes one event with its deliveries.
+
+use crate::content::Content;
+use crate::decide::draft::Draft;
+use crate::event::{Delivery, Origin, RecordAction, RecordChanged};
+use crate::reason::{Reason, ReasonCode};
+use crate::schema::ObjectSchema;
+use crate::stamp::Stamp;
+use crate::state::{Connection, Record, Share, ShareStatus, State};
+use crate::value::Value;
+use crate::vecmap::VecMap;
+use crate::{FieldName, ObjectName, RecordId, ShareId, Timestamp, UserName};
+
+/// A value that is to be written.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub(super) value: Value,
+    pub(super) stamp: Stamp,
+    /// The share that it came over; nothing if it is written here.
+    pub(super) origin: Option<Origin>,
+    /// The stamp that it was received with, where that is another.
+    pub(super) received: Option<Stamp>,
+}
+
+impl Candidate {
+    /// A value written here.
+    pub(super) const fn local(value: Value, stamp: Stamp) -> Self {
+        Self { value, stamp, origin: None, received: None }
+    }
+}
+
+pub(super) type Candidates = VecMap<FieldName, Candidate>;
+
+/// Why the record, as it would be with `candidates`, is refused; empty if it is not.
+pub(super) fn refusals(
+    state: &State,
+    object: &ObjectSchema,
+    record: Option<&Record>,
+    candidates: &Candidates,
+    now: Timestamp,
+) -> Vec<Reason> {
+    let lookup = |name: &str| -> Option<&Value> {
+        let written = candidates.get(name).map(|candidate| &candidate.value);
+        written.or_else(|| record.and_then(|record| record.fields.get(name)).map(|field| &field.value))
+    };
+    let mut reasons: Vec<Reason> = candidates
+        .iter()
+        .filter_map(|(name, candidate)| {
+            let Some(field) = object.field(name.as_str()) else {
+                return Some(unknown_field(&object.name, name));
+            };
+            candidate.value.check(field).err()
+        })
+        .collect();
+    reasons.extend(object.fields.iter().filter(|field| field.required).filter_map(|field| {
+        let missing = lookup(field.name.as_str()).is_none_or(Value::is_blank);
+        missing.then(|| {
+            let text = format!("{} of {} is required: give it a value", field.name, object.name);
+            Reason::new(ReasonCode::RequiredMissing, text).on_field(&field.name)
+        })
+    }));
+    // Rules see only values of the right type.
+    if reasons.is_empty()
+        && let Some(rules) = state.rules(&object.name)
+    {
+        reasons = rules.refusals(lookup, now);
+    }
+    reasons
+}
+
+pub(super) fn unknown_field(object: &ObjectName, field: &FieldName) -> Reason {
+    let text = format!("{object} has no field {field}: see the fields with `tieline object show {object}`");
+    Reason::new(ReasonCode::UnknownField, text).on_field(field)
+}
+
+/// The values that wait on the record and may be tried (those for approval may not), except the
+/// fields that are written anyway.
+pub(super) fn pending_candidates(record: &Record, state: &State, besides: &Candidates) -> Candidates {
+    let waiting = record.pending.iter().filter(|(name, pending)| !pending.approval && !besides.contains_key(*name));
+    waiting
+        .filter_map(|(name, pending)| {
+            let connection = state.connections.get(&pending.origin.connection)?;
+            let rule = connection.subscribe.values().find(|rule| rule.local == record.object)?;
+            let mapping = rule.fields.iter().find(|mapping| mapping.local == *name)?;
+            let field = state.object(&record.object)?.field(name.as_str())?;
+            let value = rule.map_value(mapping, &pending.incoming, field).ok()?;
+            let origin = Some(Origin { connection: connection.id, mapping: rule.version });
+            Some((name.clone(), Candidate { value, stamp: pending.stamp, origin, received: None }))
+        })
+        .collect()
+}
+
+/// The deliveries that writing `candidates` makes: one for each active share whose partner takes
+/// one of the fields, and did not send it over that share.
+pub(super) fn deliveries(
+    draft: &mut Draft<'_>,
+    object: &ObjectName,
+    record: &Record,
+    candidates: &Candidates,
+) -> Vec<Delivery> {
+    let state = draft.state;
+    let shares = record.shares.iter().filter_map(|(connection, share)| {
+        let connection = state.connections.get(connection)?;
+        Some((connection, *share, connection.shares.get(share)?))
+    });
+    shares
+        .filter(|(_, _, share)| share.status == ShareStatus::Active)
+        .filter_map(|(connection, id, share)| delivery(draft, connection, id, share.generation, object, candidates))
+        .collect()
+}
+
+/// The delivery for one share, if the partner takes something of it.
+pub(super) fn delivery(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    share: ShareId,
+    generation: u32,
+    object: &ObjectName,
+    candidates: &Candidates,
+) -> Option<Delivery> {
+    let wanted = connection.is_active()
+        && candidates.iter().any(|(name, candidate)| {
+            candidate.origin.is_none_or(|origin| origin.connection != connection.id)
+                && partner_takes(connection, object, name)
+        });
+    wanted.then(|| Delivery {
+        connection: connection.id,
+        share,
+        generation,
+        position: draft.position(connection),
+    })
+}
+
+/// Whether a field is published to the partner and taken by it.
+pub(super) fn partner_takes(connection: &Connection, object: &ObjectName, field: &FieldName) -> bool {
+    let published = connection.publish.get(object).is_some_and(|rule| rule.publishes(field));
+    published && connection.taken.get(object).is_some_and(|taken| taken.fields.contains(field))
+}
+
+/// What is written, before it becomes an event.
+pub(super) struct Write {
+    pub(super) id: RecordId,
+    pub(super) object: ObjectName,
+    pub(super) action: RecordAction,
+    pub(super) actor: UserName,
+    pub(super) owner: Option<UserName>,
+    pub(super) hops: u8,
+}
+
+/// The event of a write.
+pub(super) fn record_changed(
+    record: Option<&Record>,
+    write: Write,
+    candidates: Candidates,
+    deliveries: Vec<Delivery>,
+) -> RecordChanged {
+    // Most values of a write have one origin: it stands once, the others are exceptions.
+    let origin = candidates.values().find_map(|candidate| candidate.origin);
+    let origins = candidates
+        .iter()
+        .filter(|(_, candidate)| candidate.origin != origin)
+        .map(|(name, candidate)| (name.clone(), candidate.origin))
+        .collect();
+    let received =
+        candidates.iter().filter_map(|(name, candidate)| Some((name.clone(), candidate.received?))).collect();
+    let content = Content::stamped(candidates.into_iter().map(|(name, c)| (name, c.value, c.stamp)));
+    RecordChanged {
+        record: write.id,
+        object: write.object,
+        action: write.action,
+        prev: record.map(|record| record.last).unwrap_or_default(),
+        actor: write.actor,
+        owner: write.owner,
+        content,
+        origin,
+        origins,
+        received,
+        deliveries,
+        hops: write.hops,
+    }
+}
+
+/// The fields of a record that may go to the partner of a share, with their stamps. `wanted` says
+/// which; what came over this connection goes back only if `also_received`.
+pub(super) fn shared_content(
+    connection: &Connection,
+    record: &Record,
+    also_received: bool,
+    wanted: impl Fn(&FieldName) -> bool,
+) -> Content {
+    Content::stamped(
+        record
+            .fields
+            .iter()
+            .filter(|(name, _)| wanted(name) && partner_takes(connection, &record.object, name))
+            .filter(|(_, field)| also_received || field.came_over() != Some(connection.id))
+            .map(|(name, field)| (name.clone(), field.value.clone(), field.stamp)),
+    )
+}
+
+/// A share that is neither ended nor declined nor taken.
+pub(super) const fn is_open(share: &Share) -> bool {
+    matches!(
+        share.status,
+        ShareStatus::Offered | ShareStatus::Accepting | ShareStatus::Granted | ShareStatus::Active
+    )
+}

@@ -1,0 +1,196 @@
+//! The engine: one org's state, driven by commands and frames, or by its own log.
+//!
+//! It decides and applies one command or message after the other and hands out the groups of
+//! events for the log. Whoever drives it makes nothing visible before those groups are durable.
+
+use crate::apply::apply;
+use crate::codec::DecodeError;
+use crate::command::{Command, Context, Refusal, Reply};
+use crate::decide::{decide, decide_malformed, decide_message, decide_report};
+use crate::event::{Event, Received};
+use crate::frame::{Chain, FrameHeader};
+use crate::log::Group;
+use crate::message::Envelope;
+use crate::state::State;
+use crate::{ConnectionId, Position, Timestamp};
+
+/// One org, running.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    state: State,
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameEnd {
+    /// So many messages were new and were taken.
+    Taken(u32),
+    /// It begins beyond the next position: the sender has to go back.
+    Gap,
+    /// Its chain is not ours: the sender has to judge.
+    Fork,
+    /// One of the two logs has begun a new life since the frame was heard.
+    Stale,
+}
+
+impl Engine {
+    /// An engine with this state, for instance from a snapshot.
+    #[must_use]
+    pub const fn new(state: State) -> Self {
+        Self { state }
+    }
+
+    /// The state.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Decides and applies a command. Its events are one group, empty if nothing had to happen.
+    ///
+    /// # Errors
+    /// The command is refused, and nothing has happened.
+    pub fn execute(&mut self, command: &Command, context: &Context) -> Result<(Group, Reply), Refusal> {
+        let decision = decide(&self.state, command, context)?;
+        Ok((self.fold(context.now, &decision.events), decision.reply))
+    }
+
+    /// Takes the messages of a frame that are new, one group each, and a last group that tells the
+    /// partner their outcomes. The header must have been found to be of this connection and pair of
+    /// incarnations (`link`).
+    pub fn receive(
+        &mut self,
+        header: &FrameHeader,
+        messages: &[Envelope],
+        context: &Context,
+        groups: &mut Vec<Group>,
+    ) -> FrameEnd {
+        self.receive_with(header, messages, context, groups, |_, _| {})
+    }
+
+    /// The same, and `ended` sees the state and the fact after each message.
+    pub fn receive_with(
+        &mut self,
+        header: &FrameHeader,
+        messages: &[Envelope],
+        context: &Context,
+        groups: &mut Vec<Group>,
+        mut ended: impl FnMut(&State, &Received),
+    ) -> FrameEnd {
+        let id = header.connection;
+        let Some(connection) = self.state.connections.get(&id) else { return FrameEnd::Gap };
+        let ours = connection.inbound.received;
+        if !self.is_of_present_lives(header) {
+            return FrameEnd::Stale;
+        }
+        if header.first > ours.position.next() {
+            return FrameEnd::Gap;
+        }
+        if header.last() < ours.position {
+            // All of it was taken before.
+            return FrameEnd::Taken(0);
+        }
+        let Some((skipped, chain_here)) = overlap(header, messages, ours.position) else {
+            return FrameEnd::Fork;
+        };
+        if chain_here != ours.chain {
+            return FrameEnd::Fork;
+        }
+        let mut chain = chain_here;
+        let mut position = ours.position;
+        let mut taken = 0;
+        for envelope in messages.get(skipped..).unwrap_or_default() {
+            position = position.next();
+            chain = chain.then(position, envelope.seq, envelope.time);
+            let events = decide_message(&self.state, id, position, chain, envelope, context);
+            groups.push(self.fold(context.now, &events));
+            if let Some(Event::Received(received)) = events.first() {
+                ended(&self.state, received);
+            }
+            taken += 1;
+        }
+        self.report(id, context, groups);
+        FrameEnd::Taken(taken)
+    }
+
+    /// Takes a frame whose seal was right and whose body is not what its header says: the positions
+    /// are taken, each message ends malformed, and the header's last chain is adopted.
+    pub fn receive_malformed(
+        &mut self,
+        header: &FrameHeader,
+        context: &Context,
+        groups: &mut Vec<Group>,
+    ) -> FrameEnd {
+        let id = header.connection;
+        let Some(connection) = self.state.connections.get(&id) else { return FrameEnd::Gap };
+        let ours = connection.inbound.received;
+        if !self.is_of_present_lives(header) {
+            return FrameEnd::Stale;
+        }
+        if header.first > ours.position.next() {
+            return FrameEnd::Gap;
+        }
+        if header.first == ours.position.next() && header.chain_before != ours.chain {
+            return FrameEnd::Fork;
+        }
+        let mut position = ours.position;
+        let mut taken = 0;
+        while position < header.last() {
+            position = position.next();
+            let events = decide_malformed(id, position, header);
+            groups.push(self.fold(context.now, &events));
+            taken += 1;
+        }
+        self.report(id, context, groups);
+        FrameEnd::Taken(taken)
+    }
+
+    /// Whether a frame is of the present lives of both logs.
+    fn is_of_present_lives(&self, header: &FrameHeader) -> bool {
+        let connection = self.state.connections.get(&header.connection);
+        let lives = self.state.org.as_ref().zip(connection).map(|(org, c)| (c.partner_incarnation, org.incarnation));
+        lives == Some((header.from_incarnation, header.to_incarnation))
+    }
+
+    /// Tells the partner the outcomes that it does not know.
+    fn report(&mut self, connection: ConnectionId, context: &Context, groups: &mut Vec<Group>) {
+        let events = decide_report(&self.state, connection, context);
+        if !events.is_empty() {
+            groups.push(self.fold(context.now, &events));
+        }
+    }
+
+    fn fold(&mut self, now: Timestamp, events: &[Event]) -> Group {
+        let mut group = Group::new(now);
+        for event in events {
+            group.push_with(event.kind(), |body| event.encode_body(body));
+            apply(&mut self.state, now, event);
+        }
+        group
+    }
+
+    /// Folds an event of the log.
+    ///
+    /// # Errors
+    /// The event cannot be decoded; then the log is damaged, or of another version.
+    pub fn replay(&mut self, time: Timestamp, kind: u16, body: &[u8]) -> Result<(), DecodeError> {
+        apply(&mut self.state, time, &Event::decode(kind, body)?);
+        Ok(())
+    }
+}
+
+/// How many messages of a frame are at or before `received`, which lies within it, and the chain
+/// there as the frame has it. Nothing if the frame contradicts its own header.
+fn overlap(header: &FrameHeader, messages: &[Envelope], received: Position) -> Option<(usize, Chain)> {
+    let mut at = Position(header.first.0.checked_sub(1)?);
+    let mut chain = header.chain_before;
+    let mut here = (at == received).then_some((0, chain));
+    for (index, envelope) in messages.iter().enumerate() {
+        at = at.next();
+        chain = chain.then(at, envelope.seq, envelope.time);
+        if at == received {
+            here = Some((index + 1, chain));
+        }
+    }
+    here.filter(|_| chain == header.chain_after)
+}

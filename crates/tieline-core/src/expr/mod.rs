@@ -1,0 +1,190 @@
+//! Expressions: validation rules, criteria, conditions and computed values, written in CEL.
+//!
+//! The grammar is that of the Common Expression Language and is parsed by the crate `cel`. What
+//! the parser gives is checked against the object and lowered to a small typed tree of our own,
+//! which is evaluated over our own values. That is a choice, for four reasons:
+//!
+//! - **Money is decimal.** CEL knows integers and binary floating point, and a program that was
+//!   given decimals as an extension would still read `0.1` as floating point. Here all numbers are
+//!   one type, exact decimals: `0.1 + 0.2 == 0.3`, `7 / 2` is `3.5`, `1 == 1.0`. A quotient has 28
+//!   digits; a sum or product that needs more is an error.
+//! - **Types are checked when a rule is saved.** An unknown field, a text compared with a number
+//!   or a picklist value that does not exist is refused then, not found in production.
+//! - **Cost is bounded.** 225 bytes of CEL can take 14 s and 1 GB. Here length, depth, nodes and
+//!   lists are bounded, a walk over a list contains no other walk and no growing text, and an
+//!   evaluation stops after a fixed number of steps.
+//! - **Nothing is converted.** Only fields that the expression names are looked up, and their
+//!   texts are borrowed.
+//!
+//! Fields are named alone (`Amount > 1000`). **Null** is what an empty field has: it is equal to
+//! null alone; any order with it is false; arithmetic and text functions give null; where true or
+//! false is needed it counts as false. So a rule does not fail because a field is empty. `&&` and
+//! `||` take an error on one side only if the other side does not decide.
+//!
+//! | written | means |
+//! |---|---|
+//! | `== != < <= > >= in && \|\| ! ?:` | as in CEL; both sides are of one type |
+//! | `+ - * / %` | numbers; `+` joins texts, outside walks; date ± days, date − date in days |
+//! | `date("2026-01-31")`, `timestamp("2026-01-31T09:00:00Z")`, `dec("12.50")` | constants |
+//! | `date(x)` | the day in UTC of a moment |
+//! | `today()`, `now()` | day in UTC and moment of the event, never of the machine |
+//! | `isBlank(x)` | null, empty, or only white space |
+//! | `size(x)` | characters of a text, values of a list |
+//! | `contains startsWith endsWith matches` | methods of texts; the pattern of `matches` is a literal |
+//! | `lowerAscii upperAscii trim` | methods of texts |
+//! | `abs(x)`, `round(x, digits)`, `string(x)` | rounding is commercial: half away from zero |
+//! | `all exists exists_one filter map` | walks over a list, as `Tags__c.exists(t, t.startsWith("x"))` |
+//!
+//! The same expression, values and time give the same result on every machine.
+
+mod call;
+mod eval;
+mod lower;
+mod node;
+#[cfg(test)]
+mod tests;
+
+use cel::Env;
+
+use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
+use crate::reason::{Reason, ReasonCode};
+use crate::schema::ObjectSchema;
+use crate::value::Value;
+use crate::{FieldName, Timestamp};
+
+use eval::Evaluation;
+use lower::Lowering;
+use node::{Node, Type};
+
+/// Why an expression is refused, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct ExpressionError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// One sentence: what is wrong, and the remedy.
+    pub message: String,
+}
+
+/// An expression that was checked against its object. It is immutable and can be shared.
+#[derive(Debug)]
+pub struct Expression {
+    root: Node,
+    result: Type,
+    fields: Vec<FieldName>,
+    reads_time: bool,
+}
+
+impl Expression {
+    /// Checks an expression of any type against the object whose records it will read.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it: syntax, a limit, an unknown name, a type.
+    pub fn compile(text: &str, object: &ObjectSchema) -> Result<Self, ExpressionError> {
+        let start = |message: String| ExpressionError { line: 1, column: 1, message };
+        if text.len() > EXPRESSION_BYTES_MAX {
+            let length = text.len();
+            return Err(start(format!(
+                "the expression has {length} bytes and may have {EXPRESSION_BYTES_MAX}; split it into several rules"
+            )));
+        }
+        // No macros: a walk stays the call that was written, and is bounded as such.
+        let parser = Env::default()
+            .with_optional_support(false)
+            .parser()
+            .max_recursion_depth(EXPRESSION_DEPTH_MAX as u16)
+            .error_recovery_limit(0);
+        let (tree, source) =
+            parser.parse_with_source_info(text).map_err(|errors| match errors.errors.first() {
+                Some(error) => ExpressionError {
+                    line: usize::try_from(error.pos.0).unwrap_or(1).max(1),
+                    column: usize::try_from(error.pos.1).unwrap_or(1).max(1),
+                    message: format!(
+                        "not an expression: {}; compare the syntax of CEL",
+                        error.msg.replace('\n', " ")
+                    ),
+                },
+                None => start("not an expression; compare the syntax of CEL".to_owned()),
+            })?;
+        let mut lowering = Lowering::new(object);
+        let (root, result) = lowering.lower(&tree, 0).map_err(|fault| {
+            let offset = source.offset_for(fault.at).map_or(0, |(start, _)| start as usize);
+            let before: String = text.chars().take(offset).collect();
+            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            ExpressionError {
+                line: before.matches('\n').count() + 1,
+                column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+                message: fault.message,
+            }
+        })?;
+        let Lowering { fields, reads_time, .. } = lowering;
+        Ok(Self { root, result, fields, reads_time })
+    }
+
+    /// Checks an expression that is true or false.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`], and an expression of another type.
+    pub fn condition(text: &str, object: &ObjectSchema) -> Result<Self, ExpressionError> {
+        let expression = Self::compile(text, object)?;
+        if expression.result == Type::Boolean {
+            return Ok(expression);
+        }
+        let message = format!(
+            "the condition gives {} and not true or false; compare it with something",
+            expression.result.name()
+        );
+        Err(ExpressionError { line: 1, column: 1, message })
+    }
+
+    /// The fields that it reads. Its result changes only with them and, if it reads it, with time.
+    #[must_use]
+    pub fn fields(&self) -> &[FieldName] {
+        &self.fields
+    }
+
+    /// Whether it reads `now()` or `today()`.
+    #[must_use]
+    pub const fn reads_time(&self) -> bool {
+        self.reads_time
+    }
+
+    /// The value for one record at the time of one event. `lookup` gives the value of a field by
+    /// name; none is null. Numbers are decimals and texts are texts: `value::cast` makes them what
+    /// a field keeps.
+    ///
+    /// # Errors
+    /// `rule_failed`: a number beyond 28 digits, a division by zero, a text or list beyond its
+    /// limit, too many steps.
+    pub fn evaluate<'a>(
+        &self,
+        lookup: impl Fn(&str) -> Option<&'a Value>,
+        now: Timestamp,
+    ) -> Result<Value, Reason> {
+        let read = |field: usize| self.fields.get(field).and_then(|name| lookup(name.as_str()));
+        let item = Evaluation::new(&read, now).evaluate(&self.root);
+        item.and_then(node::Item::into_value)
+            .map_err(|fault| Reason::new(ReasonCode::RuleFailed, fault.to_string()))
+    }
+
+    /// Whether the condition holds for one record at the time of one event; null is false.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`], and `rule_failed` if the result is neither true nor false.
+    pub fn holds<'a>(
+        &self,
+        lookup: impl Fn(&str) -> Option<&'a Value>,
+        now: Timestamp,
+    ) -> Result<bool, Reason> {
+        match self.evaluate(lookup, now)? {
+            Value::Boolean(truth) => Ok(truth),
+            Value::Null => Ok(false),
+            other => {
+                let text = format!("the condition gave {} and not true or false", other.kind());
+                Err(Reason::new(ReasonCode::RuleFailed, text))
+            }
+        }
+    }
+}

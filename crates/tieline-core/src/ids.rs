@@ -1,0 +1,331 @@
+//! Names and ids as newtypes: what parses is valid, and no two kinds can be mixed up.
+//!
+//! An id that leaves the org never comes from a counter: a restored log would hand the same
+//! number out twice. Ids are drawn from the entropy that a command carries.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::Specification;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
+
+/// A name or id that does not parse, with the rule that it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {text:?} is not valid: {rule}")]
+pub struct InvalidId {
+    kind: &'static str,
+    text: String,
+    rule: &'static str,
+}
+
+fn invalid(kind: &'static str, text: &str, rule: &'static str) -> InvalidId {
+    // An id comes from outside: the error quotes it, but never a megabyte of it.
+    InvalidId { kind, text: text.chars().take(80).collect(), rule }
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(SmolStr);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(SmolStr::new(text))) } else { Err(invalid($kind, text, $rule)) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                SmolStr::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.len() <= 80
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+name_type!(
+    /// The name of an org: it is a token of NATS subjects and an account of the broker.
+    OrgName, "org name", "1 to 40 of a-z, 0-9 and -, and not hub",
+    |t| (1..=40).contains(&t.len())
+        && t != "hub"
+        && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+);
+name_type!(
+    /// The API name of an object, as `Lead` or `Fund__c`.
+    ObjectName, "object name", "1 to 80 letters, digits and _, a letter first", is_identifier
+);
+name_type!(
+    /// The API name of a field, as `LastName` or `Region__c`.
+    FieldName, "field name", "1 to 80 letters, digits and _, a letter first", is_identifier
+);
+name_type!(
+    /// The login name of a user of this org.
+    UserName, "user name", "1 to 80 of letters, digits and . _ @ + -",
+    |t| (1..=80).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+-".contains(&b))
+);
+
+impl ObjectName {
+    /// Whether this names a custom object (`…__c`).
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.0.ends_with("__c")
+    }
+}
+
+impl UserName {
+    /// The system user in whose name remote changes are made (S2S-01).
+    #[must_use]
+    pub fn connection_user() -> Self {
+        Self(SmolStr::new_static("connection.user"))
+    }
+}
+
+/// The 64-bit form of an org's name that stamps carry: comparable everywhere, and it does not
+/// tell a partner the name of a third org.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct OrgId(pub u64);
+
+impl From<&OrgName> for OrgId {
+    fn from(name: &OrgName) -> Self {
+        let hash = blake3::derive_key("tieline org id 1", name.as_str().as_bytes());
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash[..8]);
+        Self(u64::from_be_bytes(first))
+    }
+}
+
+impl fmt::Display for OrgId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Crockford's base 32 in lower case: readable aloud, no vowels that make words, fits a subject.
+fn base32() -> data_encoding::Encoding {
+    let mut spec = Specification::new();
+    spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    // The alphabet above is a constant of 32 distinct ASCII symbols.
+    #[expect(clippy::unwrap_used)]
+    spec.encoding().unwrap()
+}
+
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name(pub u128);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&BASE32.encode(&self.0.to_be_bytes()))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let bytes = BASE32.decode(text.as_bytes()).ok();
+                bytes
+                    .and_then(|b| <[u8; 16]>::try_from(b).ok())
+                    .map(|b| Self(u128::from_be_bytes(b)))
+                    .ok_or_else(|| invalid($kind, text, "26 of 0-9 a-z without i l o u"))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                if s.is_human_readable() {
+                    s.collect_str(self)
+                } else {
+                    serde_bytes::serialize(&self.0.to_be_bytes(), s)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                if d.is_human_readable() {
+                    SmolStr::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+                } else {
+                    let bytes: [u8; 16] = serde_bytes::deserialize(d)?;
+                    Ok(Self(u128::from_be_bytes(bytes)))
+                }
+            }
+        }
+    };
+}
+
+static BASE32: std::sync::LazyLock<data_encoding::Encoding> = std::sync::LazyLock::new(base32);
+
+id_type!(
+    /// One record of this org.
+    RecordId, "record id"
+);
+id_type!(
+    /// One connection; the same on both sides.
+    ConnectionId, "connection id"
+);
+id_type!(
+    /// One share: the same on both sides, derived from connection and origin record.
+    ShareId, "share id"
+);
+id_type!(
+    /// One job: wide work that goes on in slices.
+    JobId, "job id"
+);
+id_type!(
+    /// A life of a daemon's log: time, then randomness, so that a later life is a greater number.
+    Incarnation, "incarnation"
+);
+
+impl ShareId {
+    /// The stable id of the share of `record`, which belongs to `origin`, over `connection`.
+    #[must_use]
+    pub fn derive(connection: ConnectionId, origin: &OrgName, record: RecordId) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("tieline share id 1");
+        hasher.update(&connection.0.to_be_bytes());
+        hasher.update(&record.0.to_be_bytes());
+        hasher.update(origin.as_str().as_bytes());
+        Self(first_128(&hasher.finalize()))
+    }
+}
+
+impl Incarnation {
+    /// A life that begins at `now`, told from others of the same microsecond by `random`.
+    #[must_use]
+    pub fn begin(now: Timestamp, random: u64) -> Self {
+        let time = u128::from(now.0.unsigned_abs());
+        Self(time << 64 | u128::from(random))
+    }
+}
+
+/// The first 128 bits of a hash: enough for ids that nobody can choose.
+pub(crate) fn first_128(hash: &blake3::Hash) -> u128 {
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash.as_bytes()[..16]);
+    u128::from_be_bytes(first)
+}
+
+/// Numbers the events of a log, from 1, without gaps. Zero is "before the first".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Seq(pub u64);
+
+/// Numbers the messages of one direction of a connection, from 1, without gaps, per pair of
+/// incarnations. Zero is "before the first".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Position(pub u64);
+
+macro_rules! number_type {
+    ($name:ident) => {
+        impl $name {
+            /// The number after this one.
+            #[must_use]
+            pub const fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number_type!(Seq);
+number_type!(Position);
+
+/// A moment: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Microseconds from `earlier` to this moment; negative if this one is the earlier.
+    #[must_use]
+    pub const fn since_us(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// This moment moved by `us` microseconds.
+    #[must_use]
+    pub const fn plus_us(self, us: i64) -> Self {
+        Self(self.0.saturating_add(us))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC; a moment outside the years -9999 to 9999 shows as its number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) => write!(f, "{time}"),
+            Err(_) => write!(f, "{}us", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_rules() {
+        for (text, ok) in [("acme", true), ("a-1", true), ("", false), ("hub", false), ("Acme", false), ("in_a", false)] {
+            assert_eq!(text.parse::<OrgName>().is_ok(), ok, "{text}");
+        }
+        for (text, ok) in [("Fund__c", true), ("1x", false), ("a.b", false), ("Ä", false)] {
+            assert_eq!(text.parse::<ObjectName>().is_ok(), ok, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_survive_text_and_bytes() {
+        let id = RecordId(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(id.to_string().parse::<RecordId>(), Ok(id));
+        let bytes = rmp_serde::to_vec(&id).unwrap();
+        assert_eq!(bytes.len(), 18);
+        assert_eq!(rmp_serde::from_slice::<RecordId>(&bytes).unwrap(), id);
+        assert!("not an id".parse::<RecordId>().is_err());
+    }
+
+    #[test]
+    fn a_later_life_is_a_greater_number() {
+        assert!(Incarnation::begin(Timestamp(2), 0) > Incarnation::begin(Timestamp(1), u64::MAX));
+    }
+}

@@ -1,0 +1,94 @@
+//! Jobs: wide work as one event plus slices with a cursor in the log.
+//!
+//! A slice takes positions only while the connection has room (`limits`), so that a live change
+//! never waits behind a million others, and a crash repeats at most one slice.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConnectionId, FieldName, ObjectName, RecordId, Timestamp, UserName};
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Offers records of an object to a connection.
+    Forward {
+        /// To which connection.
+        connection: ConnectionId,
+        /// Records of which object.
+        object: ObjectName,
+        /// These, in the order of their ids; nothing means all.
+        records: Option<Vec<RecordId>>,
+    },
+    /// Accepts what waits in the inbox.
+    Accept {
+        /// Offers of which connection.
+        connection: ConnectionId,
+        /// Only offers of this object of the partner.
+        object: Option<ObjectName>,
+    },
+    /// Sends fields that became visible to the partner.
+    Backfill {
+        /// To which connection.
+        connection: ConnectionId,
+        /// Records of which object.
+        object: ObjectName,
+        /// Which fields.
+        fields: Vec<FieldName>,
+    },
+    /// Tells the partner the states of all shares.
+    Reconcile {
+        /// To which connection.
+        connection: ConnectionId,
+    },
+    /// Makes the grants that waited until every connection had reconciled.
+    Grant {
+        /// To which connection.
+        connection: ConnectionId,
+    },
+    /// Tries again what was refused, after a rule or mapping changed.
+    Retry {
+        /// What came over which connection.
+        connection: ConnectionId,
+    },
+    /// Ends the shares of a deactivated connection.
+    Close {
+        /// Of which connection.
+        connection: ConnectionId,
+    },
+}
+
+impl JobKind {
+    /// The connection that the job works for.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Forward { connection, .. }
+            | Self::Accept { connection, .. }
+            | Self::Backfill { connection, .. }
+            | Self::Reconcile { connection }
+            | Self::Grant { connection }
+            | Self::Retry { connection }
+            | Self::Close { connection } => *connection,
+        }
+    }
+}
+
+/// A job that is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// What it does.
+    pub kind: JobKind,
+    /// For whom.
+    pub actor: UserName,
+    /// Since when.
+    pub started: Timestamp,
+    /// Everything up to this id is done.
+    pub cursor: Option<u128>,
+    /// Items done so far.
+    pub done: u64,
+    /// Items passed over so far.
+    pub skipped: u64,
+    /// The first few reasons for passing over.
+    pub reasons: Vec<String>,
+}

@@ -1,0 +1,48 @@
+//! What Tieline means, without I/O.
+//!
+//! ```text
+//! Command ──decide──▶ events ──apply──▶ State          frame ──link──▶ messages ──decide──▶ …
+//!                       │                                 ▲
+//!                       ▼ log                             └── outbox ── positions ◀── events
+//! ```
+//!
+//! - Names and values: [`ids`], [`value`], [`schema`], [`content`], [`stamp`], [`limits`].
+//! - Facts: [`event`] (the log), [`message`] and [`frame`] (between orgs), [`codec`].
+//! - Rules: [`rules`] and [`expr`] (validation), [`mapping`] and [`publish`] (what crosses).
+//! - The machine: [`mod@decide`], [`mod@apply`], [`state`], [`engine`], [`link`], [`outbox`], [`job`].
+//!
+//! This crate may not do I/O: no clock, environment, randomness, thread, socket or file, and no
+//! map whose order depends on a hash. Time and randomness come with each command.
+
+pub mod apply;
+pub mod codec;
+mod codes;
+pub mod command;
+pub mod content;
+pub mod decide;
+pub mod engine;
+pub mod event;
+pub mod expr;
+pub mod frame;
+mod ids;
+pub mod job;
+pub mod limits;
+pub mod link;
+pub mod log;
+pub mod mapping;
+pub mod message;
+pub mod msgpack;
+pub mod outbox;
+pub mod outcome;
+pub mod publish;
+pub mod reason;
+pub mod rules;
+pub mod schema;
+pub mod stamp;
+pub mod state;
+mod suggest;
+pub mod value;
+pub mod vecmap;
+
+pub use ids::*;
+pub use stamp::Stamp;

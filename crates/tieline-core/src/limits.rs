@@ -1,0 +1,130 @@
+//! Every limit of Tieline in one file, with its unit and why it has that size.
+//!
+//! A queue, batch, payload, nesting, loop or expression without a limit is a way to stop a daemon
+//! from outside. Sizes are checked before anything is decoded. The relations between limits are
+//! asserted when this file is compiled: a limit that is raised alone does not build.
+
+// Fields, values and records.
+
+/// Most characters of a long text: what the reference system allows.
+pub const LONG_TEXT_CHARS_MAX: usize = 131_072;
+/// Most characters of a text of any other type.
+pub const TEXT_CHARS_MAX: usize = 255;
+/// Most bytes of one field value: a long text in which every character takes four bytes does not
+/// fit, one in which half of them take two does.
+pub const VALUE_BYTES_MAX: usize = 200 * 1024;
+/// Most bytes of all values of one record as they are encoded in the log.
+pub const RECORD_BYTES_MAX: usize = 256 * 1024;
+/// Most fields of one object.
+pub const OBJECT_FIELDS_MAX: usize = 800;
+/// Most objects of one org.
+pub const OBJECTS_MAX: usize = 1_000;
+/// Most values of one picklist, active and inactive.
+pub const PICKLIST_VALUES_MAX: usize = 1_000;
+/// Most characters of one picklist value.
+pub const PICKLIST_VALUE_CHARS_MAX: usize = 255;
+/// Most characters of a label or of the message of a rule.
+pub const LABEL_CHARS_MAX: usize = 255;
+/// Most decimal digits of a number: what the exact decimal type holds for certain.
+pub const DECIMAL_DIGITS_MAX: u8 = 28;
+/// Most decimal digits of an integer: what 64 bits hold for certain.
+pub const INTEGER_DIGITS_MAX: u8 = 18;
+
+// Requests.
+
+/// Most records of one request to the batch endpoint.
+pub const BATCH_RECORDS_MAX: usize = 1_000;
+/// Most bytes of the body of one API request.
+pub const REQUEST_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most records, shares or events that one page of a list holds.
+pub const PAGE_MAX: usize = 1_000;
+
+// Messages and frames.
+
+/// Most bytes of one message: a whole record with stamps and names.
+pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
+/// Most bytes of the decompressed body of one frame.
+pub const FRAME_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Most messages of one frame.
+pub const FRAME_MESSAGES_MAX: usize = 1_000;
+/// Most sealed bytes under way in one direction of a connection without a receipt.
+pub const WINDOW_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Deepest nesting of MessagePack that is decoded; wire types do not recurse and stay below.
+pub const MSGPACK_DEPTH_MAX: usize = 16;
+/// Most MessagePack values, containers included, of one decoded message or event.
+pub const MSGPACK_NODES_MAX: usize = 65_536;
+
+// Expressions and rules.
+
+/// Most bytes of the text of one expression.
+pub const EXPRESSION_BYTES_MAX: usize = 2 * 1024;
+/// Most nodes of the syntax tree of one expression, macros expanded.
+pub const EXPRESSION_NODES_MAX: usize = 500;
+/// Deepest nesting of one expression.
+pub const EXPRESSION_DEPTH_MAX: usize = 32;
+/// Deepest nesting of `all`, `exists`, `filter` and `map`: inside one, no other.
+pub const EXPRESSION_COMPREHENSIONS_MAX: usize = 1;
+/// Most elements of a list in an expression, written down or in a field.
+pub const EXPRESSION_LIST_MAX: usize = 1_000;
+/// Most bytes of a regular expression, which is always a literal.
+pub const EXPRESSION_REGEX_BYTES_MAX: usize = 256;
+/// Most bytes of memory of one compiled regular expression.
+pub const EXPRESSION_REGEX_COMPILED_BYTES_MAX: usize = 256 * 1024;
+/// Most steps of one evaluation: a node is one, and so are 64 bytes of text that it looks at; a
+/// byte that a regular expression looks at is eight. It bounds the time of any rule on any record.
+pub const EXPRESSION_STEPS_MAX: u32 = 1_000_000;
+/// Most validation rules of one object.
+pub const OBJECT_RULES_MAX: usize = 200;
+/// Most field mappings of one subscribe rule: one for each field of the local object.
+pub const RULE_MAPPINGS_MAX: usize = OBJECT_FIELDS_MAX;
+
+// Reasons.
+
+/// Most characters of the sentence of a reason.
+pub const REASON_CHARS_MAX: usize = 500;
+/// Most characters of the name of a rule.
+pub const RULE_NAME_CHARS_MAX: usize = 80;
+
+// Jobs.
+
+/// A job takes positions only while the connection has fewer messages than this without a receipt.
+pub const JOB_OUTBOX_MESSAGES_MAX: usize = 2_000;
+/// A job takes positions only while the connection has fewer bytes than this without a receipt.
+pub const JOB_OUTBOX_BYTES_MAX: usize = 1024 * 1024;
+/// Most records that one slice of a job touches.
+pub const JOB_SLICE_MAX: usize = 100;
+/// Most reasons for passing an item over that a job keeps; the log keeps all.
+pub const JOB_REASONS_MAX: usize = 20;
+/// Most shares in one run of share states: each may be answered by a grant and a snapshot.
+pub const SHARE_STATES_MAX: usize = 50;
+
+// Time and loops.
+
+/// A stamp further ahead of the wall clock than this is held until then.
+pub const CLOCK_SKEW_US_MAX: i64 = 5 * 60 * 1_000_000;
+/// A change that rules have carried through this many orgs is not sent on.
+pub const HOPS_MAX: u8 = 8;
+
+// The relations that the rest of the code relies on.
+const _: () = {
+    assert!(LONG_TEXT_CHARS_MAX <= VALUE_BYTES_MAX, "a long text of ASCII is a value");
+    assert!(VALUE_BYTES_MAX < RECORD_BYTES_MAX, "a record holds its largest value");
+    assert!(2 * RECORD_BYTES_MAX <= MESSAGE_BYTES_MAX, "a whole record with its stamps is a message");
+    assert!(MESSAGE_BYTES_MAX < FRAME_BODY_BYTES_MAX, "every message fits a frame");
+    assert!(2 * FRAME_BODY_BYTES_MAX <= WINDOW_BYTES_MAX, "one frame may travel while another is built");
+    assert!(RECORD_BYTES_MAX < REQUEST_BODY_BYTES_MAX, "a record fits a request");
+    assert!(JOB_OUTBOX_BYTES_MAX < WINDOW_BYTES_MAX, "jobs leave room for live changes");
+    assert!(JOB_SLICE_MAX < JOB_OUTBOX_MESSAGES_MAX, "a slice fits the allowance of jobs");
+    assert!(BATCH_RECORDS_MAX >= 100, "the batch endpoint takes at least 100 records");
+    assert!(8 * OBJECT_FIELDS_MAX < MSGPACK_NODES_MAX, "a record with all fields passes the scan");
+    assert!(4 * PICKLIST_VALUES_MAX < MSGPACK_NODES_MAX, "a full picklist passes the scan");
+    assert!(EXPRESSION_DEPTH_MAX < EXPRESSION_NODES_MAX, "a deep expression is not the largest one");
+    assert!(EXPRESSION_NODES_MAX < EXPRESSION_BYTES_MAX, "the nodes are bounded before the text is");
+    assert!(
+        (EXPRESSION_LIST_MAX * EXPRESSION_NODES_MAX) as u32 <= EXPRESSION_STEPS_MAX,
+        "every expression can walk every list of short values"
+    );
+    assert!(EXPRESSION_LIST_MAX >= PICKLIST_VALUES_MAX, "an expression can walk any multi-select value");
+    assert!(PICKLIST_VALUE_CHARS_MAX <= TEXT_CHARS_MAX, "a picklist value can be mapped to a text");
+    assert!(RULE_NAME_CHARS_MAX <= REASON_CHARS_MAX, "a reason can name its rule");
+};

@@ -1,0 +1,351 @@
+//! The messages between two orgs, with their numbers (`docs/protocol.md` §6).
+//!
+//! Kinds below 64 are counted: each ends as exactly one outcome at the receiver. Kinds from 64 on
+//! are control: positioned, so never lost, but never answered by an outcome, so nothing can
+//! ping-pong. Field names are always those of the sender. A wire type never contains itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::numbered_kinds;
+use crate::content::Content;
+use crate::publish::CatalogueObject;
+use crate::outcome::Outcome;
+use crate::reason::ReasonCode;
+use crate::value::Value;
+use crate::vecmap::VecMap;
+use crate::{FieldName, ObjectName, Position, RecordId, Seq, ShareId, Timestamp};
+
+/// The first kind number that is not counted.
+pub const FIRST_CONTROL_KIND: u16 = 64;
+
+/// Whether a message of `kind` ends as an outcome.
+#[must_use]
+pub const fn is_counted(kind: u16) -> bool {
+    kind < FIRST_CONTROL_KIND
+}
+
+numbered_kinds! {
+    /// What one position of a connection carries.
+    Message {
+        1 Offer,
+        2 Grant,
+        3 Snapshot,
+        4 Change,
+        5 ShareEnded,
+        6 Void,
+        64 Catalogue,
+        65 SubscriptionNotice,
+        66 AcceptOffer,
+        67 DeclineOffer,
+        68 Refuse,
+        69 ReturnGrant,
+        70 OutcomeReport,
+        71 Settled,
+        72 ShareStates,
+        73 ReconcileRequest,
+    }
+}
+
+/// A record offered: it waits in the partner's inbox (S2S-41).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation: one higher each time that the record is offered again.
+    pub generation: u32,
+    /// The object, by the origin's name.
+    pub object: ObjectName,
+    /// The origin's record, so that a holder can help an origin that lost it.
+    pub record: RecordId,
+    /// The published view fields.
+    pub preview: VecMap<FieldName, Value>,
+}
+
+/// The partner may have the record: the create set, to be created or linked (S2S-48).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The object, by the origin's name.
+    pub object: ObjectName,
+    /// The origin's record.
+    pub record: RecordId,
+    /// The fields that the copy is created with.
+    pub content: Content,
+}
+
+/// Fields of a shared record as they are: follow-up, backfill, reconcile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The fields with their stamps.
+    pub content: Content,
+    /// Set when the holder sees that the origin has lost the record: its object and id there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recreate: Option<Recreate>,
+}
+
+/// What an origin needs to create a lost record again under its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recreate {
+    /// The origin's name of the object.
+    pub object: ObjectName,
+    /// The id that the record had.
+    pub record: RecordId,
+}
+
+/// Fields that changed (S2S-50).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The fields with their stamps.
+    pub content: Content,
+    /// How many rules that remote changes triggered stand behind it.
+    #[serde(default)]
+    pub hops: u8,
+}
+
+/// Why a share ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Somebody stopped sharing the record (S2S-57).
+    Stopped,
+    /// One side deleted its record (S2S-55).
+    Deleted,
+    /// One side converted its lead (S2S-56).
+    Converted,
+    /// The connection was deactivated (S2S-12).
+    Deactivated,
+    /// The offer or the record is gone after a restore.
+    Withdrawn,
+    /// The receiver gave the grant back.
+    Returned,
+}
+
+/// No update flows any more; both sides keep their records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareEnded {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// A message whose content may not leave any more: it keeps the position, and is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Void {}
+
+/// What the sender publishes (S2S-20, S2S-22).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Catalogue {
+    /// Whether this is all of it; else only what changed.
+    pub full: bool,
+    /// Objects as they are published now.
+    pub objects: Vec<CatalogueObject>,
+    /// Objects that are not published any more.
+    pub removed: Vec<ObjectName>,
+}
+
+/// What the sender takes of the receiver's catalogue (S2S-21).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SubscriptionNotice {
+    /// Whether this is all of it; else only what changed.
+    pub full: bool,
+    /// Objects taken.
+    pub objects: Vec<Subscription>,
+    /// Objects of the receiver that are not taken any more.
+    pub removed: Vec<ObjectName>,
+}
+
+/// What a partner takes of one of our objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Our object.
+    pub object: ObjectName,
+    /// The partner's object that it is mapped to (S2S-26).
+    pub local: ObjectName,
+    /// Our fields that are taken.
+    pub fields: Vec<FieldName>,
+    /// The version of the partner's mapping: a newer one asks for the values again.
+    #[serde(default)]
+    pub version: u32,
+}
+
+/// The partner accepts an offer and asks for the grant (S2S-45).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptOffer {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// Whether the record is to be created with all fields in one.
+    #[serde(default)]
+    pub whole: bool,
+}
+
+/// The partner declines an offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclineOffer {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+}
+
+/// The offer is gone. It never says who took the record (S2S-45).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refuse {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// `taken`, or why else nothing is granted.
+    pub code: ReasonCode,
+}
+
+/// The receiver could not create the record and gives the grant back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnGrant {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+}
+
+/// How the receiver's positions up to `upto` ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutcomeReport {
+    /// Everything counted up to here is told.
+    pub upto: Position,
+    /// Runs of counted positions with one outcome.
+    pub runs: Vec<OutcomeRun>,
+    /// Reasons of what was not simply applied.
+    pub details: Vec<OutcomeDetail>,
+}
+
+/// So many counted messages ended so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeRun {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// How many.
+    pub count: u64,
+}
+
+/// Why one message ended as it did: codes and the reader's own field names, never values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeDetail {
+    /// The message.
+    pub position: Position,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// The share that it was for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<ShareId>,
+    /// The reasons.
+    pub reasons: Vec<WireReason>,
+}
+
+/// A reason as it may leave the org.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireReason {
+    /// The code of the closed list.
+    pub code: ReasonCode,
+    /// The reader's field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<FieldName>,
+}
+
+/// The end of a held message, or the recovery of a rejected one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The message and its end.
+    pub detail: OutcomeDetail,
+    /// Whether a rejection recovered, which moves no counter.
+    #[serde(default)]
+    pub recovered: bool,
+}
+
+/// The shares that the sender knows, a run of them in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShareStates {
+    /// The run begins after this id; nothing means at the first.
+    pub after: Option<ShareId>,
+    /// The run ends with this id; nothing means that it is the last.
+    pub upto: Option<ShareId>,
+    /// Every share of the sender in the run.
+    pub entries: Vec<ShareEntry>,
+}
+
+/// How far a share has come; a greater one wins within a generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShareStage {
+    /// Offered, not answered.
+    Offered,
+    /// Accepted, not granted.
+    Accepting,
+    /// Granted.
+    Active,
+    /// Declined, taken or inactive.
+    Ended,
+}
+
+/// One share as the sender knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareEntry {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// How far it has come.
+    pub stage: ShareStage,
+    /// Why it ended, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndReason>,
+    /// The versions that the sender holds of the reader's fields, by the reader's names.
+    #[serde(default)]
+    pub taken: VecMap<FieldName, crate::Stamp>,
+}
+
+/// Asks the partner for its `ShareStates`, to find and repair drift (OPS-17).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReconcileRequest {}
+
+/// A message on its way: its kind and body as bytes, and what the chain is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// The number of the event at the origin.
+    pub seq: Seq,
+    /// When the origin committed it.
+    pub time: Timestamp,
+    /// The kind number of the body.
+    pub kind: u16,
+    /// The body, a MessagePack map.
+    pub body: Vec<u8>,
+}
+
+impl Envelope {
+    /// Wraps `message`.
+    #[must_use]
+    pub fn new(seq: Seq, time: Timestamp, message: &Message) -> Self {
+        let mut body = Vec::new();
+        message.encode_body(&mut body);
+        Self { seq, time, kind: message.kind(), body }
+    }
+}

@@ -1,0 +1,65 @@
+//! Validation rules of an object, compiled once and run on every write.
+//!
+//! A rule that cannot be evaluated refuses the write with its own reason: it never lets a record
+//! through unchecked, and never stops anything but that write.
+
+use crate::Timestamp;
+use crate::expr::Expression;
+use crate::reason::{Reason, ReasonCode};
+use crate::schema::ObjectSchema;
+use crate::value::Value;
+
+/// The active rules of one object.
+#[derive(Debug)]
+pub struct CompiledRules {
+    rules: Vec<CompiledRule>,
+}
+
+#[derive(Debug)]
+struct CompiledRule {
+    name: String,
+    message: String,
+    field: Option<crate::FieldName>,
+    /// What is wrong with the text, if it does not compile (a log of another version).
+    expression: Result<Expression, String>,
+}
+
+impl CompiledRules {
+    /// Compiles the active rules of `schema`.
+    #[must_use]
+    pub fn compile(schema: &ObjectSchema) -> Self {
+        let rules = schema.rules.iter().filter(|rule| rule.active).map(|rule| CompiledRule {
+            name: rule.name.clone(),
+            message: rule.message.clone(),
+            field: rule.field.clone(),
+            expression: Expression::condition(&rule.condition, schema).map_err(|error| error.to_string()),
+        });
+        Self { rules: rules.collect() }
+    }
+
+    /// The reasons for which the rules refuse a record with the values of `lookup`.
+    pub fn refusals<'v>(&self, lookup: impl Fn(&str) -> Option<&'v Value>, now: Timestamp) -> Vec<Reason> {
+        self.rules.iter().filter_map(|rule| rule.refusal(&lookup, now)).collect()
+    }
+}
+
+impl CompiledRule {
+    fn refusal<'v>(&self, lookup: &impl Fn(&str) -> Option<&'v Value>, now: Timestamp) -> Option<Reason> {
+        let verdict = match &self.expression {
+            Ok(expression) => expression.holds(lookup, now).map_err(|reason| reason.message),
+            Err(error) => Err(error.clone()),
+        };
+        let reason = match verdict {
+            Ok(false) => return None,
+            Ok(true) => Reason::new(ReasonCode::RuleRefused, &self.message),
+            Err(error) => {
+                Reason::new(ReasonCode::RuleFailed, format!("rule {} could not be evaluated: {error}", self.name))
+            }
+        };
+        let reason = reason.by_rule(&self.name);
+        Some(match &self.field {
+            Some(field) => reason.on_field(field),
+            None => reason,
+        })
+    }
+}

@@ -1,0 +1,264 @@
+//! Connections as one side keeps them: the agreement, the rules, both directions, the shares.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{Chain, Figure};
+use crate::mapping::SubscribeRule;
+use crate::publish::{CatalogueObject, PublishRule};
+use crate::message::{OutcomeDetail, Subscription};
+use crate::outcome::{Counts, Outcome};
+use crate::state::Share;
+use crate::{
+    ConnectionId, Incarnation, ObjectName, OrgName, Position, RecordId, Seq, ShareId, Timestamp, UserName,
+};
+
+/// Most failures that a connection keeps at hand; the log keeps all.
+const FAILURES_KEPT: usize = 500;
+
+/// Which side of the agreement this org is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// We invited.
+    Inviter,
+    /// We were invited.
+    Invited,
+}
+
+/// How the agreement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStatus {
+    /// Not answered, or answered and not yet confirmed.
+    Pending,
+    /// Agreed.
+    Active,
+    /// The invited org said no, or the answer was refused.
+    Declined,
+    /// The inviter took the invitation back.
+    Revoked,
+    /// One side ended it.
+    Deactivated,
+}
+
+impl ConnectionStatus {
+    /// The status in API, CLI and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Declined => "declined",
+            Self::Revoked => "revoked",
+            Self::Deactivated => "deactivated",
+        }
+    }
+}
+
+/// The agreed link with one partner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Its id, the same on both sides.
+    pub id: ConnectionId,
+    /// Which side we are.
+    pub side: Side,
+    /// How it stands.
+    pub status: ConnectionStatus,
+    /// What it is called here.
+    pub label: String,
+    /// The partner, once it is known.
+    pub partner: Option<OrgName>,
+    /// The partner's public key, once it is known.
+    pub partner_key: Option<serde_bytes::ByteArray<32>>,
+    /// The hash of the one-time secret, from which the keys of both directions are derived.
+    pub secret_hash: serde_bytes::ByteArray<32>,
+    /// Who manages it here.
+    pub owner: UserName,
+    /// Who manages it there.
+    pub partner_owner: Option<UserName>,
+    /// Our answer, if we were invited and have answered.
+    pub answer: Option<bool>,
+    /// Why it was declined or refused.
+    pub declined: Option<String>,
+    /// When it was made here.
+    pub created: Timestamp,
+    /// When the invitation ends.
+    pub expires: Option<Timestamp>,
+    /// When both sides had agreed, or when it was declined.
+    pub answered: Option<Timestamp>,
+    /// When it was deactivated.
+    pub ended: Option<Timestamp>,
+    /// Stopped until a person looks at it.
+    pub suspended: bool,
+    /// The life of the partner's log.
+    pub partner_incarnation: Incarnation,
+    /// When we last found our own tail lost by this partner's word.
+    pub tail_lost: Option<Timestamp>,
+    /// Our log has had a new life: the partner may know shares that we forgot.
+    pub recovering: bool,
+    /// The partner's share states are awaited up to the last run.
+    pub reconciling: bool,
+    /// What we publish.
+    pub publish: BTreeMap<ObjectName, PublishRule>,
+    /// What we take, by the partner's object.
+    pub subscribe: BTreeMap<ObjectName, SubscribeRule>,
+    /// What the partner publishes.
+    pub catalogue: BTreeMap<ObjectName, CatalogueObject>,
+    /// What the partner takes, by our object.
+    pub taken: BTreeMap<ObjectName, Subscription>,
+    /// What we send.
+    pub outbox: Outbox,
+    /// What we receive.
+    pub inbound: Inbound,
+    /// The shares.
+    pub shares: BTreeMap<ShareId, Share>,
+    /// The newest failures in both directions.
+    pub failures: VecDeque<Failure>,
+    /// Held messages by the time when they are tried again, derived.
+    #[serde(skip)]
+    pub(crate) held_by_time: BTreeSet<(Timestamp, Position)>,
+}
+
+/// One direction: positions given out, and what the partner has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Outbox {
+    /// The partner durably has everything up to here, as far as the log knows.
+    pub receipt: Figure,
+    /// The positions after the receipt, in order.
+    pub entries: VecDeque<OutboxEntry>,
+    /// Counted messages sent in this pair of incarnations.
+    pub counted: u64,
+    /// How the partner's outcomes add up.
+    pub outcomes: Counts,
+    /// Outcomes are known for our positions up to here.
+    pub told: Position,
+}
+
+/// Where the message of a position comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxEntry {
+    /// The event that made it.
+    pub seq: Seq,
+    /// The chain up to and with it.
+    pub chain: Chain,
+}
+
+impl Outbox {
+    /// The last position given out and its chain.
+    #[must_use]
+    pub fn head(&self) -> Figure {
+        let position = Position(self.receipt.position.0 + self.entries.len() as u64);
+        Figure { position, chain: self.entries.back().map_or(self.receipt.chain, |entry| entry.chain) }
+    }
+
+    /// The entry of a position that has no receipt yet.
+    #[must_use]
+    pub fn entry(&self, position: Position) -> Option<&OutboxEntry> {
+        let at = position.0.checked_sub(self.receipt.position.0 + 1)?;
+        self.entries.get(usize::try_from(at).ok()?)
+    }
+
+    /// The chain at a position from the receipt on.
+    #[must_use]
+    pub fn chain_at(&self, position: Position) -> Option<Chain> {
+        if position == self.receipt.position {
+            return Some(self.receipt.chain);
+        }
+        self.entry(position).map(|entry| entry.chain)
+    }
+}
+
+/// The other direction: what was taken, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Inbound {
+    /// The highest position taken, and its chain.
+    pub received: Figure,
+    /// How the received messages ended.
+    pub counts: Counts,
+    /// Outcomes that the partner has not been told.
+    pub unreported: Vec<UnreportedOutcome>,
+    /// The partner's positions up to the first are told among ours up to the second.
+    pub told: (Position, Position),
+    /// Messages that wait for their time.
+    pub held: BTreeMap<Position, HeldMessage>,
+}
+
+/// An outcome that the partner has not been told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreportedOutcome {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// What there is to say about it.
+    pub detail: Option<OutcomeDetail>,
+}
+
+/// A message that cannot be tried yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldMessage {
+    /// Its kind.
+    pub kind: u16,
+    /// Its body.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
+    /// When it is tried again.
+    pub until: Timestamp,
+}
+
+/// Something that did not go through, for people to look at (S2S-54).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When it was noticed here.
+    pub time: Timestamp,
+    /// Whether the partner refused ours; else we refused the partner's.
+    pub at_partner: bool,
+    /// The message and its reasons.
+    pub detail: OutcomeDetail,
+    /// The local record, where there is one.
+    pub record: Option<RecordId>,
+    /// The reasons in words; only codes are known of what the partner refused.
+    pub messages: Vec<String>,
+}
+
+impl Connection {
+    /// Whether records may be shared over it.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status == ConnectionStatus::Active && !self.suspended
+    }
+
+    /// Whether both sides have agreed, so that frames may come and go.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.partner.is_some()
+            && self.partner_key.is_some()
+            && matches!(self.status, ConnectionStatus::Active | ConnectionStatus::Deactivated)
+            && self.answered.is_some()
+    }
+
+    /// The partner's name, or the label before it is known.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        self.partner.as_ref().map_or(self.label.as_str(), OrgName::as_str)
+    }
+
+    /// Keeps a failure, and forgets the oldest.
+    pub(crate) fn note_failure(&mut self, failure: Failure) {
+        self.failures.push_back(failure);
+        if self.failures.len() > FAILURES_KEPT {
+            self.failures.pop_front();
+        }
+    }
+
+    /// The first held message whose time has come.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Option<Position> {
+        self.held_by_time.first().filter(|(until, _)| *until <= now).map(|(_, position)| *position)
+    }
+
+    /// Rebuilds what is derived.
+    pub(crate) fn derive(&mut self) {
+        self.held_by_time = self.inbound.held.iter().map(|(p, held)| (held.until, *p)).collect();
+    }
+}

@@ -1,0 +1,251 @@
+//! The state of an org: a plain value, rebuilt from the log bit for bit.
+//!
+//! Everything that counts is in ordered maps and is part of the hash; what can be derived from it
+//! (indexes, compiled rules) is not, and is rebuilt. Only `apply` changes a state.
+
+mod connection;
+mod record;
+mod share;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use connection::{
+    Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
+};
+pub use record::{FieldState, Record, Source};
+pub use share::{Problem, Share, ShareRole, ShareStatus};
+
+use crate::event::AlarmRaised;
+use crate::job::Job;
+use crate::rules::CompiledRules;
+use crate::schema::ObjectSchema;
+use crate::stamp::HybridClock;
+use crate::{
+    ConnectionId, Incarnation, JobId, ObjectName, OrgId, OrgName, RecordId, Seq, ShareId, Timestamp, UserName,
+};
+
+/// The version of the serialised form; a snapshot of another one is not read.
+pub const STATE_FORMAT: u32 = 1;
+
+/// Most alarms that the state keeps; the log keeps all.
+const ALARMS_KEPT: usize = 100;
+
+/// An org as its log has made it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct State {
+    /// The org itself; nothing before its first event.
+    pub org: Option<Org>,
+    /// The last event folded.
+    pub seq: Seq,
+    /// When it happened.
+    pub time: Timestamp,
+    /// The clock of stamps.
+    pub clock: HybridClock,
+    /// The people, and the hashes of their tokens.
+    pub users: BTreeMap<UserName, User>,
+    /// The objects.
+    pub objects: BTreeMap<ObjectName, Arc<ObjectSchema>>,
+    /// The records, deleted ones included as long as a share knows them.
+    pub records: BTreeMap<RecordId, Record>,
+    /// The connections.
+    pub connections: BTreeMap<ConnectionId, Connection>,
+    /// Jobs that are not done.
+    pub jobs: BTreeMap<JobId, Job>,
+    /// The newest alarms.
+    pub alarms: Vec<Alarm>,
+    /// Records per object, derived.
+    #[serde(skip)]
+    by_object: BTreeMap<ObjectName, BTreeSet<RecordId>>,
+    /// Rules ready to run, derived.
+    #[serde(skip)]
+    rules: BTreeMap<ObjectName, Arc<CompiledRules>>,
+}
+
+/// The org itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Org {
+    /// Its name.
+    pub name: OrgName,
+    /// The 64-bit form of its name in stamps.
+    pub id: OrgId,
+    /// The present life of its log.
+    pub incarnation: Incarnation,
+}
+
+/// A person, or the Connection User.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct User {
+    /// Whether the user may do everything.
+    pub admin: bool,
+    /// Hashes of the user's API tokens.
+    pub tokens: Vec<serde_bytes::ByteArray<32>>,
+}
+
+/// Something that a person has to know about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// When it was raised.
+    pub time: Timestamp,
+    /// What it is.
+    pub alarm: AlarmRaised,
+}
+
+/// The canonical hash of a state: equal on every machine that folded the same events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateHash(pub [u8; 32]);
+
+impl std::fmt::Display for StateHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+/// A snapshot that cannot be used; the log can always be replayed instead.
+#[derive(Debug, thiserror::Error)]
+#[error("the snapshot is not a state of format {STATE_FORMAT}")]
+pub struct SnapshotError(#[source] rmp_serde::decode::Error);
+
+impl State {
+    /// The object of this name.
+    #[must_use]
+    pub fn object(&self, name: &ObjectName) -> Option<&Arc<ObjectSchema>> {
+        self.objects.get(name)
+    }
+
+    /// The rules of an object, ready to run.
+    #[must_use]
+    pub fn rules(&self, name: &ObjectName) -> Option<&Arc<CompiledRules>> {
+        self.rules.get(name)
+    }
+
+    /// A record that is not deleted.
+    #[must_use]
+    pub fn record(&self, id: RecordId) -> Option<&Record> {
+        self.records.get(&id).filter(|record| !record.deleted)
+    }
+
+    /// The records of an object that are not deleted, after `after`, in the order of their ids.
+    pub fn records_of<'a>(
+        &'a self,
+        object: &ObjectName,
+        after: Option<RecordId>,
+    ) -> impl Iterator<Item = (RecordId, &'a Record)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let start = after.map_or(Unbounded, Excluded);
+        let ids = self.by_object.get(object).into_iter().flat_map(move |ids| ids.range((start, Unbounded)));
+        ids.filter_map(|id| Some((*id, self.record(*id)?)))
+    }
+
+    /// How many records of an object there are, deleted ones that are still known not counted.
+    #[must_use]
+    pub fn count_of(&self, object: &ObjectName) -> usize {
+        self.by_object.get(object).map_or(0, BTreeSet::len)
+    }
+
+    /// A share of a connection.
+    #[must_use]
+    pub fn share(&self, connection: ConnectionId, share: ShareId) -> Option<&Share> {
+        self.connections.get(&connection)?.shares.get(&share)
+    }
+
+    /// The shares of a record.
+    pub fn shares_of<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = (&'a Connection, &'a Share)> {
+        record.shares.iter().filter_map(|(connection, share)| {
+            let connection = self.connections.get(connection)?;
+            Some((connection, connection.shares.get(share)?))
+        })
+    }
+
+    /// The name of an org that a stamp names, if it is this one or a partner.
+    #[must_use]
+    pub fn org_name(&self, id: OrgId) -> Option<&OrgName> {
+        let own = self.org.as_ref().filter(|org| org.id == id).map(|org| &org.name);
+        own.or_else(|| {
+            self.connections.values().filter_map(|c| c.partner.as_ref()).find(|name| OrgId::from(*name) == id)
+        })
+    }
+
+    /// Who holds the token with this hash.
+    #[must_use]
+    pub fn user_of_token(&self, hash: &[u8; 32]) -> Option<(&UserName, &User)> {
+        // Hashes of 256-bit random tokens: comparing them tells an attacker nothing about a token.
+        self.users.iter().find(|(_, user)| user.tokens.iter().any(|token| **token == *hash))
+    }
+
+    /// The canonical hash.
+    #[must_use]
+    pub fn hash(&self) -> StateHash {
+        let mut hasher = blake3::Hasher::new_derive_key("tieline state 1");
+        self.write(&mut hasher);
+        StateHash(*hasher.finalize().as_bytes())
+    }
+
+    /// The state as bytes, for a snapshot on disk.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
+    }
+
+    fn write(&self, out: &mut impl io::Write) {
+        let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
+        // Neither a hasher nor memory can refuse bytes, and no map has an unknown length.
+        #[expect(clippy::expect_used)]
+        self.serialize(&mut serializer).expect("writing to memory");
+    }
+
+    /// A state from the bytes of a snapshot.
+    ///
+    /// # Errors
+    /// The bytes are not a state of this format.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let mut state: Self = rmp_serde::from_slice(bytes).map_err(SnapshotError)?;
+        state.derive();
+        Ok(state)
+    }
+
+    /// Rebuilds what is derived.
+    fn derive(&mut self) {
+        self.by_object.clear();
+        for (id, record) in self.records.iter().filter(|(_, record)| !record.deleted) {
+            self.by_object.entry(record.object.clone()).or_default().insert(*id);
+        }
+        self.rules = self
+            .objects
+            .iter()
+            .map(|(name, schema)| (name.clone(), Arc::new(CompiledRules::compile(schema))))
+            .collect();
+        for connection in self.connections.values_mut() {
+            connection.derive();
+        }
+    }
+
+    /// Puts an object in place, with its rules.
+    pub(crate) fn set_object(&mut self, schema: ObjectSchema) {
+        self.rules.insert(schema.name.clone(), Arc::new(CompiledRules::compile(&schema)));
+        self.objects.insert(schema.name.clone(), Arc::new(schema));
+    }
+
+    /// Keeps the index of records per object.
+    pub(crate) fn index_record(&mut self, object: &ObjectName, record: RecordId, present: bool) {
+        let ids = self.by_object.entry(object.clone()).or_default();
+        if present {
+            ids.insert(record);
+        } else {
+            ids.remove(&record);
+        }
+    }
+
+    /// Keeps an alarm, and forgets the oldest.
+    pub(crate) fn raise(&mut self, time: Timestamp, alarm: AlarmRaised) {
+        self.alarms.push(Alarm { time, alarm });
+        if self.alarms.len() > ALARMS_KEPT {
+            self.alarms.remove(0);
+        }
+    }
+}

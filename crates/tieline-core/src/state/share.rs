@@ -1,0 +1,135 @@
+//! Shares as one side keeps them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::Content;
+use crate::message::{EndReason, ShareStage};
+use crate::outcome::Outcome;
+use crate::reason::Reason;
+use crate::value::Value;
+use crate::vecmap::VecMap;
+use crate::{FieldName, ObjectName, Position, RecordId, Timestamp, UserName};
+
+/// Whose record it was at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShareRole {
+    /// Ours; the partner holds a copy.
+    Origin,
+    /// The partner's; we hold a copy, or may.
+    Copy,
+}
+
+/// How a share stands on this side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShareStatus {
+    /// Offered; on the copy's side it waits in the inbox.
+    Offered,
+    /// Accepted; the grant is awaited, or (at the origin) waits for other connections to reconcile.
+    Accepting,
+    /// Granted, but the copy could not be created yet. Only on the copy's side.
+    Granted,
+    /// Updates flow.
+    Active,
+    /// The offer was declined.
+    Declined,
+    /// Another connection took the record.
+    Taken,
+    /// It ended.
+    Inactive(EndReason),
+}
+
+impl ShareStatus {
+    /// The status in API and CLI, as `inactive (stopped)`.
+    #[must_use]
+    pub fn label(self) -> String {
+        match self {
+            Self::Offered => "offered".into(),
+            Self::Accepting => "accepting".into(),
+            Self::Granted => "granted (not created)".into(),
+            Self::Active => "active".into(),
+            Self::Declined => "declined".into(),
+            Self::Taken => "taken".into(),
+            Self::Inactive(reason) => format!("inactive ({})", reason.as_str()),
+        }
+    }
+
+    /// The stage that both sides compare.
+    #[must_use]
+    pub const fn stage(self) -> ShareStage {
+        match self {
+            Self::Offered => ShareStage::Offered,
+            Self::Accepting => ShareStage::Accepting,
+            Self::Granted | Self::Active => ShareStage::Active,
+            Self::Declined | Self::Taken | Self::Inactive(_) => ShareStage::Ended,
+        }
+    }
+}
+
+impl EndReason {
+    /// The reason as it is shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Deleted => "deleted",
+            Self::Converted => "converted",
+            Self::Deactivated => "deactivated",
+            Self::Withdrawn => "withdrawn",
+            Self::Returned => "returned",
+        }
+    }
+}
+
+/// The last thing that went wrong on a share and was not mended since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// When it was noticed here.
+    pub time: Timestamp,
+    /// Whether the partner refused ours; else we refused the partner's.
+    pub at_partner: bool,
+    /// The message.
+    pub position: Position,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
+/// One record shared over one connection (S2S-59).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Whose record it was at first.
+    pub role: ShareRole,
+    /// The object, by the origin's name.
+    pub object: ObjectName,
+    /// The record at its origin.
+    pub origin_record: RecordId,
+    /// The local record, once there is one.
+    #[serde(default)]
+    pub record: Option<RecordId>,
+    /// How often the record was offered.
+    pub generation: u32,
+    /// How it stands.
+    pub status: ShareStatus,
+    /// When it was offered.
+    pub offered: Timestamp,
+    /// Who offered it, or accepted it here.
+    #[serde(default)]
+    pub actor: Option<UserName>,
+    /// When something last came or went.
+    pub updated: Timestamp,
+    /// The partner's view fields, while the offer waits here.
+    #[serde(default, skip_serializing_if = "VecMap::is_empty")]
+    pub preview: VecMap<FieldName, Value>,
+    /// Whether the copy is created with all fields in one.
+    #[serde(default)]
+    pub whole: bool,
+    /// The partner's fields that came before the copy could be created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Box<Content>>,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Box<Problem>>,
+}
