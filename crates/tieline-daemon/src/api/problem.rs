@@ -1,0 +1,339 @@
+//! Errors of the API: RFC 9457 problem details with a code of one closed list.
+//!
+//! The code is for machines and never changes its meaning or its HTTP status; the detail is for
+//! people and names the thing, the reason and the remedy. What went wrong inside is logged, never
+//! told.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tieline_core::command::{Refusal, RefusalKind};
+use tieline_core::reason::Reason;
+
+use crate::org::ExecuteError;
+
+/// Seconds after which a client may try again when the daemon is busy or stopping.
+const RETRY_AFTER_S: &str = "1";
+
+macro_rules! error_codes {
+    ($($variant:ident = $code:literal, $status:literal, $title:literal;)+) => {
+        /// The closed list of error codes, each with its HTTP status.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum ErrorCode {
+            $(#[doc = $title] $variant,)+
+        }
+
+        impl ErrorCode {
+            /// Every code, in the order of their statuses.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable name.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The HTTP status of every answer with this code.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+
+            /// What the code means, without saying of what.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    MalformedJson = "malformed_json", 400, "The body is not JSON, or is nested too deep";
+    BadUtf8 = "bad_utf8", 400, "The body is not UTF-8";
+    BadQuery = "bad_query", 400, "The query of the URL is not valid";
+    BadPath = "bad_path", 400, "The path of the URL is not valid";
+    Unauthorized = "unauthorized", 401, "A valid token is needed";
+    NoPermission = "no_permission", 403, "The user may not do this";
+    NotFound = "not_found", 404, "There is nothing at this address";
+    UnknownConnection = "unknown_connection", 404, "There is no such connection";
+    UnknownObject = "unknown_object", 404, "There is no such object";
+    UnknownRecord = "unknown_record", 404, "There is no such record";
+    RecordDeleted = "record_deleted", 404, "The record was deleted";
+    UnknownShare = "unknown_share", 404, "There is no such share";
+    UnknownJob = "unknown_job", 404, "There is no such job, or it is done";
+    UnknownRule = "unknown_rule", 404, "There is no such publish or subscribe rule";
+    MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
+    AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
+    AlreadyAnswered = "already_answered", 409, "The invitation was answered before";
+    AlreadyShared = "already_shared", 409, "The record is shared with this connection already";
+    ConnectionNotActive = "connection_not_active", 409, "The connection is not active";
+    Expired = "expired", 409, "The invitation has ended";
+    NoOrg = "no_org", 409, "The log has no org yet";
+    NotInCatalogue = "not_in_catalogue", 409, "The partner does not publish this";
+    NotInviter = "not_inviter", 409, "The invitation is of another org";
+    NotOffered = "not_offered", 409, "The share is not an open offer";
+    NotPending = "not_pending", 409, "The connection is not a pending invitation of this org";
+    NotPublished = "not_published", 409, "The object is not published to this connection";
+    NotShared = "not_shared", 409, "The record is not shared with this connection";
+    NotSubscribed = "not_subscribed", 409, "The object is not subscribed on this connection";
+    OrgExists = "org_exists", 409, "The log has an org already";
+    Revoked = "revoked", 409, "The invitation was revoked";
+    Taken = "taken", 409, "Another connection has the record";
+    Used = "used", 409, "The invitation has been used";
+    Conflict = "conflict", 409, "It does not fit the present state";
+    TooLarge = "too_large", 413, "The body is too large";
+    UnsupportedMediaType = "unsupported_media_type", 415, "The body is of a type that is not read here";
+    BadBody = "bad_body", 422, "The body is JSON, but not what is expected here";
+    UnknownKey = "unknown_key", 422, "The body has a key that is not known here";
+    RecordRefused = "record_refused", 422, "Values or rules refuse it";
+    BadObjectFile = "bad_object_file", 422, "The file of the object is not valid";
+    BadConnectionUrl = "bad_connection_url", 422, "This is no connection URL";
+    AlreadyExpired = "already_expired", 422, "It would end before it begins";
+    BadLabel = "bad_label", 422, "The label is not valid";
+    LimitReached = "limit_reached", 422, "A limit would be exceeded";
+    OwnInvitation = "own_invitation", 422, "The invitation is this org's own";
+    SystemUser = "system_user", 422, "The user is not a person";
+    Invalid = "invalid", 422, "It is not valid";
+    Internal = "internal", 500, "The daemon failed";
+    LogUnreadable = "log_unreadable", 500, "The log cannot be read there";
+    Overloaded = "overloaded", 503, "Too many requests wait";
+    Stopping = "stopping", 503, "The daemon is stopping";
+    NoSpace = "no_space", 507, "The disk is nearly full";
+}
+
+impl ErrorCode {
+    /// The code of a refusal. One that this list lacks, which a test rules out, is told by its kind.
+    pub(crate) fn of(refusal: &Refusal) -> Self {
+        let named = Self::ALL.iter().find(|code| code.as_str() == refusal.code);
+        named.copied().unwrap_or(match refusal.kind {
+            RefusalKind::Invalid => Self::Invalid,
+            RefusalKind::NotFound => Self::NotFound,
+            RefusalKind::Conflict => Self::Conflict,
+            RefusalKind::Forbidden => Self::NoPermission,
+        })
+    }
+}
+
+impl Serialize for ErrorCode {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.as_str())
+    }
+}
+
+/// One reason among several: of a field, a rule, or the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct ReasonView {
+    /// A stable code.
+    pub(crate) code: &'static str,
+    /// The field that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) field: Option<String>,
+    /// The validation rule that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<String>,
+    /// One sentence for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) message: String,
+}
+
+impl From<&Reason> for ReasonView {
+    fn from(reason: &Reason) -> Self {
+        Self {
+            code: reason.code.as_str(),
+            field: reason.field.as_ref().map(ToString::to_string),
+            rule: reason.rule.clone(),
+            message: reason.message.clone(),
+        }
+    }
+}
+
+/// Why a request failed (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct Problem {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What the code means, without saying of what.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// The stable code.
+    #[schema(value_type = String)]
+    pub(crate) code: ErrorCode,
+    /// The thing, the reason and the remedy.
+    pub(crate) detail: String,
+    /// Reasons per field or rule, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reasons: Vec<ReasonView>,
+    /// The line of the body, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// The column of the body, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("/errors/{}", code.as_str()),
+            title: code.title(),
+            status: code.status(),
+            code,
+            detail: detail.into(),
+            reasons: Vec::new(),
+            line: None,
+            column: None,
+        }
+    }
+
+    /// This problem, at a place of the body.
+    pub(crate) const fn at(mut self, line: usize, column: usize) -> Self {
+        self.line = Some(line);
+        self.column = Some(column);
+        self
+    }
+
+    /// Values that cannot be what they are meant to be.
+    pub(crate) fn refused(reasons: Vec<Reason>) -> Self {
+        Refusal::record(reasons).into()
+    }
+
+    /// Something inside failed: it is logged in full, and the client is told no more than that.
+    pub(crate) fn internal(what: &str, error: &dyn std::error::Error) -> Self {
+        tracing::error!(error, what, "a request failed");
+        Self::new(ErrorCode::Internal, format!("{what} failed: the log of the daemon says why"))
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let reasons = refusal.reasons.iter().map(ReasonView::from).collect();
+        Self { reasons, ..Self::new(ErrorCode::of(&refusal), refusal.message) }
+    }
+}
+
+impl From<ExecuteError> for Problem {
+    fn from(error: ExecuteError) -> Self {
+        let code = match error {
+            ExecuteError::Refused(refusal) => return refusal.into(),
+            ExecuteError::NoSpace { .. } => ErrorCode::NoSpace,
+            ExecuteError::Overloaded => ErrorCode::Overloaded,
+            ExecuteError::Stopping => ErrorCode::Stopping,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self.code {
+            ErrorCode::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tieline\""));
+            }
+            ErrorCode::Overloaded | ErrorCode::Stopping => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use tieline_core::reason::ReasonCode;
+
+    use super::*;
+
+    #[test]
+    fn the_list_is_closed_and_ordered() {
+        let names: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), ErrorCode::ALL.len());
+        assert!(ErrorCode::ALL.windows(2).all(|pair| pair[0].status() <= pair[1].status()));
+        for code in ErrorCode::ALL {
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'8'), "{code:?}");
+            assert!(StatusCode::from_u16(code.status()).is_ok_and(|status| !status.is_success()), "{code:?}");
+        }
+    }
+
+    /// Every code with which the core refuses is in the list, with the status of its kind.
+    #[test]
+    fn every_refusal_of_the_core_has_its_code() {
+        let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tieline-core/src");
+        let mut found = 0;
+        for file in ["decide", "command.rs"].into_iter().flat_map(|name| sources(&core.join(name))) {
+            for (kind, statuses) in [("invalid", [422, 422]), ("conflict", [409, 409]), ("not_found", [404, 404])] {
+                for call in file.split(&format!("Refusal::{kind}(")).skip(1) {
+                    let Some(code) = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
+                    else {
+                        continue;
+                    };
+                    let known = ErrorCode::ALL.iter().find(|known| known.as_str() == code);
+                    let known = known.unwrap_or_else(|| panic!("{code} is not in ErrorCode"));
+                    assert!(statuses.contains(&known.status()), "{code} is {kind}");
+                    found += 1;
+                }
+            }
+        }
+        assert!(found > 30, "only {found} refusals were found: did their form change?");
+    }
+
+    fn sources(path: &Path) -> Vec<String> {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+            return entries.flat_map(|entry| sources(&entry)).collect();
+        }
+        vec![std::fs::read_to_string(path).unwrap()]
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_code_sentence_and_reasons() {
+        let field = "Status".parse().unwrap();
+        let reason = Reason::new(ReasonCode::NotInPicklist, "Status is \"x\"").on_field(&field);
+        let problem: Problem = Refusal::record(vec![reason]).into();
+        let json = serde_json::to_value(&problem).unwrap();
+        let expected = serde_json::json!({
+            "type": "/errors/record_refused",
+            "title": "Values or rules refuse it",
+            "status": 422,
+            "code": "record_refused",
+            "detail": "Status is \"x\"",
+            "reasons": [{"code": "not_in_picklist", "field": "Status", "message": "Status is \"x\""}],
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn each_failure_has_its_status_and_headers() {
+        let cases: [(Problem, u16, Option<(header::HeaderName, &str)>); 6] = [
+            (ExecuteError::NoSpace { free_bytes: 5 }.into(), 507, None),
+            (ExecuteError::Overloaded.into(), 503, Some((header::RETRY_AFTER, "1"))),
+            (ExecuteError::Stopping.into(), 503, Some((header::RETRY_AFTER, "1"))),
+            (Refusal::forbidden("no").into(), 403, None),
+            (Refusal { code: "of_tomorrow", ..Refusal::conflict("", "x") }.into(), 409, None),
+            (
+                Problem::new(ErrorCode::Unauthorized, "x"),
+                401,
+                Some((header::WWW_AUTHENTICATE, "Bearer realm=\"tieline\"")),
+            ),
+        ];
+        for (problem, status, extra) in cases {
+            let response = problem.into_response();
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+            if let Some((name, value)) = extra {
+                assert_eq!(response.headers()[name], value);
+            }
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! One task per connection: it drives the link, and owns what is volatile of it.
+//!
+//! Frames that arrive are opened, heard and handed to the writer; what the log has for the partner
+//! is sent; heartbeats leave when they are due. The rules are in `tieline_core::link`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tieline_bus::DirectionKeys;
+use tieline_bus::bus::{InboxEvent, InboxReader, InboxSpec};
+use tieline_core::limits::WINDOW_BYTES_MAX;
+use tieline_core::link::Link;
+use tieline_core::state::{Connection, ConnectionStatus, Org, State};
+use tieline_core::{ConnectionId, OrgName, Position, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::now;
+use crate::org::{FrameTaken, LinkStatus, OrgHandle};
+
+/// Most frames of one connection that wait for the writer.
+const FRAMES_QUEUED_MAX: usize = 8;
+/// A receipt is logged at most so often.
+const RECEIPT_NOTED_US: i64 = 1_000_000;
+/// A connection that was deactivated goes on telling so for this long, then its ring is removed.
+const LINGER_US: i64 = 24 * 3_600 * 1_000_000;
+/// A pause when the broker does not take what is to be sent.
+const BROKER_PAUSE: Duration = Duration::from_millis(200);
+
+/// What a connection's task works with.
+pub(crate) struct Line {
+    pub(crate) org: OrgHandle,
+    pub(crate) id: ConnectionId,
+    pub(crate) partner: OrgName,
+    pub(crate) keys: DirectionKeys,
+    pub(crate) link: Link,
+    /// Frames that the writer works on, in order.
+    pub(crate) taking: VecDeque<oneshot::Receiver<FrameTaken>>,
+    /// Nothing is handed to the broker before this.
+    pub(crate) send_not_before: tokio::time::Instant,
+    noted: (Position, Timestamp),
+}
+
+/// The connection as the state has it, while it is locked.
+pub(crate) fn with_connection<T>(
+    state: &State,
+    id: ConnectionId,
+    use_it: impl FnOnce(&Org, &Connection) -> T,
+) -> Option<T> {
+    Some(use_it(state.org.as_ref()?, state.connections.get(&id)?))
+}
+
+/// Runs a connection until it is over or the daemon stops.
+pub(crate) async fn run(mut line: Line, mut heartbeats: mpsc::Receiver<Bytes>, stop: CancellationToken) {
+    let spec = InboxSpec {
+        partner: line.partner.clone(),
+        connection: line.id,
+        window_bytes: WINDOW_BYTES_MAX as u64,
+    };
+    let mut inbox = line.org.shared.bus.read_inbox(spec);
+    let mut durable = line.org.durable();
+    let mut broker = line.org.shared.bus.status();
+    tracing::info!(connection = %line.id, partner = %line.partner, "connection opened");
+    loop {
+        line.begin_anew();
+        let upto = *durable.borrow_and_update();
+        line.send_all(upto).await;
+        line.note_receipt().await;
+        line.show();
+        let (room, due) = (line.taking.len() < FRAMES_QUEUED_MAX, line.until_due());
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = durable.changed() => if changed.is_err() { break },
+            changed = broker.changed() => {
+                if changed.is_err() { break }
+                line.link.say_soon();
+            }
+            taken = first_taken(&mut line.taking) => line.taken(taken),
+            event = next_event(&mut inbox, room) => match event {
+                None => break,
+                Some(event) => line.inbox_event(event).await,
+            },
+            Some(frame) = heartbeats.recv() => line.heartbeat_came(&frame).await,
+            () = tokio::time::sleep(due) => {}
+        }
+        if line.is_over().await {
+            break;
+        }
+    }
+    tracing::info!(connection = %line.id, partner = %line.partner, "connection closed");
+}
+
+/// The oldest frame that the writer works on has been taken. Waits for ever if there is none.
+async fn first_taken(taking: &mut VecDeque<oneshot::Receiver<FrameTaken>>) -> Option<FrameTaken> {
+    let Some(first) = taking.front_mut() else { return std::future::pending().await };
+    let taken = first.await.ok();
+    taking.pop_front();
+    taken
+}
+
+/// The next thing on the ring, while there is room for a frame.
+async fn next_event(inbox: &mut InboxReader, room: bool) -> Option<InboxEvent> {
+    if !room {
+        return std::future::pending().await;
+    }
+    inbox.next().await
+}
+
+impl Line {
+    pub(crate) fn new(
+        org: OrgHandle,
+        id: ConnectionId,
+        partner: OrgName,
+        keys: DirectionKeys,
+        link: Link,
+    ) -> Self {
+        let noted = (link.confirmed(), now());
+        Self {
+            org,
+            id,
+            partner,
+            keys,
+            link,
+            taking: VecDeque::new(),
+            send_not_before: tokio::time::Instant::now(),
+            noted,
+        }
+    }
+
+    /// Begins a new link when one of the two logs has begun a new life.
+    pub(crate) fn begin_anew(&mut self) {
+        let (id, link) = (self.id, &self.link);
+        let fresh = self.org.peek(|state| {
+            with_connection(state, id, |org, connection| {
+                (!link.fits(org, connection)).then(|| Link::new(org, connection, now()))
+            })
+        });
+        if let Some(Some(fresh)) = fresh {
+            self.taking.clear();
+            self.noted = (fresh.confirmed(), now());
+            self.link = fresh;
+        }
+    }
+
+    /// A frame is durable, or was thrown away.
+    fn taken(&mut self, taken: Option<FrameTaken>) {
+        use tieline_core::engine::FrameEnd;
+        let Some(taken) = taken else { return };
+        match taken.end {
+            FrameEnd::Taken(_) => self.link.durable_upto(taken.received, taken.told, now()),
+            FrameEnd::Gap => {
+                self.org.observer().frame_refused(self.id, "gap");
+                self.link.thrown_away(true);
+            }
+            FrameEnd::Fork => {
+                self.org.observer().frame_refused(self.id, "wrong_chain");
+                self.link.thrown_away(false);
+            }
+            FrameEnd::Stale => self.org.observer().frame_refused(self.id, "older_incarnation"),
+        }
+    }
+
+    /// Logs, once a second at most, how far the partner has come.
+    async fn note_receipt(&mut self) {
+        use tieline_core::command::Command;
+        let confirmed = self.link.confirmed();
+        let (noted, at) = self.noted;
+        if confirmed <= noted || now().since_us(at) < RECEIPT_NOTED_US {
+            return;
+        }
+        self.noted = (confirmed, now());
+        let command = Command::NoteReceipt { connection: self.id, position: confirmed };
+        self.learn(command).await;
+    }
+
+    /// Executes a command that the protocol asks for, in the name of the Connection User.
+    pub(crate) async fn learn(&self, command: tieline_core::command::Command) -> bool {
+        let actor = tieline_core::UserName::connection_user();
+        let result = self.org.execute(command, &actor).await;
+        if let Err(error) = &result {
+            tracing::warn!(connection = %self.id, %error, "what the partner told could not be logged");
+        }
+        result.is_ok()
+    }
+
+    /// How long until a heartbeat, a receipt or another try of the broker is due.
+    fn until_due(&self) -> Duration {
+        let due = self.link.heartbeat_at().since_us(now());
+        let due = Duration::from_micros(u64::try_from(due).unwrap_or(0));
+        let pause = self.send_not_before.saturating_duration_since(tokio::time::Instant::now());
+        let mut wait = due.max(pause);
+        if self.link.confirmed() > self.noted.0 {
+            wait = wait.min(Duration::from_micros(RECEIPT_NOTED_US.unsigned_abs()));
+        }
+        wait
+    }
+
+    /// The broker does not take anything: it is tried again after a pause.
+    pub(crate) fn pause(&mut self) {
+        self.send_not_before = tokio::time::Instant::now() + BROKER_PAUSE;
+    }
+
+    fn show(&self) {
+        let broker = self.org.broker();
+        let heard = self.link.heard();
+        let silent = heard.is_none_or(|at| now().since_us(at) > 5 * tieline_core::link::HEARTBEAT_US);
+        let cause = if !broker.connected {
+            Some("the broker is not connected".to_owned())
+        } else if silent {
+            Some(format!("{} has not been heard: is its daemon running?", self.partner))
+        } else {
+            None
+        };
+        self.org.shared.set_link(
+            self.id,
+            LinkStatus {
+                heard,
+                confirmed: self.link.confirmed(),
+                in_flight_bytes: self.link.in_flight_bytes(),
+                inbox_depth: self.link.inbox_depth(),
+                clock_offset_us: self.link.clock_offset_us(),
+                cause,
+            },
+        );
+    }
+
+    /// Whether both sides have long deactivated the connection; then its ring is removed.
+    async fn is_over(&self) -> bool {
+        let over = self.org.peek(|state| {
+            state.connections.get(&self.id).is_none_or(|connection| {
+                connection.status == ConnectionStatus::Deactivated
+                    && connection.ended.is_some_and(|ended| now().since_us(ended) > LINGER_US)
+            })
+        });
+        if over && let Err(error) = self.org.shared.bus.remove_inbox(self.id).await {
+            tracing::warn!(connection = %self.id, %error, "the ring of an ended connection was not removed");
+        }
+        over
+    }
+}
+
+/// Derives keys and link of a connection that both sides have agreed to.
+pub(crate) fn line(org: &OrgHandle, id: ConnectionId) -> Option<Line> {
+    let parts = org.peek(|state| {
+        with_connection(state, id, |own, connection| {
+            let partner = connection.partner.clone()?;
+            let key = connection.partner_key?;
+            Some((own.name.clone(), partner, *key, *connection.secret_hash, Link::new(own, connection, now())))
+        })
+    });
+    let (own, partner, key, secret_hash, link) = parts??;
+    let secret_hash = tieline_bus::SecretHash::from_bytes(secret_hash);
+    let keys = &org.shared.keys;
+    match DirectionKeys::derive(keys.x25519_secret(), key, &secret_hash, id, &own, &partner) {
+        Ok(keys) => Some(Line::new(org.clone(), id, partner, keys, link)),
+        Err(error) => {
+            tracing::error!(connection = %id, %error, "the connection cannot be opened");
+            None
+        }
+    }
+}
+
+/// The tasks of all connections.
+#[derive(Default)]
+pub(crate) struct Lines {
+    tasks: tokio::task::JoinSet<ConnectionId>,
+    heartbeats: Arc<std::sync::Mutex<std::collections::BTreeMap<ConnectionId, mpsc::Sender<Bytes>>>>,
+}
+
+impl Lines {
+    /// Where heartbeats are handed to the tasks.
+    pub(crate) fn router(&self) -> HeartbeatRouter {
+        HeartbeatRouter(self.heartbeats.clone())
+    }
+
+    /// Opens a task for each connection that needs one and has none.
+    pub(crate) fn open_missing(&mut self, org: &OrgHandle, stop: &CancellationToken) {
+        let linked = org.peek(|state| {
+            let wanted = state.connections.values().filter(|connection| needs_task(connection));
+            wanted.map(|connection| connection.id).collect::<Vec<_>>()
+        });
+        for id in linked {
+            let mut known = self.heartbeats.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if known.contains_key(&id) {
+                continue;
+            }
+            let Some(line) = line(org, id) else { continue };
+            org.peek(|state| state.connections.get(&id).map(|connection| org.observer().open(connection)));
+            let (sender, receiver) = mpsc::channel(64);
+            known.insert(id, sender);
+            let stop = stop.clone();
+            self.tasks.spawn(async move {
+                run(line, receiver, stop).await;
+                id
+            });
+        }
+    }
+
+    /// A task has ended; its connection may be opened again.
+    pub(crate) async fn ended(&mut self) {
+        match self.tasks.join_next().await {
+            Some(Ok(id)) => {
+                self.heartbeats.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&id);
+            }
+            Some(Err(error)) => tracing::error!(%error, "the task of a connection failed"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until all tasks have ended.
+    pub(crate) async fn join(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Connections over which frames may come or go: agreed ones, and those that we have accepted and
+/// whose inviter has not confirmed yet.
+fn needs_task(connection: &Connection) -> bool {
+    let lingers = connection.ended.is_none_or(|ended| now().since_us(ended) <= LINGER_US);
+    let awaits_welcome = connection.status == ConnectionStatus::Pending && connection.answer == Some(true);
+    connection.is_linked() && lingers || awaits_welcome
+}
+
+/// Hands heartbeats to the tasks of their connections.
+#[derive(Clone)]
+pub(crate) struct HeartbeatRouter(
+    Arc<std::sync::Mutex<std::collections::BTreeMap<ConnectionId, mpsc::Sender<Bytes>>>>,
+);
+
+impl HeartbeatRouter {
+    /// Routes one heartbeat; whether there is such a connection, with room.
+    pub(crate) fn route(&self, id: ConnectionId, frame: Bytes) -> bool {
+        let senders = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // A heartbeat that finds no room is followed by the next one.
+        senders.get(&id).is_some_and(|sender| sender.try_send(frame).is_ok())
+    }
+}
+
+/// Follows the broker's heartbeats for as long as the bus runs.
+pub(crate) async fn route_heartbeats(org: OrgHandle, router: HeartbeatRouter, stop: CancellationToken) {
+    let mut status: watch::Receiver<_> = org.shared.bus.status();
+    loop {
+        match org.shared.bus.heartbeats().await {
+            Ok(mut heartbeats) => {
+                while let Some(heartbeat) = tokio::select! {
+                    () = stop.cancelled() => None,
+                    next = heartbeats.next() => next,
+                } {
+                    if !router.route(heartbeat.connection, heartbeat.bytes) {
+                        org.observer().frame_refused(heartbeat.connection, "unknown_connection");
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "heartbeats cannot be heard yet"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = status.changed() => if changed.is_err() { return },
+        }
+    }
+}

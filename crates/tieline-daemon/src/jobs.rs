@@ -1,0 +1,101 @@
+//! Drives jobs: the next slice of each, while its connection has room, and held messages whose
+//! time has come. What a slice does is decided in core.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tieline_core::command::{Command, Reply};
+use tieline_core::limits::{JOB_OUTBOX_BYTES_MAX, JOB_OUTBOX_MESSAGES_MAX, JOB_SLICE_MAX};
+use tieline_core::state::State;
+use tieline_core::{ConnectionId, JobId, Position, UserName};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::now;
+use crate::org::OrgHandle;
+
+/// How often held messages, and jobs that wait for room, are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Runs for as long as the daemon does.
+pub(crate) async fn run(org: OrgHandle, stop: CancellationToken) {
+    let mut durable = org.durable();
+    loop {
+        let moved = advance_all(&org).await | try_held(&org).await;
+        if moved && !stop.is_cancelled() {
+            continue;
+        }
+        durable.borrow_and_update();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            changed = durable.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// A job with the figures that its allowance depends on.
+struct Waiting {
+    job: JobId,
+    actor: UserName,
+    connection: ConnectionId,
+    head: Position,
+}
+
+fn waiting(state: &State) -> Vec<Waiting> {
+    let jobs = state.jobs.iter().filter_map(|(id, job)| {
+        let connection = state.connections.get(&job.kind.connection())?;
+        Some(Waiting {
+            job: *id,
+            actor: job.actor.clone(),
+            connection: connection.id,
+            head: connection.outbox.head().position,
+        })
+    });
+    jobs.collect()
+}
+
+/// Does one slice of each job that has room; whether one moved.
+async fn advance_all(org: &OrgHandle) -> bool {
+    let mut moved = false;
+    let mut room: BTreeMap<ConnectionId, usize> = BTreeMap::new();
+    for waiting in org.peek(waiting) {
+        let room = room.entry(waiting.connection).or_insert_with(|| allowance(org, &waiting));
+        let allowance = (*room).min(JOB_SLICE_MAX);
+        if allowance == 0 {
+            continue;
+        }
+        *room -= allowance;
+        let command = Command::AdvanceJob { job: waiting.job, allowance };
+        match org.execute(command, &waiting.actor).await {
+            Ok(executed) => moved |= matches!(executed.reply, Reply::Job(_)),
+            Err(error) => tracing::warn!(job = %waiting.job, %error, "a slice of a job was not done"),
+        }
+    }
+    moved
+}
+
+/// How many messages a job may add: live changes must never wait behind it.
+fn allowance(org: &OrgHandle, waiting: &Waiting) -> usize {
+    let Some(link) = org.link(waiting.connection) else { return JOB_SLICE_MAX };
+    if link.in_flight_bytes >= JOB_OUTBOX_BYTES_MAX {
+        return 0;
+    }
+    let without_receipt = waiting.head.0.saturating_sub(link.confirmed.0);
+    JOB_OUTBOX_MESSAGES_MAX.saturating_sub(usize::try_from(without_receipt).unwrap_or(usize::MAX))
+}
+
+/// Tries the held messages whose time has come; whether there was one.
+async fn try_held(org: &OrgHandle) -> bool {
+    let due: Vec<(ConnectionId, Position)> = org.peek(|state| {
+        let now = now();
+        state.connections.values().filter_map(|c| Some((c.id, c.due(now)?))).collect()
+    });
+    for (connection, position) in &due {
+        let command = Command::TryHeld { connection: *connection, position: *position };
+        if let Err(error) = org.execute(command, &UserName::connection_user()).await {
+            tracing::warn!(%connection, %error, "a held message was not tried");
+            return false;
+        }
+    }
+    !due.is_empty()
+}

@@ -1,0 +1,65 @@
+//! The running org: everything that does I/O around the core, and no rule of the domain.
+//!
+//! ```text
+//! HTTP API ─┐                 ┌─ storage thread: append, flush, release
+//! frames  ──┼─▶ intake ─▶ writer                     │ durable
+//! jobs    ──┘    (decide, apply)                     ▼
+//!                              replies · publishers · receipts · event streams
+//! ```
+//!
+//! - [`run`]: from start to stop. [`org`]: the handle that everything else works with.
+//! - The writer and what is around it: `intake`, `writer`, `storage`, `tail`; [`replay`], [`init`].
+//! - One task per connection: `connection`, with `publisher` and `subscriber`; `handshake`; `jobs`.
+//! - Surfaces: [`api`], [`metrics`], [`lag`], `observer`, [`config`], [`telemetry`].
+//!
+//! Nothing becomes visible outside before its events are durable: replies, frames, receipts and
+//! whatever is read wait for the storage thread.
+
+pub mod api;
+pub mod clock;
+pub mod config;
+mod connection;
+#[cfg(test)]
+mod drift;
+mod handshake;
+pub mod init;
+mod intake;
+mod jobs;
+pub mod lag;
+pub mod metrics;
+mod observer;
+pub mod org;
+mod publisher;
+pub mod replay;
+pub mod run;
+mod storage;
+mod subscriber;
+mod tail;
+pub mod telemetry;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+pub use observer::Observer;
+pub use run::{Daemon, StartError};
+
+/// The exit code of a process whose log failed.
+pub const EXIT_LOG_FAILED: i32 = 70;
+
+/// Where the log of an org lies.
+#[must_use]
+pub fn log_dir(data: &Path) -> PathBuf {
+    data.join("log")
+}
+
+/// Where the keys of an org lie.
+#[must_use]
+pub fn keys_dir(data: &Path) -> PathBuf {
+    data.join("keys")
+}
+
+/// Where the snapshots of an org lie.
+#[must_use]
+pub fn snapshots_dir(data: &Path) -> PathBuf {
+    data.join("snapshots")
+}
