@@ -1,0 +1,7 @@
+//! Test kit: real servers and daemons, and the simulator of the core.
+
+// A kit for tests: whatever is not as it has to be ends the test.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+pub mod live;
+pub mod nats;

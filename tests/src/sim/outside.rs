@@ -1,0 +1,254 @@
+//! What surrounds the orgs: the true time, the randomness, the broker, the truth, the trace.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use tieline_core::frame::FrameHeader;
+use tieline_core::message::Envelope;
+use tieline_core::state::{Connection, State};
+use tieline_core::{OrgName, Timestamp, UserName};
+
+use super::audit::Truth;
+use super::rng::Rng;
+use super::trace::Trace;
+use super::wire::{Bus, Fate, Lane, Packet};
+
+/// A rule that is broken on purpose, to see that it is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A message is taken a second time, as if it were the next one.
+    Twice,
+    /// A message is passed over.
+    Skip,
+    /// The publish rules are not asked.
+    Leak,
+    /// A value is changed on its way.
+    Alter,
+}
+
+impl Sabotage {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Twice, Self::Skip, Self::Leak, Self::Alter];
+}
+
+macro_rules! totals {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What happened how often.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Totals {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Totals {
+            /// Adds those of another run.
+            pub const fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+
+        impl Display for Totals {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $(writeln!(f, "{:>14} {}", self.$name, stringify!($name).replace('_', " "))?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+totals! {
+    /// Commands that were carried out.
+    commands,
+    /// Commands that were refused.
+    refusals,
+    /// Messages given out.
+    messages,
+    /// Outcomes of messages.
+    outcomes,
+    /// Frames built.
+    frames,
+    /// Packets lost.
+    dropped,
+    /// Packets that came twice.
+    repeated,
+    /// Packets that came late.
+    delayed,
+    /// Packets that were changed.
+    corrupted,
+    /// Packets that came to a wrong lane, too.
+    misrouted,
+    /// Packets that met a partition.
+    cut,
+    /// Packets that were thrown away for their seal.
+    bad_seals,
+    /// Partitions.
+    partitions,
+    /// Rings that the broker forgot.
+    forgotten,
+    /// Rings that went back to an older copy.
+    rolled_back,
+    /// Readers that began again.
+    rereads,
+    /// Clocks that were set wrong.
+    clocks,
+    /// Daemons that died.
+    crashes,
+    /// Orgs that were set back to a backup.
+    restores,
+    /// Shares that were active at the end.
+    shares,
+    /// Fields that were compared at the end.
+    fields,
+    /// Values that waited at the end, before the rules were relaxed.
+    waiting,
+}
+
+impl Totals {
+    /// All faults.
+    #[must_use]
+    pub const fn faults(&self) -> u64 {
+        self.dropped
+            + self.repeated
+            + self.delayed
+            + self.corrupted
+            + self.misrouted
+            + self.cut
+            + self.partitions
+            + self.forgotten
+            + self.rolled_back
+            + self.rereads
+            + self.clocks
+            + self.crashes
+            + self.restores
+    }
+}
+
+/// What surrounds the orgs.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// The true time; links run by it, as a steady clock.
+    pub now: Timestamp,
+    /// Where all chance comes from.
+    pub rng: Rng,
+    /// The broker.
+    pub bus: Bus,
+    /// What was truly given out.
+    pub truth: Truth,
+    /// What happened.
+    pub trace: Trace,
+    /// How often.
+    pub totals: Totals,
+    /// Who gives the commands.
+    pub person: UserName,
+    /// The orgs by their numbers.
+    pub names: Vec<OrgName>,
+    /// What is broken on purpose.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// A name that is valid by its making.
+pub fn name<T: FromStr<Err: fmt::Debug>>(text: &str) -> T {
+    #[expect(clippy::expect_used, reason = "only valid names are made here")]
+    text.parse().expect("a valid name")
+}
+
+impl Outside {
+    /// The surroundings of so many orgs.
+    #[must_use]
+    pub fn new(seed: u64, orgs: usize, trace: Trace) -> Self {
+        Self {
+            now: Timestamp(1_000_000_000_000),
+            rng: Rng::new(seed),
+            bus: Bus::default(),
+            truth: Truth::default(),
+            trace,
+            totals: Totals::default(),
+            person: name("ann"),
+            names: (0..orgs).map(|at| name(&format!("org-{at}"))).collect(),
+            sabotage: None,
+        }
+    }
+
+    /// Adds a line about an org.
+    pub fn note(&mut self, at: usize, what: impl Display) {
+        let who = self.names.get(at).map_or("world", OrgName::as_str);
+        self.trace.note(self.now, who, what);
+    }
+
+    /// Adds a line about a frame that was built.
+    pub fn trace_frame(&mut self, at: usize, header: &FrameHeader) {
+        let (first, last, received) = (header.first, header.last(), header.received.position);
+        self.note(at, format_args!("builds {first}..{last} for {}, has {received}", header.to));
+    }
+
+    /// The lane of what an org sends over a connection.
+    #[must_use]
+    pub fn lane(&self, connection: &Connection) -> Option<Lane> {
+        let partner = connection.partner.as_ref()?;
+        let to = self.names.iter().position(|name| name == partner)?;
+        Some(Lane { connection: connection.id, to })
+    }
+
+    /// Gives a packet to the broker.
+    pub fn publish(&mut self, lane: Lane, packet: Packet, heartbeat: bool) {
+        let counter = match self.bus.publish(lane, packet, heartbeat, self.now, &mut self.rng) {
+            Fate::Fine => return,
+            Fate::Dropped => &mut self.totals.dropped,
+            Fate::Repeated => &mut self.totals.repeated,
+            Fate::Delayed => &mut self.totals.delayed,
+            Fate::Corrupted => &mut self.totals.corrupted,
+            Fate::Misrouted => &mut self.totals.misrouted,
+            Fate::Cut => &mut self.totals.cut,
+        };
+        *counter += 1;
+    }
+
+    /// Breaks a frame on purpose, behind all checks, if that is wanted.
+    pub fn tamper(
+        &mut self,
+        mut header: FrameHeader,
+        mut messages: Vec<Envelope>,
+        state: &State,
+    ) -> (FrameHeader, Vec<Envelope>) {
+        let Some(sabotage) = self.sabotage else { return (header, messages) };
+        let ours = state.connections.get(&header.connection).map(|c| c.inbound.received);
+        let Some(ours) = ours.filter(|ours| ours.position.next() == header.first && messages.len() > 1) else {
+            return (header, messages);
+        };
+        match sabotage {
+            Sabotage::Twice => {
+                if let Some(first) = messages.first().cloned() {
+                    messages.insert(0, first);
+                }
+            }
+            Sabotage::Skip => drop(messages.remove(0)),
+            Sabotage::Alter => {
+                for envelope in &mut messages {
+                    alter(envelope);
+                }
+            }
+            Sabotage::Leak => {}
+        }
+        header.count = u32::try_from(messages.len()).unwrap_or(header.count);
+        let mut at = ours.position;
+        header.chain_after = messages.iter().fold(ours.chain, |chain, envelope| {
+            at = at.next();
+            chain.then(at, envelope.seq, envelope.time)
+        });
+        (header, messages)
+    }
+}
+
+/// Puts another name into a change, as a careless mapping would.
+fn alter(envelope: &mut Envelope) {
+    use tieline_core::message::Message;
+    use tieline_core::value::Value;
+    if let Ok(Message::Change(mut change)) = Message::decode(envelope.kind, &envelope.body) {
+        let texts: Vec<_> =
+            change.content.iter().filter(|(_, v, _)| matches!(v, Value::Text(_))).map(|(n, ..)| n.clone()).collect();
+        for field in texts {
+            let stamp = change.content.stamp_of(&field);
+            change.content.set(field, Value::text("altered"), stamp);
+        }
+        *envelope = Envelope::new(envelope.seq, envelope.time, &change.into());
+    }
+}

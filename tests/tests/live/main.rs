@@ -1,0 +1,6 @@
+//! Two real daemons over a real nats-server, driven through their handles.
+
+// A test ends where something is not as it has to be.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
+
+mod share;

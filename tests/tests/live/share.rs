@@ -1,0 +1,59 @@
+//! The way of one record: offered, accepted, granted, followed, changed from both sides.
+
+use tieline_core::command::Command;
+use tieline_core::outcome::Outcome;
+use tieline_core::state::ShareStatus;
+use tieline_tests::live::{OrgHome, connect, pick, publish, subscribe, text};
+use tieline_tests::nats::{Edition, NatsServer};
+
+const FIELDS: [&str; 6] = ["LastName", "Company", "Status", "City", "Website", "Rating"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_is_shared_and_both_sides_follow() {
+    let (acme, globex) = (OrgHome::make("acme"), OrgHome::make("globex"));
+    let broker = NatsServer::start(Edition::Pinned, vec![acme.access(), globex.access()]).unwrap().unwrap();
+    let (a, b) = (acme.start(&broker.url()).await, globex.start(&broker.url()).await);
+    let connection = connect(&a, &b).await;
+    publish(&a, connection, "Lead", &FIELDS).await;
+    subscribe(&b, connection, "Lead", &FIELDS, false).await;
+    publish(&b, connection, "Lead", &FIELDS).await;
+    subscribe(&a, connection, "Lead", &FIELDS, false).await;
+
+    let fields = [
+        ("LastName", text("Curie")),
+        ("Company", text("Sorbonne")),
+        ("City", text("Paris")),
+        ("Rating", pick("Hot")),
+    ];
+    let lead = a.create("Lead", &fields).await;
+    a.execute(Command::Forward { record: lead, connection }).await;
+    let share = b
+        .until("an offer", |state| {
+            let connection = state.connections.get(&connection)?;
+            connection.shares.iter().find(|(_, s)| s.status == ShareStatus::Offered).map(|(id, _)| *id)
+        })
+        .await;
+    b.execute(Command::Accept { connection, share, owner: None }).await;
+    let copy = b
+        .until("a copy with its follow-up", |state| {
+            let record = state.share(connection, share)?.record?;
+            (*state.record(record)?.value(&"City".parse().unwrap()) == text("Paris")).then_some(record)
+        })
+        .await;
+
+    a.update(lead, &[("City", text("Warsaw"))]).await;
+    b.until_value(copy, "City", &text("Warsaw")).await;
+    b.update(copy, &[("Website", text("https://curie.example"))]).await;
+    a.until_value(lead, "Website", &text("https://curie.example")).await;
+
+    // Every counted message has exactly one outcome, and both sides know it.
+    let counted = b.handle().read(|state| state.connections[&connection].inbound.counts).await;
+    assert!(counted.balanced() && counted.of(Outcome::Rejected) == 0, "{counted:?}");
+    a.until("all outcomes told", |state| {
+        let outbox = &state.connections[&connection].outbox;
+        (outbox.outcomes.received == outbox.counted).then_some(())
+    })
+    .await;
+    a.daemon.stop().await;
+    b.daemon.stop().await;
+}
