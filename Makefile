@@ -1,0 +1,45 @@
+# Tieline: every task of people and of CI. `make` lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+SEED ?= 1
+RUNS ?= 200
+ONCE ?=
+
+.PHONY: help demo test ci fmt clippy doc schemas deploy-check bench sim
+
+help: ## List the tasks
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+demo: ## Play the whole story with two orgs and stay up (ONCE=1: end after it)
+	@ONCE=$(ONCE) deploy/demo.sh
+
+test: ## Run all tests (installs a nats-server of its own if none is there)
+	@deploy/nats-server.sh --pinned >/dev/null
+	cargo build -p tieline
+	cargo test --workspace
+
+ci: fmt clippy doc schemas deploy-check test ## Everything that CI checks
+	@echo "ci: all checks passed"
+
+fmt: ## Check the formatting
+	cargo fmt --all --check
+
+clippy: ## Lint everything, warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc: ## Build the documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+schemas: ## Check the schemas, metric names and rules that are kept in files
+	tests/check-repository.sh
+
+deploy-check: ## Check the broker configuration with the real server
+	deploy/check.sh
+
+bench: ## Measure both daemons and the broker beside a raw JetStream pipe
+	cargo build --release -p tieline -p tieline-tests
+	cargo run --release -p tieline-tests --bin bench
+
+sim: ## Simulate orgs with a faulty bus (SEED=… RUNS=…)
+	cargo run --release -p tieline-tests --bin sim -- --seed $(SEED) --runs $(RUNS)
