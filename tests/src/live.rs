@@ -254,3 +254,85 @@ pub async fn subscribe(org: &Org, connection: ConnectionId, object: &str, fields
     };
     org.execute(Command::Subscribe { connection, object, rule: Some(rule) }).await;
 }
+
+/// Two orgs that publish and subscribe each other's leads, on one broker.
+pub struct Pair {
+    /// The broker.
+    pub broker: crate::nats::NatsServer,
+    /// The data directory of the first.
+    pub acme: OrgHome,
+    /// The data directory of the second.
+    pub globex: OrgHome,
+    /// The first, which invited.
+    pub a: Org,
+    /// The second, which accepts leads by itself.
+    pub b: Org,
+    /// Their connection.
+    pub connection: ConnectionId,
+}
+
+/// The lead fields that a pair shares.
+pub const LEAD_FIELDS: [&str; 6] = ["LastName", "Company", "Status", "City", "Website", "Rating"];
+
+impl Pair {
+    /// Starts broker and orgs, connects them, and sets up leads both ways.
+    pub async fn start() -> Self {
+        use crate::nats::{Edition, NatsServer};
+        let (acme, globex) = (OrgHome::make("acme"), OrgHome::make("globex"));
+        let orgs = vec![acme.access(), globex.access()];
+        let broker = NatsServer::start(Edition::Pinned, orgs).expect("a broker").expect("the pinned edition");
+        let (a, b) = (acme.start(&broker.url()).await, globex.start(&broker.url()).await);
+        let connection = connect(&a, &b).await;
+        publish(&a, connection, "Lead", &LEAD_FIELDS).await;
+        subscribe(&b, connection, "Lead", &LEAD_FIELDS, true).await;
+        publish(&b, connection, "Lead", &LEAD_FIELDS).await;
+        subscribe(&a, connection, "Lead", &LEAD_FIELDS, true).await;
+        a.until("the partner's subscription", |state| {
+            state.connections.get(&connection)?.taken.contains_key(&parse::<ObjectName>("Lead")).then_some(())
+        })
+        .await;
+        Self { broker, acme, globex, a, b, connection }
+    }
+
+    /// Creates a lead at the first org, shares it, and waits for the copy.
+    pub async fn share_lead(&self, name: &str) -> (RecordId, RecordId) {
+        let lead = self.a.create("Lead", &[("LastName", text(name)), ("Company", text("Sorbonne"))]).await;
+        self.a.execute(Command::Forward { record: lead, connection: self.connection }).await;
+        (lead, self.copy_of(lead).await)
+    }
+
+    /// The copy of a lead of the first org at the second, once it is there and its share active on
+    /// both sides.
+    pub async fn copy_of(&self, lead: RecordId) -> RecordId {
+        use tieline_core::state::ShareStatus::Active;
+        let share = tieline_core::ShareId::derive(self.connection, &self.acme.name, lead);
+        let at = |org| Org::until(org, "an active share", move |state: &State| {
+            state.share(self.connection, share).filter(|share| share.status == Active)?.record
+        });
+        at(&self.a).await;
+        at(&self.b).await
+    }
+
+    /// Waits until every counted message of both sides has an outcome that both know, and the
+    /// counters add up.
+    pub async fn until_settled(&self) {
+        let id = self.connection;
+        for (sender, receiver) in [(&self.a, &self.b), (&self.b, &self.a)] {
+            let counted = sender
+                .until("all outcomes told", |state| {
+                    let outbox = &state.connections[&id].outbox;
+                    (outbox.outcomes.received == outbox.counted).then_some(outbox.counted)
+                })
+                .await;
+            let counts = receiver.handle().read(|state| state.connections[&id].inbound.counts).await;
+            assert!(counts.balanced(), "{counts:?}");
+            assert_eq!(counts.received, counted, "{counts:?}");
+        }
+    }
+
+    /// Stops both daemons.
+    pub async fn stop(self) {
+        self.a.daemon.stop().await;
+        self.b.daemon.stop().await;
+    }
+}

@@ -223,6 +223,15 @@ impl OrgHandle {
         drop(sending.lock().await);
     }
 
+    /// Deletes the ring of a connection at the broker, as an administrator there could. It is made
+    /// again, and what was in it is sent again.
+    ///
+    /// # Errors
+    /// The broker is away, or refuses.
+    pub async fn delete_ring(&self, connection: ConnectionId) -> Result<(), tieline_bus::BusError> {
+        self.shared.bus.remove_inbox(connection).await
+    }
+
     /// Free space on the disk of the log.
     #[must_use]
     pub fn space(&self) -> Space {

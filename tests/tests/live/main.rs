@@ -1,6 +1,10 @@
-//! Two real daemons over a real nats-server, driven through their handles.
+//! Two and three real daemons over a real nats-server, driven through their handles.
 
 // A test ends where something is not as it has to be.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 
+mod broker;
+mod refusal;
+mod restore;
 mod share;
+mod several;

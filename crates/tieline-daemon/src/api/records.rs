@@ -1,0 +1,308 @@
+//! Records: create, read, change, delete, list.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json_};
+use tieline_core::command::{Command, Reply};
+use tieline_core::schema::ObjectSchema;
+use tieline_core::state::{Record, State};
+use tieline_core::value::Value;
+use tieline_core::{FieldName, ObjectName, RecordId, UserName};
+use utoipa::{IntoParams, ToSchema};
+
+use super::auth::{Actor, Permission};
+use super::problem::{ErrorCode, Problem, ReasonView};
+use super::request::{Body, Params, Route, cursor, page_size};
+use super::share_view::ShareView;
+use super::values::{Fields, field, fields_json};
+use super::{Api, Done};
+
+/// Most records that one request for a filtered page looks at; the page may then be short.
+const LOOKED_AT_MAX: usize = 20_000;
+
+/// A record to be created.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRecord {
+    /// Its fields; names in any case of their letters.
+    #[schema(value_type = Object)]
+    fields: Fields,
+    /// Who owns it; without one, whoever asks.
+    #[schema(value_type = Option<String>)]
+    owner: Option<UserName>,
+}
+
+/// Fields of a record to be written.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordChange {
+    /// The fields; null takes a value away.
+    #[schema(value_type = Object)]
+    fields: Fields,
+}
+
+/// A record that was created.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Created {
+    /// Its id.
+    id: String,
+    /// The last event of the log when it was created.
+    seq: u64,
+}
+
+/// A record.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecordView {
+    /// Its id.
+    id: String,
+    /// Its object.
+    object: String,
+    /// Who owns it.
+    owner: String,
+    /// When it was created here.
+    created: String,
+    /// When it was last changed here.
+    modified: String,
+    /// In whose name it was last changed; `connection.user` for a partner's changes.
+    modified_by: String,
+    /// The fields that have or had a value.
+    #[schema(value_type = Object)]
+    fields: Map<String, Json_>,
+    /// Values of partners that are known and not applied.
+    pending: Vec<PendingView>,
+    /// With whom it is shared (S2S-59).
+    shares: Vec<ShareView>,
+}
+
+/// A partner's value that is known and not applied.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PendingView {
+    /// The local field.
+    field: String,
+    /// The value as it came.
+    #[schema(value_type = Object)]
+    value: Json_,
+    /// The connection that it came over.
+    connection: String,
+    /// When it was written, at its origin.
+    written: String,
+    /// Whether it waits for a person's approval.
+    approval: bool,
+    /// Why it is not applied.
+    reasons: Vec<ReasonView>,
+}
+
+/// Some records of an object.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecordPage {
+    /// The records, in the order of their ids.
+    records: Vec<RecordView>,
+    /// Where the next page begins; without it, this is the last.
+    next: Option<String>,
+}
+
+/// Which records of an object. Any other parameter is a field and the value that it has to have.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it documents what `Filter` reads")]
+pub(crate) struct RecordQuery {
+    /// Most records of the page: 100 if not said, 1,000 at most.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// The parsed query of a list.
+struct Filter {
+    limit: usize,
+    after: Option<RecordId>,
+    wanted: Vec<(FieldName, Value)>,
+}
+
+impl Filter {
+    fn parse(pairs: &[(String, String)], object: &ObjectSchema) -> Result<Self, Problem> {
+        let mut filter = Self { limit: page_size(None), after: None, wanted: Vec::new() };
+        for (name, text) in pairs {
+            match name.as_str() {
+                "limit" => {
+                    let number = text.parse().map_err(|_| {
+                        Problem::new(ErrorCode::BadQuery, "limit has to be a whole number: 1 to 1000")
+                    })?;
+                    filter.limit = page_size(Some(number));
+                }
+                "cursor" => filter.after = cursor(Some(text))?,
+                name => {
+                    let field = field(object, name).map_err(|reason| Problem::refused(vec![reason]))?;
+                    let value = Value::from_text(field, text);
+                    filter.wanted.push((field.name.clone(), value.map_err(|r| Problem::refused(vec![r]))?));
+                }
+            }
+        }
+        Ok(filter)
+    }
+
+    fn takes(&self, record: &Record) -> bool {
+        self.wanted.iter().all(|(name, value)| record.value(name) == value)
+    }
+
+    fn page(&self, state: &State, object: &ObjectName) -> RecordPage {
+        let looked_at_max = if self.wanted.is_empty() { usize::MAX } else { LOOKED_AT_MAX };
+        let mut page = RecordPage { records: Vec::new(), next: None };
+        let mut last = None;
+        for (looked_at, (id, record)) in state.records_of(object, self.after).enumerate() {
+            if page.records.len() == self.limit || looked_at == looked_at_max {
+                page.next = last.map(|id: RecordId| id.to_string());
+                break;
+            }
+            last = Some(id);
+            if self.takes(record) {
+                page.records.push(RecordView::of(state, id, record));
+            }
+        }
+        page
+    }
+}
+
+impl RecordView {
+    fn of(state: &State, id: RecordId, record: &Record) -> Self {
+        Self {
+            id: id.to_string(),
+            object: record.object.to_string(),
+            owner: record.owner.to_string(),
+            created: record.created.to_string(),
+            modified: record.modified.to_string(),
+            modified_by: record.modified_by.to_string(),
+            fields: fields_json(record),
+            pending: record
+                .pending
+                .iter()
+                .map(|(field, pending)| PendingView {
+                    field: field.to_string(),
+                    value: pending.incoming.to_json(),
+                    connection: pending.origin.connection.to_string(),
+                    written: pending.stamp.time.to_string(),
+                    approval: pending.approval,
+                    reasons: pending.reasons.iter().map(ReasonView::from).collect(),
+                })
+                .collect(),
+            shares: record
+                .shares
+                .iter()
+                .filter_map(|(connection, share)| {
+                    let connection = state.connections.get(connection)?;
+                    Some(ShareView::of(connection, *share, connection.shares.get(share)?))
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The object of this name, or a problem that says how to see which there are.
+pub(crate) fn object<'a>(state: &'a State, name: &ObjectName) -> Result<&'a ObjectSchema, Problem> {
+    state.object(name).map(AsRef::as_ref).ok_or_else(|| {
+        let detail = format!("there is no object {name}: see the objects with `tieline object list`");
+        Problem::new(ErrorCode::UnknownObject, detail)
+    })
+}
+
+/// A record of this object that is not deleted.
+pub(crate) fn record<'a>(state: &'a State, name: &ObjectName, id: RecordId) -> Result<&'a Record, Problem> {
+    match state.records.get(&id).filter(|record| record.object == *name) {
+        Some(record) if !record.deleted => Ok(record),
+        Some(_) => Err(Problem::new(ErrorCode::RecordDeleted, format!("record {id} was deleted"))),
+        None => {
+            Err(Problem::new(ErrorCode::UnknownRecord, format!("there is no record {id} of object {name}")))
+        }
+    }
+}
+
+/// Creates a record.
+#[utoipa::path(post, path = "/v1/records/{object}", tag = "records", request_body = NewRecord,
+    params(("object" = String, Path, description = "The object.")),
+    responses((status = 201, body = Created)))]
+pub(crate) async fn create(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(name): Route<ObjectName>,
+    Body(new): Body<NewRecord>,
+) -> Result<Response, Problem> {
+    actor.require(Permission::EditRecords)?;
+    let values = api.org.peek(|state| {
+        let object = object(state, &name)?;
+        new.fields.values(object).map_err(Problem::refused)
+    })?;
+    let command = Command::CreateRecord { object: name.clone(), values, owner: new.owner };
+    let executed = api.org.execute(command, &actor.user).await?;
+    let Reply::Record(id) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
+    let created = Created { id: id.to_string(), seq: executed.seq.0 };
+    let mut response = (StatusCode::CREATED, Json(created)).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/records/{name}/{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Lists records of an object.
+#[utoipa::path(get, path = "/v1/records/{object}", tag = "records",
+    params(("object" = String, Path, description = "The object."), RecordQuery),
+    responses((status = 200, body = RecordPage)))]
+pub(crate) async fn list(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route(name): Route<ObjectName>,
+    Params(pairs): Params<Vec<(String, String)>>,
+) -> Result<Json<RecordPage>, Problem> {
+    let page = api.org.read(|state| {
+        let object = object(state, &name)?;
+        Ok(Filter::parse(&pairs, object)?.page(state, &name))
+    });
+    page.await.map(Json)
+}
+
+/// Reads a record with its pending values and its shares.
+#[utoipa::path(get, path = "/v1/records/{object}/{id}", tag = "records",
+    params(("object" = String, Path, description = "The object."), ("id" = String, Path, description = "The record.")),
+    responses((status = 200, body = RecordView)))]
+pub(crate) async fn show(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route((name, id)): Route<(ObjectName, RecordId)>,
+) -> Result<Json<RecordView>, Problem> {
+    let view = api.org.read(|state| Ok(RecordView::of(state, id, record(state, &name, id)?)));
+    view.await.map(Json)
+}
+
+/// Writes fields of a record.
+#[utoipa::path(patch, path = "/v1/records/{object}/{id}", tag = "records", request_body = RecordChange,
+    params(("object" = String, Path, description = "The object."), ("id" = String, Path, description = "The record.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn change(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route((name, id)): Route<(ObjectName, RecordId)>,
+    Body(change): Body<RecordChange>,
+) -> Result<Json<Done>, Problem> {
+    actor.require(Permission::EditRecords)?;
+    let values = api.org.peek(|state| {
+        record(state, &name, id)?;
+        change.fields.values(object(state, &name)?).map_err(Problem::refused)
+    })?;
+    api.change(&actor, Command::UpdateRecord { record: id, values }).await
+}
+
+/// Deletes a record here; partners keep their copies (S2S-55).
+#[utoipa::path(delete, path = "/v1/records/{object}/{id}", tag = "records",
+    params(("object" = String, Path, description = "The object."), ("id" = String, Path, description = "The record.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn delete(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route((name, id)): Route<(ObjectName, RecordId)>,
+) -> Result<Json<Done>, Problem> {
+    actor.require(Permission::EditRecords)?;
+    api.org.peek(|state| record(state, &name, id).map(|_| ()))?;
+    api.change(&actor, Command::DeleteRecord { record: id }).await
+}
