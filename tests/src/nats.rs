@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use tempfile::TempDir;
@@ -131,6 +131,12 @@ impl NatsServer {
         Ok(Some(Self { binary, home, plan, running: None, log: Arc::default() }))
     }
 
+    /// The process id of the running server.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.running.as_ref().map_or(0, |running| running.child.id())
+    }
+
     /// Where clients connect.
     #[must_use]
     pub fn url(&self) -> String {
@@ -186,7 +192,16 @@ impl NatsServer {
     /// # Errors
     /// [`NatsError::Log`] with its words if it does not.
     pub fn test_config(&self) -> Result<(), NatsError> {
-        let config = self.write_config()?;
+        self.test_text(&self.plan.render()?)
+    }
+
+    /// Asks the server itself whether it takes `text` as its configuration.
+    ///
+    /// # Errors
+    /// [`NatsError::Log`] with its words if it does not.
+    pub fn test_text(&self, text: &str) -> Result<(), NatsError> {
+        let config = self.home.path().join("tested.conf");
+        fs::write(&config, text).map_err(|e| NatsError::Io("write the configuration", e))?;
         let ran = Command::new(&self.binary).arg("-t").arg("--config").arg(config).output();
         let ran = ran.map_err(|e| NatsError::Io("run nats-server", e))?;
         let log = String::from_utf8_lossy(&ran.stderr).into_owned();
@@ -218,12 +233,34 @@ impl NatsServer {
         Ok(())
     }
 
-    /// Freezes it: connections stay open and nothing is answered.
+    /// Freezes it: connections stay open and nothing is answered. Returns when it stands still.
     ///
     /// # Errors
-    /// [`NatsError::Io`].
+    /// [`NatsError`].
     pub fn freeze(&self) -> Result<(), NatsError> {
-        self.signal("STOP")
+        self.signal("STOP")?;
+        let deadline = Instant::now() + PATIENCE;
+        // The signal stops one thread after the other, and the system sends word to nobody but
+        // a parent that waits in a way that std has not.
+        while !self.stands_still().map_err(|e| NatsError::Io("look at nats-server", e))? {
+            if Instant::now() > deadline {
+                return Err(NatsError::Log { wanted: "stand still", log: self.log() });
+            }
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn stands_still(&self) -> io::Result<bool> {
+        let Some(Running { child, .. }) = &self.running else { return Ok(true) };
+        for task in fs::read_dir(format!("/proc/{}/task", child.id()))? {
+            let stat = fs::read_to_string(task?.path().join("stat"))?;
+            // pid (name) state …; the name may hold anything.
+            if !stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Lets it go on.
@@ -276,7 +313,7 @@ impl Drop for NatsServer {
 
 /// A port that nobody listens on now. Somebody else may take it before the server does; with
 /// twenty thousand to choose from the test is then run again.
-fn free_port() -> Result<u16, NatsError> {
+pub(crate) fn free_port() -> Result<u16, NatsError> {
     for _ in 0..PORT_TRIES {
         // The standard library's only randomness: a new hasher has a new key.
         let random = RandomState::new().build_hasher().finish();

@@ -18,10 +18,10 @@ pub const HELLO_BYTES_MAX: usize = 8 * 1024;
 /// Most bytes of one NATS message that a broker for Tieline has to carry: a frame with its NATS
 /// headers. It is the `max_payload` that [`crate::broker_config`] writes.
 pub const BROKER_PAYLOAD_BYTES: usize = 2 * 1024 * 1024;
-/// Most bytes that a reader asks the broker for ahead of its caller. While one request is being
-/// used up the next is under way, so at most one and a half times this waits in memory.
+/// Most bytes that one request of a reader asks the broker for. The next request goes out while
+/// one is being used up, so at most twice this waits in memory.
 pub const READ_AHEAD_BYTES: usize = 2 * 1024 * 1024;
-/// Most frames that a reader asks the broker for ahead of its caller, counted as the bytes are.
+/// Most frames that one request of a reader asks the broker for; at most twice this wait.
 pub const READ_AHEAD_FRAMES: usize = 256;
 /// Most messages that one subscription of the client holds. A reader never has as many under way.
 pub const SUBSCRIPTION_MESSAGES_MAX: usize = 1_024;
@@ -37,5 +37,5 @@ const _: () = {
     assert!(FRAME_BYTES_MAX + 4 * 1024 <= BROKER_PAYLOAD_BYTES, "a frame passes the broker");
     assert!(FRAME_BYTES_MAX + 4 * 1024 <= READ_AHEAD_BYTES, "a reader can ask for the largest frame");
     assert!(FRAME_BYTES_MAX <= WINDOW_BYTES_MAX, "the window holds the largest frame");
-    assert!(READ_AHEAD_FRAMES * 3 / 2 < SUBSCRIPTION_MESSAGES_MAX, "read-ahead never overflows");
+    assert!(READ_AHEAD_FRAMES * 2 < SUBSCRIPTION_MESSAGES_MAX, "read-ahead never overflows");
 };

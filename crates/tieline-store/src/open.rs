@@ -230,7 +230,7 @@ fn start(
 /// leaves is again a group without its end.
 pub(crate) fn delete_parts(blocks: &sled::Tree, first: Seq) -> Result<(), sled::Error> {
     let keys: Vec<_> = blocks.range(Key::of(first).bytes()..).keys().collect::<Result<_, _>>()?;
-    for key in keys.iter() {
+    for key in keys.iter().rev() {
         blocks.remove(key)?;
     }
     Ok(())

@@ -40,6 +40,18 @@ pub(crate) async fn what_needs_a_later_server_is_asked_for(mut world: World) {
     }
 }
 
+pub(crate) async fn the_hub_refuses_a_slip_of_the_pen(mut world: World) {
+    world.org("alpha");
+    world.org("beta");
+    let text = world.server.plan.render().unwrap();
+    world.server.test_text(&text).unwrap();
+    // Somebody edits the file and lets beta write under the name of alpha.
+    let slip = text.replace(r#"subject: "tl.*.beta.>" }, to:"#, r#"subject: "tl.*.alpha.>" }, to:"#);
+    assert_ne!(slip, text);
+    let refused = world.server.test_text(&slip).unwrap_err().to_string();
+    assert!(refused.contains("service import not authorized"), "{refused}");
+}
+
 pub(crate) async fn an_old_server_is_reported(mut world: World) {
     let alpha = world.org("alpha");
     world.server.restart().unwrap();

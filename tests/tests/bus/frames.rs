@@ -3,7 +3,7 @@
 use async_nats::jetstream;
 use tieline_bus::Bytes;
 use tieline_bus::bus::{BusError, InboxSpec};
-use tieline_bus::limits::{FRAME_BYTES_MAX, HEARTBEAT_BYTES_MAX, READ_AHEAD_BYTES};
+use tieline_bus::limits::{FRAME_BYTES_MAX, HEARTBEAT_BYTES_MAX, LISTEN_QUEUE_MAX, READ_AHEAD_BYTES};
 use tieline_core::ConnectionId;
 use tieline_tests::nats::Edition;
 
@@ -67,7 +67,7 @@ pub(crate) async fn a_reader_does_not_read_far_ahead(mut world: World) {
     // The caller is busy now. Each question makes the broker work, and leaves time to send more.
     let stream = jetstream::new(inbox).get_stream(stream).await.unwrap();
     let consumer = futures_util::StreamExt::next(&mut stream.consumer_names()).await.unwrap().unwrap();
-    let most = (READ_AHEAD_BYTES * 3 / 2 / BYTES + 1) as u64;
+    let most = (2 * READ_AHEAD_BYTES / BYTES + 1) as u64;
     for _ in 0..200 {
         let delivered = stream.consumer_info(&consumer).await.unwrap().delivered.stream_sequence;
         assert!((1..=most).contains(&delivered), "{delivered} frames sent ahead, at most {most} expected");
@@ -145,6 +145,37 @@ pub(crate) async fn heartbeats_arrive_with_the_name_of_their_sender(mut world: W
         assert_eq!((&beat.from, beat.connection, &beat.bytes[..]), (from.org(), connection, &b"beat"[..]));
     }
     assert_eq!(heard.dropped(), 0);
+}
+
+pub(crate) async fn heartbeats_that_nobody_reads_are_dropped(mut world: World) {
+    const CHUNK: u64 = 500;
+    const ALL: u64 = 4 * CHUNK;
+    let (alpha, beta) = world.alpha_and_beta().await;
+    let mut heard = beta.heartbeats().await.unwrap();
+    beta.echo().await.unwrap();
+    for mark in 0..ALL {
+        alpha.heartbeat(beta.org(), CONNECTION, noise(20, mark)).await.unwrap();
+        if mark % CHUNK == CHUNK - 1 {
+            // What the broker had for beta before its echo, beta's client has now.
+            alpha.echo().await.unwrap();
+            beta.echo().await.unwrap();
+        }
+    }
+    let dropped = ALL - LISTEN_QUEUE_MAX as u64;
+    within("the last to be dropped", async {
+        while heard.dropped() < dropped {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for mark in 0..LISTEN_QUEUE_MAX as u64 {
+        assert_eq!(
+            within("a heartbeat", heard.next()).await.unwrap().bytes,
+            noise(20, mark),
+            "the oldest stay"
+        );
+    }
+    assert_eq!(heard.dropped(), dropped);
 }
 
 pub(crate) async fn what_is_too_large_is_not_sent_nor_taken(mut world: World) {

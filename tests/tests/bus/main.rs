@@ -28,6 +28,7 @@ macro_rules! on_each_edition {
 on_each_edition! {
     config::any_org_name_makes_a_valid_configuration,
     config::what_needs_a_later_server_is_asked_for,
+    config::the_hub_refuses_a_slip_of_the_pen,
     config::an_old_server_is_reported,
     config::an_org_is_added_by_a_reload_and_nobody_notices,
     frames::they_arrive_in_order_both_ways,
@@ -37,6 +38,7 @@ on_each_edition! {
     frames::an_inbox_that_was_changed_is_put_right,
     frames::a_frame_without_an_inbox_is_not_acknowledged,
     frames::heartbeats_arrive_with_the_name_of_their_sender,
+    frames::heartbeats_that_nobody_reads_are_dropped,
     frames::what_is_too_large_is_not_sent_nor_taken,
     frames::an_echo_goes_all_the_way_round,
     frames::a_stopped_bus_has_sent_everything,

@@ -7,7 +7,7 @@
 //! [`InboxEvent::Restarted`].
 //!
 //! A waiting reader has a request under way at all times, so a frame that arrives is pushed to it:
-//! there is no polling interval. What is read ahead is bounded by
+//! there is no polling interval. What is read ahead is bounded, to twice
 //! [`crate::limits::READ_AHEAD_BYTES`].
 
 use std::time::Duration;

@@ -63,10 +63,12 @@ impl<'a> Draft<'a> {
         self.heads.insert(connection, Position::default());
     }
 
-    /// A number that nobody can guess, another each time.
+    /// A number that nobody can guess, another each time: also for the messages of one frame,
+    /// which share their entropy and differ in the seq that they are decided at.
     pub(crate) fn draw(&mut self) -> u128 {
         self.drawn += 1;
-        first_128(&blake3::keyed_hash(&self.entropy, &self.drawn.to_be_bytes()))
+        let place = (u128::from(self.state.seq.0) << 64) | u128::from(self.drawn);
+        first_128(&blake3::keyed_hash(&self.entropy, &place.to_be_bytes()))
     }
 
     /// The org. Commands before its creation are refused, so there is one.

@@ -48,7 +48,7 @@ impl Role {
     }
 }
 
-/// A child that runs. It ends with its standard input, so it never outlives a failed test.
+/// A child that runs; killed with the test, should that fail.
 pub(super) struct Running {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
@@ -70,8 +70,21 @@ impl Running {
     /// Waits for a line and kills the child, as hard as it goes.
     pub(super) fn kill_after(mut self, word: &str) {
         assert!(self.next(word).is_some(), "the child has not said {word:?}");
+        self.kill();
+    }
+
+    /// Kills the child and waits until it is gone. What it has said can still be read.
+    fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail if it is gone already.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
@@ -93,13 +106,14 @@ fn child() {
             let last = super::commit(&mut log, &[group(1, &[300])]);
             say(format!("acked {last} "));
         }
-        _ => loop {
+        // More than any test waits for, and little enough should nobody be left to end it.
+        _ => (0..2_000).for_each(|_| {
             let next = log.head().seq.next();
             let batch: Vec<Group> = (0..5).scan(next, |next, n| Some(numbered(next, n))).collect();
             log.append(&batch).unwrap();
             log.flush().unwrap();
             say(format!("acked {} ", log.head().seq));
-        },
+        }),
     }
 }
 
@@ -128,14 +142,13 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
             let line = child.next("acked ").expect("the child runs");
             acked = line.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
         }
-        child.child.kill().unwrap();
+        child.kill();
         // What was still in the pipe was acknowledged, too.
         while let Some(line) = child.next("acked ") {
             if line.ends_with(" \n") {
                 acked = line.split(' ').nth(1).unwrap().parse().unwrap();
             }
         }
-        child.child.wait().unwrap();
 
         let log = home.open();
         assert!(log.head().seq.0 >= acked, "round {round}: {} of {acked}", log.head().seq);

@@ -1,0 +1,74 @@
+//! The events of an org's log, with their numbers. An event is a fact: `apply` folds it and
+//! cannot fail; nothing is ever decided again from it.
+//!
+//! Positions in an event say which messages it made: the message is built from the event each
+//! time that it is sent (`outbox`), masked by the publish rules of that moment.
+
+mod connection;
+mod message;
+mod org;
+mod record;
+mod share;
+
+pub use connection::{
+    CatalogueSent, ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
+    InvitationAnswered, InvitationRevoked, InvitationSent, PartnerReincarnated, PublishRuleSet, ReceiptNoted,
+    ReconcileAsked, SubscribeRuleSet, SubscriptionSent,
+};
+pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
+pub use org::{
+    AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, OrgCreated,
+    TokenIssued, UserAdded,
+};
+pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, ValuesPending};
+pub use share::{
+    Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareLinked,
+    ShareOffered, ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent,
+};
+
+use crate::codec::numbered_kinds;
+
+numbered_kinds! {
+    /// One fact in the log.
+    Event {
+        1 OrgCreated,
+        2 IncarnationStarted,
+        3 UserAdded,
+        4 TokenIssued,
+        5 ObjectDefined,
+        6 AlarmRaised,
+        10 InvitationSent,
+        11 InvitationAnswered,
+        12 ConnectionEstablished,
+        13 ConnectionDeclined,
+        14 InvitationRevoked,
+        15 ConnectionDeactivated,
+        16 PartnerReincarnated,
+        17 ReceiptNoted,
+        18 ConnectionSuspended,
+        20 PublishRuleSet,
+        21 SubscribeRuleSet,
+        22 CatalogueSent,
+        23 SubscriptionSent,
+        30 RecordChanged,
+        31 ValuesPending,
+        40 ShareOffered,
+        41 OfferReceived,
+        42 OfferAnswered,
+        43 ShareGranted,
+        44 ShareRefused,
+        45 ShareLinked,
+        46 ShareClosed,
+        47 SnapshotSent,
+        48 GrantRequested,
+        49 ShareStatesSent,
+        55 ShareRestored,
+        50 Received,
+        51 MessageSettled,
+        52 OutcomesReported,
+        53 SettledSent,
+        54 ReconcileAsked,
+        60 JobStarted,
+        61 JobAdvanced,
+    }
+}

@@ -1,0 +1,107 @@
+//! The org itself: its lives, users, objects, alarms and jobs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::JobKind;
+use crate::schema::ObjectSchema;
+use crate::{ConnectionId, Incarnation, JobId, OrgName, UserName};
+
+/// The org came to be; the first event of every log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrgCreated {
+    /// Its name.
+    pub name: OrgName,
+    /// The first life of its log.
+    pub incarnation: Incarnation,
+}
+
+/// Why a new life of the log began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncarnationCause {
+    /// A person restored the data directory and said so, or the sentinel showed it.
+    Restored,
+    /// A partner held more of ours than we did.
+    TailLost,
+}
+
+/// A new life: the tail of the log was lost (PROTOCOL §9).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncarnationStarted {
+    /// The new, greater incarnation.
+    pub incarnation: Incarnation,
+    /// Why.
+    pub cause: IncarnationCause,
+    /// The connection whose partner showed it.
+    #[serde(default)]
+    pub connection: Option<ConnectionId>,
+}
+
+/// A user was added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserAdded {
+    /// The login name.
+    pub user: UserName,
+    /// Whether the user may do everything.
+    #[serde(default)]
+    pub admin: bool,
+}
+
+/// An API token was issued; only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenIssued {
+    /// Whose token it is.
+    pub user: UserName,
+    /// The BLAKE3 hash of the token.
+    #[serde(with = "serde_bytes")]
+    pub hash: [u8; 32],
+}
+
+/// An object was defined or changed; the whole definition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectDefined {
+    /// The definition.
+    pub schema: ObjectSchema,
+    /// By whom.
+    pub actor: UserName,
+}
+
+/// Something that a person has to know about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmRaised {
+    /// The connection that it is about.
+    #[serde(default)]
+    pub connection: Option<ConnectionId>,
+    /// A stable code.
+    pub code: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// Wide work began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStarted {
+    /// The job.
+    pub job: JobId,
+    /// What is to be done.
+    pub kind: JobKind,
+    /// For whom.
+    pub actor: UserName,
+}
+
+/// A slice of a job is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobAdvanced {
+    /// The job.
+    pub job: JobId,
+    /// Everything up to this id is done; nothing means that the job is.
+    pub cursor: Option<u128>,
+    /// Items done in this slice.
+    pub done: u64,
+    /// Items passed over in this slice, with the first reasons.
+    #[serde(default)]
+    pub skipped: u64,
+    /// The first few reasons for passing over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+}

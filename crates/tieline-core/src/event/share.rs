@@ -1,0 +1,208 @@
+//! Shares: offers, answers, grants, ends.
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::Content;
+use crate::event::Delivery;
+use crate::message::{EndReason, Recreate, ShareStates};
+use crate::reason::ReasonCode;
+use crate::value::Value;
+use crate::vecmap::VecMap;
+use crate::{ConnectionId, FieldName, ObjectName, Position, RecordId, ShareId, UserName};
+
+/// A record was offered to a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareOffered {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its new generation.
+    pub generation: u32,
+    /// The record.
+    pub record: RecordId,
+    /// Its object.
+    pub object: ObjectName,
+    /// The view fields as they are.
+    pub preview: VecMap<FieldName, Value>,
+    /// The position of the message.
+    pub position: Position,
+    /// By whom.
+    pub actor: UserName,
+}
+
+/// An offer came and waits in the inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferReceived {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The partner's object.
+    pub object: ObjectName,
+    /// The partner's record.
+    pub record: RecordId,
+    /// The partner's view fields.
+    pub preview: VecMap<FieldName, Value>,
+}
+
+/// An offer was accepted or declined here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferAnswered {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// The generation answered.
+    pub generation: u32,
+    /// The answer.
+    pub accept: bool,
+    /// Whether the record is to be created with all fields in one.
+    #[serde(default)]
+    pub whole: bool,
+    /// Who will own the record.
+    pub owner: UserName,
+    /// The position of the message.
+    pub position: Position,
+}
+
+/// The partner accepted, but grants wait until every connection has reconciled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantRequested {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Whether the copy is to be created with all fields in one.
+    #[serde(default)]
+    pub whole: bool,
+}
+
+/// A record was granted to the partner that accepted it first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareGranted {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The record.
+    pub record: RecordId,
+    /// Its object.
+    pub object: ObjectName,
+    /// The published fields as they are.
+    pub content: Content,
+    /// The fields of the create set among them.
+    pub create_set: Vec<FieldName>,
+    /// The position of the grant.
+    pub grant: Position,
+    /// The position of the follow-up, if there are more fields.
+    #[serde(default)]
+    pub follow_up: Option<Position>,
+}
+
+/// An acceptance came too late, or for nothing; the loser is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareRefused {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// `taken`, or why else.
+    pub code: ReasonCode,
+    /// The position of the message.
+    pub position: Position,
+}
+
+/// A grant was taken: with a record, or without one if it could not be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareLinked {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The local record; nothing if it could not be created yet.
+    #[serde(default)]
+    pub record: Option<RecordId>,
+    /// Fields that came and wait for the creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Content>,
+}
+
+/// A restored origin takes over a share that only its holder still knew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareRestored {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// Our object.
+    pub object: ObjectName,
+    /// The id that our record had.
+    pub record: RecordId,
+}
+
+/// How a share came to its end, or went back to an earlier stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closing {
+    /// The partner declined the offer.
+    Declined,
+    /// The partner refused the acceptance: another took the record.
+    Taken,
+    /// It ended for this reason.
+    Ended(EndReason),
+}
+
+/// A share ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareClosed {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// How.
+    pub closing: Closing,
+    /// The position of the message, if the partner has to be told.
+    #[serde(default)]
+    pub position: Option<Position>,
+    /// By whom; nobody if the partner did it.
+    #[serde(default)]
+    pub actor: Option<UserName>,
+}
+
+/// Fields of a shared record were sent as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotSent {
+    /// The message.
+    pub delivery: Delivery,
+    /// The object, for masking.
+    pub object: ObjectName,
+    /// The fields.
+    pub content: Content,
+    /// Whether the origin is to recreate the record.
+    #[serde(default)]
+    pub recreate: Option<Recreate>,
+}
+
+/// A run of our shares was told to the partner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareStatesSent {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The position of the message.
+    pub position: Position,
+    /// The message.
+    pub states: ShareStates,
+}
