@@ -104,6 +104,10 @@ impl Daemon {
         let log = open_log(config, recover)?;
         let reader = log.reader();
         let snapshots = SnapshotStore::open(crate::snapshots_dir(data)).map_err(StartError::Snapshots)?;
+        if recover {
+            // They may be of the life whose end was lost.
+            snapshots.prune(0).map_err(StartError::Snapshots)?;
+        }
         let rebuilt = rebuild(&reader, Some(&snapshots))?;
         tracing::info!(seq = %rebuilt.engine.state().seq, snapshot = %rebuilt.snapshot,
             replayed = rebuilt.replayed, "state rebuilt");
@@ -268,7 +272,7 @@ async fn start_api(
     let listen_error = |source| StartError::Listen { address: config.http.listen.to_string(), source };
     let listener = tokio::net::TcpListener::bind(config.http.listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    let router = crate::api::router(handle.clone());
+    let router = crate::api::router(handle.clone(), stop.clone());
     let stop = stop.clone();
     let serve = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
     Ok((address, tokio::spawn(async move { serve.await })))

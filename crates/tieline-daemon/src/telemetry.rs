@@ -13,7 +13,9 @@ use crate::config::{Log, LogFormat};
 #[derive(Debug, thiserror::Error)]
 pub enum LevelError {
     /// A word that is neither a level nor a directive.
-    #[error("{0:?} is no level: write error, warn, info, debug or trace, or directives as info,tieline_bus=debug")]
+    #[error(
+        "{0:?} is no level: write error, warn, info, debug or trace, or directives as info,tieline_bus=debug"
+    )]
     Word(String),
     /// A directive that cannot be parsed.
     #[error(transparent)]

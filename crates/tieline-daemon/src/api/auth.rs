@@ -49,8 +49,7 @@ impl Actor {
         if self.admin {
             return Ok(());
         }
-        let detail =
-            format!("{} may not {}: ask an administrator of this org", self.user, permission.what());
+        let detail = format!("{} may not {}: ask an administrator of this org", self.user, permission.what());
         Err(Problem::new(ErrorCode::NoPermission, detail))
     }
 }

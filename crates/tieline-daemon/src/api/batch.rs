@@ -11,7 +11,6 @@ use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use tieline_core::command::{Command, Refusal, Reply};
 use tieline_core::limits::BATCH_RECORDS_MAX;
-use tieline_core::reason::{Reason, ReasonCode};
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::State;
 use tieline_core::{ObjectName, RecordId, UserName};
@@ -128,54 +127,34 @@ impl ItemResult {
     }
 }
 
-/// Finds each object once: an import has one or two.
-struct Objects<'a> {
-    state: &'a State,
-    last: Option<&'a Arc<ObjectSchema>>,
-}
-
-impl<'a> Objects<'a> {
-    fn get(&mut self, name: &ObjectName) -> Result<&'a ObjectSchema, Problem> {
-        match self.last {
-            Some(last) if last.name == *name => Ok(last),
-            _ => {
-                self.last = self.state.object(name);
-                records::object(self.state, name)
-            }
-        }
-    }
-}
-
 impl Operation {
-    /// The command that the operation is.
-    fn command(self, objects: &mut Objects<'_>) -> Result<Command, Problem> {
-        let Self { op, object: name, id, fields, owner } = self;
-        let object = objects.get(&name)?;
-        let surplus = match op {
-            Op::Create if id.is_some() => Some("id: a new record is given one"),
-            Op::Update if owner.is_some() => Some("owner: only create has one"),
-            Op::Delete if fields.is_some() || owner.is_some() => Some("fields and owner: delete has none"),
-            _ => None,
-        };
-        if let Some(surplus) = surplus {
-            return Err(Problem::new(ErrorCode::BadBody, format!("leave out {surplus}")));
+    /// The object that the operation is about, and its record if there has to be one already. Runs
+    /// under the lock of the state: values are read after it.
+    fn place(&self, state: &State) -> Result<Arc<ObjectSchema>, Problem> {
+        let object = records::object(state, &self.object)?.clone();
+        if let Some(id) = self.id.filter(|_| self.op != Op::Create) {
+            records::record(state, &self.object, id)?;
         }
-        let mut known = || {
-            let missing = || Problem::new(ErrorCode::BadBody, "the operation has no id: name the record");
-            let id = id.ok_or_else(missing)?;
-            records::record(objects.state, &name, id).map(|_| id)
-        };
-        match op {
-            Op::Delete => Ok(Command::DeleteRecord { record: known()? }),
-            Op::Update => {
-                let record = known()?;
-                let values = fields.unwrap_or_default().values(object).map_err(Problem::refused)?;
-                Ok(Command::UpdateRecord { record, values })
-            }
-            Op::Create => {
-                let values = fields.unwrap_or_default().values(object).map_err(Problem::refused)?;
-                Ok(Command::CreateRecord { object: name, values, owner })
-            }
+        Ok(object)
+    }
+
+    /// The command that the operation is.
+    fn command(self, object: &ObjectSchema) -> Result<Command, Problem> {
+        let bad = |detail: &str| Err(Problem::new(ErrorCode::BadBody, detail));
+        let values =
+            |fields: Option<Fields>| fields.unwrap_or_default().values(object).map_err(Problem::refused);
+        match (self.op, self.id) {
+            (Op::Create, Some(_)) => bad("create takes no id: the new record is given one"),
+            (Op::Update | Op::Delete, None) => bad("the operation has no id: name the record"),
+            (Op::Update | Op::Delete, _) if self.owner.is_some() => bad("only create takes an owner"),
+            (Op::Delete, _) if self.fields.is_some() => bad("delete takes no fields"),
+            (Op::Create, None) => Ok(Command::CreateRecord {
+                object: self.object,
+                values: values(self.fields)?,
+                owner: self.owner,
+            }),
+            (Op::Update, Some(record)) => Ok(Command::UpdateRecord { record, values: values(self.fields)? }),
+            (Op::Delete, Some(record)) => Ok(Command::DeleteRecord { record }),
         }
     }
 }
@@ -186,8 +165,7 @@ pub(crate) fn check_count(what: &str, count: usize) -> Result<(), Problem> {
         return Ok(());
     }
     let text = format!("the request has {count} {what} and may have {BATCH_RECORDS_MAX}: split it");
-    let reason = Reason::new(ReasonCode::LimitReached, &text);
-    Err(Problem { reasons: vec![(&reason).into()], ..Problem::new(ErrorCode::LimitReached, text) })
+    Err(Problem::new(ErrorCode::LimitReached, text))
 }
 
 /// Creates, changes and deletes many records, each for itself.
@@ -200,36 +178,79 @@ pub(crate) async fn batch(
 ) -> Result<Json<BatchResult>, Problem> {
     actor.require(Permission::EditRecords)?;
     check_count("operations", batch.operations.len())?;
-    let ids: Vec<Option<RecordId>> = batch.operations.iter().map(|operation| operation.id).collect();
-    let prepared: Vec<Result<Command, Problem>> = api.org.peek(|state| {
-        let mut objects = Objects { state, last: None };
-        batch.operations.into_iter().map(|operation| operation.command(&mut objects)).collect()
-    });
-    let mut commands = Vec::with_capacity(prepared.len());
-    let mut outcomes: Vec<Option<Problem>> = Vec::with_capacity(prepared.len());
-    for command in prepared {
-        match command {
+    let places: Vec<_> = api.org.peek(|state| batch.operations.iter().map(|op| op.place(state)).collect());
+    let mut commands = Vec::with_capacity(places.len());
+    // What became of each operation: refused already, or the next command, with the id it names.
+    let mut fates = Vec::with_capacity(places.len());
+    for (operation, place) in batch.operations.into_iter().zip(places) {
+        let id = operation.id;
+        match place.and_then(|object| operation.command(&object)) {
             Ok(command) => {
                 commands.push(command);
-                outcomes.push(None);
+                fates.push(Ok(id));
             }
-            Err(problem) => outcomes.push(Some(problem)),
+            Err(problem) => fates.push(Err(problem)),
         }
     }
-    let executed = if commands.is_empty() {
-        Vec::new()
-    } else {
-        api.org.execute_batch(commands, &actor.user).await?
-    };
-    let mut executed = executed.into_iter();
-    let results: Vec<ItemResult> = outcomes
+    let mut executed = api.execute_batch(commands, &actor).await?.into_iter();
+    let results: Vec<ItemResult> = fates
         .into_iter()
-        .zip(ids)
-        .filter_map(|(problem, id)| match problem {
-            Some(problem) => Some(ItemResult::refused(problem)),
-            None => Some(ItemResult::of(executed.next()?, id.map(|id| id.to_string()))),
+        .filter_map(|fate| match fate {
+            Err(problem) => Some(ItemResult::refused(problem)),
+            Ok(id) => Some(ItemResult::of(executed.next()?, id.map(|id| id.to_string()))),
         })
         .collect();
     let done = results.iter().filter(|result| result.ok).count();
     Ok(Json(BatchResult { done, refused: results.len() - done, results }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tieline_core::schema::standard_objects;
+
+    use super::*;
+
+    #[test]
+    fn operations_that_contradict_themselves_are_refused() {
+        let lead = standard_objects().into_iter().find(|object| object.name.as_str() == "Lead").unwrap();
+        let id = RecordId(1);
+        let cases = [
+            (r#"{"op":"create","object":"Lead","id":"ID","fields":{}}"#, "create takes no id"),
+            (r#"{"op":"update","object":"Lead","fields":{}}"#, "has no id"),
+            (r#"{"op":"update","object":"Lead","id":"ID","owner":"ann"}"#, "only create takes an owner"),
+            (r#"{"op":"delete","object":"Lead","id":"ID","fields":{}}"#, "delete takes no fields"),
+            (r#"{"op":"delete","object":"Lead"}"#, "has no id"),
+        ];
+        for (text, part) in cases {
+            let text = text.replace("ID", &id.to_string());
+            let operation: Operation = serde_json::from_str(&text).unwrap();
+            let problem = operation.command(&lead).unwrap_err();
+            assert!(
+                problem.code == ErrorCode::BadBody && problem.detail.contains(part),
+                "{text}: {problem:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn operations_become_commands() {
+        let lead = standard_objects().into_iter().find(|object| object.name.as_str() == "Lead").unwrap();
+        let text = r#"{"op":"create","object":"Lead","fields":{"lastname":"Ng"},"owner":"ann"}"#;
+        let command = serde_json::from_str::<Operation>(text).unwrap().command(&lead).unwrap();
+        let Command::CreateRecord { values, owner, .. } = command else { panic!("{command:?}") };
+        assert_eq!((values.len(), owner), (1, Some("ann".parse().unwrap())));
+        let id = RecordId(9);
+        let text = format!(r#"{{"op":"delete","object":"Lead","id":"{id}"}}"#);
+        let command = serde_json::from_str::<Operation>(&text).unwrap().command(&lead).unwrap();
+        assert_eq!(command, Command::DeleteRecord { record: id });
+        assert!(serde_json::from_str::<Operation>(r#"{"op":"upsert","object":"Lead"}"#).is_err());
+    }
+
+    #[test]
+    fn the_number_of_items_is_bounded() {
+        assert_eq!(check_count("operations", BATCH_RECORDS_MAX), Ok(()));
+        let problem = check_count("operations", BATCH_RECORDS_MAX + 1).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::LimitReached);
+        assert!(problem.detail.contains("1001 operations"), "{}", problem.detail);
+    }
 }

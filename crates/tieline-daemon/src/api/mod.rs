@@ -1,10 +1,248 @@
-//! The HTTP API.
+//! The HTTP API: `/v1`, JSON, with an OpenAPI document that is made from the handlers.
+//!
+//! One file per noun; a handler parses, asks the org, and shows. Rules of the domain are in the
+//! core, and nothing here decides what may happen to a record or a connection. Whatever a handler
+//! answers is durable: it reads through `OrgHandle::read`, or answers what a command answered.
+//!
+//! | module | paths |
+//! |---|---|
+//! | `status`, `health` | `/v1/status`, `/v1/state-hash`, `/healthz`, `/readyz`, `/metrics` |
+//! | `tokens`, `objects` | `/v1/tokens`, `/v1/objects` |
+//! | `invitations`, `connections` | `/v1/invitations`, `/v1/connections` |
+//! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
+//! | `records`, `batch`, `history` | `/v1/records`, `/v1/batch` |
+//! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
+//! | `jobs`, `log` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
+//!
+//! `{c}` is the id of a connection, its partner or its label (`select`). Errors are problem details
+//! with a code of a closed list ([`ErrorCode`]).
 
-use axum::Router;
+mod auth;
+mod batch;
+mod connection_view;
+mod connections;
+mod event_view;
+mod field_view;
+mod health;
+mod history;
+mod inbox;
+mod invitations;
+mod jobs;
+mod log;
+mod objects;
+mod openapi;
+mod problem;
+mod publish;
+mod records;
+mod request;
+mod scrape;
+mod select;
+mod share_view;
+mod shares;
+mod status;
+mod subscribe;
+mod tokens;
+mod values;
 
-use crate::org::OrgHandle;
+use std::any::Any;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Instant;
 
-/// The routes of the API.
-pub fn router(_org: OrgHandle) -> Router {
-    Router::new()
+use axum::extract::{DefaultBodyLimit, Request, State as Extract};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use serde::Serialize;
+use tieline_core::ConnectionId;
+use tieline_core::command::{Command, Refusal, Reply};
+use tieline_core::limits::REQUEST_BODY_BYTES_MAX;
+use tieline_core::state::State;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use log::log_page;
+pub use openapi::document;
+pub use problem::ErrorCode;
+
+use crate::metrics::Metric;
+use crate::org::{Executed, OrgHandle};
+use auth::Actor;
+use problem::Problem;
+
+/// What all handlers share.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) org: OrgHandle,
+    /// Streams end when this is cancelled, or they would keep the daemon from stopping.
+    stopping: CancellationToken,
+    started: Instant,
+    /// Held while an object is read, extended and saved: the API is the only writer of objects.
+    defining: Mutex<()>,
+    /// Held while the log is verified: one reader of the whole log is enough.
+    verifying: Arc<Mutex<()>>,
+}
+
+impl Deref for Api {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What a change answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Done {
+    /// The last event of the log when it was decided.
+    seq: u64,
+    /// Whether anything changed.
+    changed: bool,
+}
+
+impl From<&Executed> for Done {
+    fn from(executed: &Executed) -> Self {
+        Self { seq: executed.seq.0, changed: executed.reply != Reply::Unchanged }
+    }
+}
+
+impl Shared {
+    /// Executes a command that answers no more than that it is done.
+    async fn change(&self, actor: &Actor, command: Command) -> Result<Json<Done>, Problem> {
+        let executed = self.org.execute(command, &actor.user).await?;
+        Ok(Json(Done::from(&executed)))
+    }
+
+    /// Executes commands, each for itself; none at all are answered at once.
+    async fn execute_batch(
+        &self,
+        commands: Vec<Command>,
+        actor: &Actor,
+    ) -> Result<Vec<Result<Executed, Refusal>>, Problem> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.org.execute_batch(commands, &actor.user).await?)
+    }
+
+    /// The id of the connection that `selector` names.
+    fn connection_id(&self, selector: &str) -> Result<ConnectionId, Problem> {
+        self.org.peek(|state| select::connection(state, selector).map(|connection| connection.id))
+    }
+}
+
+/// An answer of the core that does not belong to its command: a defect, told as such.
+fn unexpected(reply: &Reply) -> Problem {
+    tracing::error!(?reply, "a command answered something else than it should");
+    Problem::new(ErrorCode::Internal, "the command was done, and its answer is not what it should be")
+}
+
+/// The API of a running org. Streams end when `stopping` is cancelled.
+pub fn router(org: OrgHandle, stopping: CancellationToken) -> Router {
+    let api = Api(Arc::new(Shared {
+        org,
+        stopping,
+        started: Instant::now(),
+        defining: Mutex::new(()),
+        verifying: Arc::default(),
+    }));
+    let (router, _) = documented().split_for_parts();
+    router
+        .merge(undocumented())
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(other_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(axum::middleware::from_fn_with_state(api.clone(), timed))
+        .layer(DefaultBodyLimit::max(REQUEST_BODY_BYTES_MAX))
+        .with_state(api)
+}
+
+/// Everything that the OpenAPI document names.
+fn documented() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(status::status))
+        .routes(routes!(status::state_hash))
+        .routes(routes!(tokens::issue))
+        .routes(routes!(invitations::invite))
+        .routes(routes!(invitations::inspect))
+        .routes(routes!(invitations::answer))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::show))
+        .routes(routes!(connections::revoke))
+        .routes(routes!(connections::deactivate))
+        .routes(routes!(connections::resume))
+        .routes(routes!(connections::reconcile))
+        .routes(routes!(publish::list))
+        .routes(routes!(publish::show, publish::set, publish::remove))
+        .routes(routes!(subscribe::list))
+        .routes(routes!(subscribe::show, subscribe::set, subscribe::remove))
+        .routes(routes!(objects::list, objects::define))
+        .routes(routes!(objects::show))
+        .routes(routes!(records::list, records::create))
+        .routes(routes!(records::show, records::change, records::delete))
+        .routes(routes!(history::history))
+        .routes(routes!(batch::batch))
+        .routes(routes!(shares::forward))
+        .routes(routes!(shares::stop))
+        .routes(routes!(shares::list))
+        .routes(routes!(shares::retry))
+        .routes(routes!(inbox::list))
+        .routes(routes!(inbox::accept))
+        .routes(routes!(inbox::decline))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::failures))
+        .routes(routes!(jobs::alarms))
+        .routes(routes!(log::list))
+        .routes(routes!(log::stream))
+        .routes(routes!(log::verify))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+/// The document itself.
+fn undocumented() -> Router<Api> {
+    Router::new().route("/v1/openapi.json", axum::routing::get(openapi::serve))
+}
+
+async fn nothing_here(request: Request) -> Problem {
+    let detail = format!(
+        "there is nothing at {}: see the addresses in /v1/openapi.json",
+        tieline_core::reason::quoted(request.uri().path())
+    );
+    Problem::new(ErrorCode::NotFound, detail)
+}
+
+async fn other_method(request: Request) -> Problem {
+    let detail = format!("{} does not take {}: see /v1/openapi.json", request.uri().path(), request.method());
+    Problem::new(ErrorCode::MethodNotAllowed, detail)
+}
+
+/// Measures each request by its status.
+async fn timed(Extract(api): Extract<Api>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let metrics = api.org.observer().metrics();
+    metrics
+        .histogram(Metric::HttpRequest, &[response.status().as_str()])
+        .record(begun.elapsed().as_secs_f64());
+    response
+}
+
+/// A handler panicked: that is a defect, told as such, and nothing of it leaves.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Problem::new(ErrorCode::Internal, "the daemon failed: its log says why").into_response()
+}
+
+/// Objects, connections and the like, as `state` has them when that is durable.
+async fn read<T: Send>(
+    api: &Api,
+    view: impl FnOnce(&State) -> Result<T, Problem> + Send,
+) -> Result<Json<T>, Problem> {
+    api.org.read(view).await.map(Json)
 }

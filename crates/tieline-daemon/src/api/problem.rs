@@ -115,12 +115,6 @@ impl ErrorCode {
     }
 }
 
-impl Serialize for ErrorCode {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(self.as_str())
-    }
-}
-
 /// One reason among several: of a field, a rule, or the whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct ReasonView {
@@ -148,9 +142,20 @@ impl From<&Reason> for ReasonView {
     }
 }
 
-/// Why a request failed (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
+    pub(crate) code: ErrorCode,
+    pub(crate) detail: String,
+    pub(crate) reasons: Vec<ReasonView>,
+    /// Line and column of the body, from 1.
+    place: Option<(u32, u32)>,
+}
+
+/// Why a request failed (RFC 9457).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
     /// Where the code is explained.
     #[serde(rename = "type")]
     kind: String,
@@ -159,40 +164,45 @@ pub(crate) struct Problem {
     /// The HTTP status.
     status: u16,
     /// The stable code.
-    #[schema(value_type = String)]
-    pub(crate) code: ErrorCode,
+    code: &'static str,
     /// The thing, the reason and the remedy.
-    pub(crate) detail: String,
+    detail: &'a str,
     /// Reasons per field or rule, where there are several.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) reasons: Vec<ReasonView>,
+    #[serde(skip_serializing_if = "<[ReasonView]>::is_empty")]
+    reasons: &'a [ReasonView],
     /// The line of the body, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
+    line: Option<u32>,
     /// The column of the body, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<usize>,
+    column: Option<u32>,
 }
 
 impl Problem {
     pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self {
-            kind: format!("/errors/{}", code.as_str()),
-            title: code.title(),
-            status: code.status(),
-            code,
-            detail: detail.into(),
-            reasons: Vec::new(),
-            line: None,
-            column: None,
-        }
+        Self { code, detail: detail.into(), reasons: Vec::new(), place: None }
     }
 
     /// This problem, at a place of the body.
-    pub(crate) const fn at(mut self, line: usize, column: usize) -> Self {
-        self.line = Some(line);
-        self.column = Some(column);
+    pub(crate) fn at(mut self, line: usize, column: usize) -> Self {
+        // A body has at most some million lines and columns.
+        let number = |n| u32::try_from(n).unwrap_or(u32::MAX);
+        self.place = Some((number(line), number(column)));
         self
+    }
+
+    /// What is answered.
+    pub(crate) fn body(&self) -> ProblemBody<'_> {
+        ProblemBody {
+            kind: format!("/errors/{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status(),
+            code: self.code.as_str(),
+            detail: &self.detail,
+            reasons: &self.reasons,
+            line: self.place.map(|(line, _)| line),
+            column: self.place.map(|(_, column)| column),
+        }
     }
 
     /// Values that cannot be what they are meant to be.
@@ -201,7 +211,7 @@ impl Problem {
     }
 
     /// Something inside failed: it is logged in full, and the client is told no more than that.
-    pub(crate) fn internal(what: &str, error: &dyn std::error::Error) -> Self {
+    pub(crate) fn internal(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, what, "a request failed");
         Self::new(ErrorCode::Internal, format!("{what} failed: the log of the daemon says why"))
     }
@@ -228,14 +238,15 @@ impl From<ExecuteError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.body()).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match self.code {
             ErrorCode::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tieline\""));
+                headers
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tieline\""));
             }
             ErrorCode::Overloaded | ErrorCode::Stopping => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
@@ -261,7 +272,10 @@ mod tests {
         assert_eq!(names.len(), ErrorCode::ALL.len());
         assert!(ErrorCode::ALL.windows(2).all(|pair| pair[0].status() <= pair[1].status()));
         for code in ErrorCode::ALL {
-            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'8'), "{code:?}");
+            assert!(
+                code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'8'),
+                "{code:?}"
+            );
             assert!(StatusCode::from_u16(code.status()).is_ok_and(|status| !status.is_success()), "{code:?}");
         }
     }
@@ -272,9 +286,12 @@ mod tests {
         let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tieline-core/src");
         let mut found = 0;
         for file in ["decide", "command.rs"].into_iter().flat_map(|name| sources(&core.join(name))) {
-            for (kind, statuses) in [("invalid", [422, 422]), ("conflict", [409, 409]), ("not_found", [404, 404])] {
+            for (kind, statuses) in
+                [("invalid", [422, 422]), ("conflict", [409, 409]), ("not_found", [404, 404])]
+            {
                 for call in file.split(&format!("Refusal::{kind}(")).skip(1) {
-                    let Some(code) = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
+                    let Some(code) =
+                        call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
                     else {
                         continue;
                     };
@@ -301,7 +318,7 @@ mod tests {
         let field = "Status".parse().unwrap();
         let reason = Reason::new(ReasonCode::NotInPicklist, "Status is \"x\"").on_field(&field);
         let problem: Problem = Refusal::record(vec![reason]).into();
-        let json = serde_json::to_value(&problem).unwrap();
+        let json = serde_json::to_value(problem.body()).unwrap();
         let expected = serde_json::json!({
             "type": "/errors/record_refused",
             "title": "Values or rules refuse it",

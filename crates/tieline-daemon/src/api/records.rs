@@ -1,5 +1,7 @@
 //! Records: create, read, change, delete, list.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,7 +13,7 @@ use tieline_core::schema::ObjectSchema;
 use tieline_core::state::{Record, State};
 use tieline_core::value::Value;
 use tieline_core::{FieldName, ObjectName, RecordId, UserName};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::auth::{Actor, Permission};
 use super::problem::{ErrorCode, Problem, ReasonView};
@@ -105,7 +107,7 @@ pub(crate) struct RecordPage {
 }
 
 /// Which records of an object. Any other parameter is a field and the value that it has to have.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it documents what `Filter` reads")]
 pub(crate) struct RecordQuery {
@@ -201,8 +203,8 @@ impl RecordView {
 }
 
 /// The object of this name, or a problem that says how to see which there are.
-pub(crate) fn object<'a>(state: &'a State, name: &ObjectName) -> Result<&'a ObjectSchema, Problem> {
-    state.object(name).map(AsRef::as_ref).ok_or_else(|| {
+pub(crate) fn object<'a>(state: &'a State, name: &ObjectName) -> Result<&'a Arc<ObjectSchema>, Problem> {
+    state.object(name).ok_or_else(|| {
         let detail = format!("there is no object {name}: see the objects with `tieline object list`");
         Problem::new(ErrorCode::UnknownObject, detail)
     })
@@ -230,10 +232,8 @@ pub(crate) async fn create(
     Body(new): Body<NewRecord>,
 ) -> Result<Response, Problem> {
     actor.require(Permission::EditRecords)?;
-    let values = api.org.peek(|state| {
-        let object = object(state, &name)?;
-        new.fields.values(object).map_err(Problem::refused)
-    })?;
+    let object = api.org.peek(|state| object(state, &name).cloned())?;
+    let values = new.fields.values(&object).map_err(Problem::refused)?;
     let command = Command::CreateRecord { object: name.clone(), values, owner: new.owner };
     let executed = api.org.execute(command, &actor.user).await?;
     let Reply::Record(id) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
@@ -286,10 +286,11 @@ pub(crate) async fn change(
     Body(change): Body<RecordChange>,
 ) -> Result<Json<Done>, Problem> {
     actor.require(Permission::EditRecords)?;
-    let values = api.org.peek(|state| {
+    let object = api.org.peek(|state| {
         record(state, &name, id)?;
-        change.fields.values(object(state, &name)?).map_err(Problem::refused)
+        object(state, &name).cloned()
     })?;
+    let values = change.fields.values(&object).map_err(Problem::refused)?;
     api.change(&actor, Command::UpdateRecord { record: id, values }).await
 }
 

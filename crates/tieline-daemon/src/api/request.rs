@@ -77,9 +77,10 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
-    let (line, column) = (error.line(), error.column());
     let text = error.to_string();
-    let place = format!(" at line {line} column {column}");
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    // An empty body ends before its first column.
+    let (line, column) = (error.line(), error.column().max(1));
     let reason = text.strip_suffix(&place).unwrap_or(&text);
     let at = |code, detail: String| {
         if line == 0 { Problem::new(code, detail) } else { Problem::new(code, detail).at(line, column) }
@@ -89,9 +90,10 @@ fn not_json(error: &serde_json::Error) -> Problem {
         return at(ErrorCode::MalformedJson, detail);
     }
     match unknown_key(reason) {
-        Some((key, known)) => {
-            at(ErrorCode::UnknownKey, format!("the body has the key {key:?}, which is not known here: {known}"))
-        }
+        Some((key, known)) => at(
+            ErrorCode::UnknownKey,
+            format!("the body has the key {key:?}, which is not known here: {known}"),
+        ),
         None => at(ErrorCode::BadBody, format!("the body is not what is expected here: {reason}")),
     }
 }
@@ -147,7 +149,9 @@ pub(crate) fn page_size(limit: Option<usize>) -> usize {
 }
 
 /// An id in the query, as a cursor.
-pub(crate) fn cursor<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Result<Option<T>, Problem> {
+pub(crate) fn cursor<T: std::str::FromStr<Err: std::fmt::Display>>(
+    text: Option<&str>,
+) -> Result<Option<T>, Problem> {
     let parse = |text: &str| {
         text.parse().map_err(|error| {
             let detail = format!("the cursor is not one that this list gave out: {error}; begin without it");
@@ -173,30 +177,29 @@ mod tests {
     #[test]
     fn each_bad_body_is_named_with_its_place() {
         let deep = format!("{{\"object\":\"a\",\"fields\":{}1{}}}", "[".repeat(200), "]".repeat(200));
-        let cases: [(&[u8], ErrorCode, Option<(usize, usize)>, &str); 9] = [
-            (b"{\"object\":\n  \"a\",}", ErrorCode::MalformedJson, Some((2, 7)), "trailing comma"),
-            (b"{\"object\": \"a\"", ErrorCode::MalformedJson, Some((1, 14)), "EOF"),
-            (b"", ErrorCode::MalformedJson, None, "EOF"),
-            (b"{\"object\":\"a\"} x", ErrorCode::MalformedJson, Some((1, 16)), "trailing characters"),
-            (deep.as_bytes(), ErrorCode::MalformedJson, Some((1, 150)), "recursion limit"),
-            (b"{\"object\":\n\"\xc3\x28\"}", ErrorCode::BadUtf8, Some((2, 2)), "not UTF-8"),
+        let cases: [(&[u8], ErrorCode, (usize, usize), &str); 9] = [
+            (b"{\"object\":\n  \"a\",}", ErrorCode::MalformedJson, (2, 7), "trailing comma"),
+            (b"{\"object\": \"a\"", ErrorCode::MalformedJson, (1, 14), "EOF"),
+            (b"", ErrorCode::MalformedJson, (1, 1), "EOF"),
+            (b"{\"object\":\"a\"} x", ErrorCode::MalformedJson, (1, 16), "trailing characters"),
+            (deep.as_bytes(), ErrorCode::MalformedJson, (1, 150), "recursion limit"),
+            (b"{\"object\":\n\"\xc3\x28\"}", ErrorCode::BadUtf8, (2, 2), "not UTF-8"),
             (
                 b"{\"object\":\"a\",\"feilds\":{}}",
                 ErrorCode::UnknownKey,
-                Some((1, 22)),
+                (1, 22),
                 "\"feilds\", which is not known here: use one of object, fields",
             ),
-            (b"{\"object\":7}", ErrorCode::BadBody, Some((1, 11)), "expected a string"),
-            (b"{\"fields\":{}}", ErrorCode::BadBody, Some((1, 13)), "missing field `object`"),
+            (b"{\"object\":7}", ErrorCode::BadBody, (1, 11), "expected a string"),
+            (b"{\"fields\":{}}", ErrorCode::BadBody, (1, 13), "missing field `object`"),
         ];
         for (body, code, place, part) in cases {
             let shown = String::from_utf8_lossy(body);
             let problem = parse::<Asked>(body).unwrap_err();
             assert_eq!(problem.code, code, "{shown}: {}", problem.detail);
             assert!(problem.detail.contains(part), "{shown}: {}", problem.detail);
-            let json = serde_json::to_value(&problem).unwrap();
-            let found = json["line"].as_u64().zip(json["column"].as_u64());
-            assert_eq!(found, place.map(|(l, c)| (l as u64, c as u64)), "{shown}: {}", problem.detail);
+            let json = serde_json::to_value(problem.body()).unwrap();
+            assert_eq!((&json["line"], &json["column"]), (&place.0.into(), &place.1.into()), "{shown}");
         }
     }
 
@@ -219,7 +222,10 @@ mod tests {
 
     #[test]
     fn pages_stay_within_their_limits() {
-        assert_eq!([page_size(None), page_size(Some(0)), page_size(Some(7)), page_size(Some(99_999))], [100, 1, 7, PAGE_MAX]);
+        assert_eq!(
+            [page_size(None), page_size(Some(0)), page_size(Some(7)), page_size(Some(99_999))],
+            [100, 1, 7, PAGE_MAX]
+        );
         assert_eq!(cursor::<u64>(Some("12")).unwrap(), Some(12));
         assert_eq!(cursor::<u64>(Some("x")).unwrap_err().code, ErrorCode::BadQuery);
     }

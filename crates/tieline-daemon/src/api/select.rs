@@ -3,8 +3,8 @@
 //! A name that fits several connections names the one that is pending or active, if that is one
 //! alone: partners connect again after they have parted.
 
-use tieline_core::state::{Connection, ConnectionStatus, State};
 use tieline_core::ConnectionId;
+use tieline_core::state::{Connection, ConnectionStatus, State};
 
 use super::problem::{ErrorCode, Problem};
 

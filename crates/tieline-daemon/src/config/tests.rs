@@ -45,8 +45,16 @@ fn errors_name_the_key_the_place_and_the_remedy() {
     let cases: [(&str, &[(&str, &str)], &[&str]); 12] = [
         ("data_dri = \"/d\"", &[], &["FILE sets data_dri", "use one of data_dir, broker"]),
         ("[http]\nlsten = 1", &[], &["FILE sets http.lsten", "use one of listen"]),
-        ("", &[("TIELINE__LOG__LEVLE", "info")], &["variable TIELINE__LOG__LEVLE sets log.levle", "level, format"]),
-        ("", &[("TIELINE__HTTP__LISTEN", "7400")], &["http.listen in the environment variable TIELINE__HTTP__LISTEN"]),
+        (
+            "",
+            &[("TIELINE__LOG__LEVLE", "info")],
+            &["variable TIELINE__LOG__LEVLE sets log.levle", "level, format"],
+        ),
+        (
+            "",
+            &[("TIELINE__HTTP__LISTEN", "7400")],
+            &["http.listen in the environment variable TIELINE__HTTP__LISTEN"],
+        ),
         ("[broker]\nurl = \"nowhere\"", &[], &["broker.url in FILE", "write host:port"]),
         ("[store]\ncache_bytes = \"much\"", &[], &["store.cache_bytes in FILE", "much"]),
         ("[store]\ncache_bytes = 1", &[], &["store.cache_bytes in FILE", "at least 1048576"]),

@@ -58,7 +58,8 @@ fn every_metric_is_described_and_exposed_with_its_type() {
         assert!(text.contains(&format!("# HELP {name} {}\n", metric.help())), "{name} in\n{text}");
         assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} in\n{text}");
     }
-    let bucket = r#"tieline_propagation_lag_seconds_bucket{connection="a\"b\\c\nd",object="a\"b\\c\nd",le="0.005"} 1"#;
+    let bucket =
+        r#"tieline_propagation_lag_seconds_bucket{connection="a\"b\\c\nd",object="a\"b\\c\nd",le="0.005"} 1"#;
     assert!(text.contains(bucket), "{text}");
 }
 

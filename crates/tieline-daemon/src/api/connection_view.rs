@@ -1,0 +1,260 @@
+//! A connection as the API shows it: in short for lists, and in full.
+
+use serde::Serialize;
+use tieline_core::ConnectionId;
+use tieline_core::message::Subscription;
+use tieline_core::outcome::Counts;
+use tieline_core::state::{Connection, ConnectionStatus, Side};
+use utoipa::ToSchema;
+
+use super::Api;
+use super::field_view::{CatalogueView, names};
+use super::publish::PublishView;
+use super::subscribe::SubscribeView;
+use crate::clock::now;
+use crate::lag::{LagKind, LagSummary};
+
+/// A connection in short.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConnectionSummary {
+    /// Its id, the same on both sides.
+    pub(crate) id: String,
+    /// The partner, once it is known.
+    pub(crate) partner: Option<String>,
+    /// What it is called here.
+    pub(crate) label: String,
+    /// `inviter` or `invited`: which side this org is.
+    side: &'static str,
+    /// `pending`, `active`, `declined`, `revoked` or `deactivated`.
+    pub(crate) status: &'static str,
+    /// Stopped until a person looks at it and resumes it.
+    suspended: bool,
+    /// The shares of both sides are being compared.
+    reconciling: bool,
+    /// Why nothing flows, if it is active and nothing does.
+    pub(crate) cause: Option<String>,
+    /// Who manages it here.
+    owner: String,
+    /// Who manages it there.
+    partner_owner: Option<String>,
+    /// When it was made here.
+    created: String,
+    /// When both sides had agreed, or when it was declined.
+    answered: Option<String>,
+    /// Records shared over it, ended shares included.
+    shares: usize,
+    /// Messages that the partner has not confirmed.
+    pub(crate) outbox_messages: usize,
+    /// Messages that the partner has given out and that were not received here.
+    pub(crate) inbox_messages: u64,
+    /// How what the partner sent ended here.
+    received: CountsView,
+    /// How what this org sent ended at the partner, as far as it has told.
+    sent: CountsView,
+    /// How long changes of the partner took to be durable here.
+    lag: LagSummary,
+    /// The same for follow-ups.
+    follow_up_lag: LagSummary,
+    /// Failures at hand, of both directions: see `/v1/failures`.
+    failures: usize,
+}
+
+/// A connection in full.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConnectionView {
+    /// It in short.
+    summary: ConnectionSummary,
+    /// When the invitation ends.
+    expires: Option<String>,
+    /// When it was deactivated.
+    ended: Option<String>,
+    /// Why it was declined or refused.
+    declined: Option<String>,
+    /// This org's log has had a new life: the partner may know shares that were forgotten here.
+    recovering: bool,
+    /// The life of the partner's log.
+    partner_incarnation: String,
+    /// What this org publishes.
+    publish: Vec<PublishView>,
+    /// What this org takes.
+    subscribe: Vec<SubscribeView>,
+    /// What the partner publishes.
+    catalogue: Vec<CatalogueView>,
+    /// What the partner takes.
+    taken: Vec<TakenView>,
+    /// What this org sends.
+    outbox: OutboxView,
+    /// What it receives.
+    inbound: InboundView,
+    /// The volatile side, while the connection is open.
+    link: Option<LinkView>,
+}
+
+/// What a partner takes of an object of this org.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TakenView {
+    /// This org's object.
+    object: String,
+    /// The partner's object that it becomes.
+    local: String,
+    /// The fields that are taken.
+    fields: Vec<String>,
+}
+
+/// How many changes went one way, and how they ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CountsView {
+    /// Changes whose outcome is known: the sum of the others.
+    received: u64,
+    /// At least one field was written, or the share took its new status.
+    applied: u64,
+    /// What came is what was there.
+    unchanged: u64,
+    /// A later value was there.
+    superseded: u64,
+    /// Not subscribed, not shared any more, or withheld by the sender.
+    filtered: u64,
+    /// Cannot be tried yet.
+    held: u64,
+    /// Refused, with reasons.
+    rejected: u64,
+}
+
+/// One direction: from this org to the partner.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OutboxView {
+    /// The last position given out.
+    head: u64,
+    /// The partner durably has everything up to here.
+    receipt: u64,
+    /// Outcomes are known up to here.
+    told: u64,
+    /// Counted messages sent in this pair of incarnations.
+    counted: u64,
+}
+
+/// The other direction.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InboundView {
+    /// The last position received.
+    received: u64,
+    /// Outcomes that the partner has not been told.
+    unreported: usize,
+}
+
+/// The volatile side of a connection.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LinkView {
+    /// Milliseconds since the partner was last heard.
+    heard_ms_ago: Option<i64>,
+    /// The partner has confirmed everything up to here.
+    confirmed: u64,
+    /// Sealed bytes under way that the partner has not confirmed.
+    in_flight_bytes: usize,
+    /// The partner's clock less this org's, in milliseconds, network time included.
+    clock_offset_ms: f64,
+}
+
+impl From<&Counts> for CountsView {
+    fn from(counts: &Counts) -> Self {
+        let Counts { received, applied, unchanged, superseded, filtered, held, rejected } = *counts;
+        Self { received, applied, unchanged, superseded, filtered, held, rejected }
+    }
+}
+
+impl From<&Subscription> for TakenView {
+    fn from(taken: &Subscription) -> Self {
+        Self {
+            object: taken.object.to_string(),
+            local: taken.local.to_string(),
+            fields: names(&taken.fields),
+        }
+    }
+}
+
+impl ConnectionSummary {
+    pub(crate) fn of(api: &Api, connection: &Connection) -> Self {
+        let link = api.org.link(connection.id).unwrap_or_default();
+        let lag = |kind| api.org.observer().lags().summary(connection.id, kind);
+        Self {
+            id: connection.id.to_string(),
+            partner: connection.partner.as_ref().map(ToString::to_string),
+            label: connection.label.clone(),
+            side: match connection.side {
+                Side::Inviter => "inviter",
+                Side::Invited => "invited",
+            },
+            status: connection.status.as_str(),
+            suspended: connection.suspended,
+            reconciling: connection.reconciling,
+            cause: cause(api, connection),
+            owner: connection.owner.to_string(),
+            partner_owner: connection.partner_owner.as_ref().map(ToString::to_string),
+            created: connection.created.to_string(),
+            answered: connection.answered.map(|time| time.to_string()),
+            shares: connection.shares.len(),
+            outbox_messages: connection.outbox.entries.len(),
+            inbox_messages: link.inbox_depth,
+            received: (&connection.inbound.counts).into(),
+            sent: (&connection.outbox.outcomes).into(),
+            lag: lag(LagKind::Propagation),
+            follow_up_lag: lag(LagKind::FollowUp),
+            failures: connection.failures.len(),
+        }
+    }
+}
+
+/// Why nothing flows over a connection that is active; nothing if all is well.
+pub(crate) fn cause(api: &Api, connection: &Connection) -> Option<String> {
+    if connection.status != ConnectionStatus::Active {
+        return None;
+    }
+    if connection.suspended {
+        return Some("it is suspended: look at its alarm and resume it".to_owned());
+    }
+    match api.org.link(connection.id) {
+        Some(link) => link.cause,
+        None => Some("it is not open yet".to_owned()),
+    }
+}
+
+impl ConnectionView {
+    pub(crate) fn of(api: &Api, connection: &Connection) -> Self {
+        let (outbox, inbound) = (&connection.outbox, &connection.inbound);
+        Self {
+            summary: ConnectionSummary::of(api, connection),
+            expires: connection.expires.map(|time| time.to_string()),
+            ended: connection.ended.map(|time| time.to_string()),
+            declined: connection.declined.clone(),
+            recovering: connection.recovering,
+            partner_incarnation: connection.partner_incarnation.to_string(),
+            publish: connection.publish.values().map(PublishView::from).collect(),
+            subscribe: connection.subscribe.values().map(SubscribeView::from).collect(),
+            catalogue: connection.catalogue.values().map(CatalogueView::from).collect(),
+            taken: connection.taken.values().map(TakenView::from).collect(),
+            outbox: OutboxView {
+                head: outbox.head().position.0,
+                receipt: outbox.receipt.position.0,
+                told: outbox.told.0,
+                counted: outbox.counted,
+            },
+            inbound: InboundView {
+                received: inbound.received.position.0,
+                unreported: inbound.unreported.len(),
+            },
+            link: LinkView::of(api, connection.id),
+        }
+    }
+}
+
+impl LinkView {
+    fn of(api: &Api, connection: ConnectionId) -> Option<Self> {
+        let link = api.org.link(connection)?;
+        Some(Self {
+            heard_ms_ago: link.heard.map(|heard| now().since_us(heard) / 1_000),
+            confirmed: link.confirmed.0,
+            in_flight_bytes: link.in_flight_bytes,
+            clock_offset_ms: link.clock_offset_us as f64 / 1_000.0,
+        })
+    }
+}

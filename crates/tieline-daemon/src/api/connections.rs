@@ -1,0 +1,104 @@
+//! Connections: list, show, revoke, deactivate, resume, reconcile.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde::Serialize;
+use tieline_core::ConnectionId;
+use tieline_core::command::Command;
+use utoipa::ToSchema;
+
+use super::auth::{Actor, Permission};
+use super::connection_view::{ConnectionSummary, ConnectionView};
+use super::problem::Problem;
+use super::request::Route;
+use super::{Api, Done, select};
+
+/// The connections of the org, sent and received (S2S-18).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConnectionList {
+    /// One entry for each, in the order of their ids.
+    connections: Vec<ConnectionSummary>,
+}
+
+/// Lists the connections.
+#[utoipa::path(get, path = "/v1/connections", tag = "connections",
+    responses((status = 200, body = ConnectionList)))]
+pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<ConnectionList>, Problem> {
+    super::read(&api, |state| {
+        let connections = state.connections.values();
+        Ok(ConnectionList { connections: connections.map(|c| ConnectionSummary::of(&api, c)).collect() })
+    })
+    .await
+}
+
+/// Shows a connection with its rules, catalogue and figures.
+#[utoipa::path(get, path = "/v1/connections/{c}", tag = "connections",
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = ConnectionView)))]
+pub(crate) async fn show(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route(selector): Route<String>,
+) -> Result<Json<ConnectionView>, Problem> {
+    super::read(&api, |state| Ok(ConnectionView::of(&api, select::connection(state, &selector)?))).await
+}
+
+/// Does something with the connection that `selector` names.
+async fn act(
+    api: &Api,
+    actor: &Actor,
+    selector: &str,
+    command: impl FnOnce(ConnectionId) -> Command,
+) -> Result<Json<Done>, Problem> {
+    actor.require(Permission::ManageConnections)?;
+    let connection = api.connection_id(selector)?;
+    api.change(actor, command(connection)).await
+}
+
+/// Takes a pending invitation back.
+#[utoipa::path(post, path = "/v1/connections/{c}/revoke", tag = "connections",
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn revoke(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(selector): Route<String>,
+) -> Result<Json<Done>, Problem> {
+    act(&api, &actor, &selector, |connection| Command::Revoke { connection }).await
+}
+
+/// Ends a connection: nothing is sent or received over it any more (S2S-12).
+#[utoipa::path(post, path = "/v1/connections/{c}/deactivate", tag = "connections",
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn deactivate(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(selector): Route<String>,
+) -> Result<Json<Done>, Problem> {
+    act(&api, &actor, &selector, |connection| Command::Deactivate { connection, by_partner: false }).await
+}
+
+/// Lets a suspended connection go on, or grant although it has not reconciled.
+#[utoipa::path(post, path = "/v1/connections/{c}/resume", tag = "connections",
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn resume(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(selector): Route<String>,
+) -> Result<Json<Done>, Problem> {
+    act(&api, &actor, &selector, |connection| Command::Resume { connection }).await
+}
+
+/// Compares all shares with the partner and repairs what drifted (OPS-17).
+#[utoipa::path(post, path = "/v1/connections/{c}/reconcile", tag = "connections",
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn reconcile(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(selector): Route<String>,
+) -> Result<Json<Done>, Problem> {
+    act(&api, &actor, &selector, |connection| Command::Reconcile { connection }).await
+}

@@ -1,0 +1,271 @@
+//! The inbox: offers of partners, to be accepted or declined (S2S-46, S2S-47).
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json_};
+use tieline_core::command::Command;
+use tieline_core::job::JobKind;
+use tieline_core::state::{Connection, Share, ShareRole, ShareStatus, State};
+use tieline_core::{ConnectionId, ObjectName, ShareId, UserName};
+use utoipa::ToSchema;
+
+use super::auth::{Actor, Permission};
+use super::batch::{ItemResult, check_count};
+use super::problem::{ErrorCode, Problem};
+use super::request::{Body, Params, cursor, page_size};
+use super::share_view::{ShareProblemView, status};
+use super::shares::{ItemResults, LOOKED_AT_MAX, StartedJob, start_jobs};
+use super::values::values_json;
+use super::{Api, select};
+
+/// Which offers.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct InboxQuery {
+    /// Only offers of this connection: id, partner or label.
+    connection: Option<String>,
+    /// Only offers of this object of the partner.
+    object: Option<String>,
+    /// Most offers of the page: 100 if not said, 1,000 at most.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Some offers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InboxPage {
+    /// The offers, by connection and share.
+    offers: Vec<OfferView>,
+    /// Where the next page begins; without it, this is the last. A page may be short and have one.
+    next: Option<String>,
+}
+
+/// A record that a partner offers, or that was granted and could not be created yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OfferView {
+    /// The share, by which it is accepted or declined.
+    share: String,
+    /// The connection.
+    connection: String,
+    /// The partner, or the label of the connection.
+    partner: String,
+    /// The partner's object.
+    object: String,
+    /// The partner's record.
+    origin_record: String,
+    /// `offered`, or `granted` if it was accepted and could not be created.
+    status: &'static str,
+    /// When it was offered.
+    offered: String,
+    /// How often it was offered.
+    generation: u32,
+    /// The partner's view fields, by the partner's names.
+    #[schema(value_type = Object)]
+    preview: Map<String, Json_>,
+    /// Why it could not be created.
+    problem: Option<ShareProblemView>,
+}
+
+/// Offers to be accepted: `shares`, or `all`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AcceptBody {
+    /// Of which connection: id, partner or label.
+    connection: String,
+    /// These; at most 1,000.
+    #[schema(value_type = Option<Vec<String>>)]
+    shares: Option<Vec<ShareId>>,
+    /// Everything that waits.
+    #[serde(default)]
+    all: bool,
+    /// With `all`, only offers of this object of the partner.
+    #[schema(value_type = Option<String>)]
+    object: Option<ObjectName>,
+    /// With `shares`, who will own the records; without one, whoever accepts.
+    #[schema(value_type = Option<String>)]
+    owner: Option<UserName>,
+}
+
+/// What became of a request to accept: `results`, or a `job` for all.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Accepted {
+    /// One result for each share.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    results: Vec<ItemResult>,
+    /// The job that accepts all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<StartedJob>,
+}
+
+/// Offers to be declined.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeclineBody {
+    /// Of which connection: id, partner or label.
+    connection: String,
+    /// The offers; at most 1,000.
+    #[schema(value_type = Vec<String>)]
+    shares: Vec<ShareId>,
+}
+
+/// A place in the inbox: a connection and a share, with a `.` between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place(ConnectionId, ShareId);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (connection, share) = text.split_once('.').ok_or("it has no dot")?;
+        let connection = connection.parse().map_err(|error: tieline_core::InvalidId| error.to_string())?;
+        let share = share.parse().map_err(|error: tieline_core::InvalidId| error.to_string())?;
+        Ok(Self(connection, share))
+    }
+}
+
+impl OfferView {
+    fn of(connection: &Connection, id: ShareId, share: &Share) -> Self {
+        Self {
+            share: id.to_string(),
+            connection: connection.id.to_string(),
+            partner: connection.display_name().to_owned(),
+            object: share.object.to_string(),
+            origin_record: share.origin_record.to_string(),
+            status: status(share.status),
+            offered: share.offered.to_string(),
+            generation: share.generation,
+            preview: values_json(&share.preview),
+            problem: share.problem.as_deref().map(ShareProblemView::from),
+        }
+    }
+}
+
+/// Whether a share waits for a person: offered, or granted and not created.
+fn waits(share: &Share) -> bool {
+    share.role == ShareRole::Copy && matches!(share.status, ShareStatus::Offered | ShareStatus::Granted)
+}
+
+/// Everything in the inbox after `after`, of one connection or of all.
+fn shares_after(
+    state: &State,
+    only: Option<ConnectionId>,
+    after: Option<Place>,
+) -> impl Iterator<Item = (&Connection, ShareId, &Share)> {
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+    let start = after.map_or(Unbounded, |Place(connection, _)| Included(connection));
+    let connections = state.connections.range((start, Unbounded)).map(|(_, connection)| connection);
+    let connections = connections.filter(move |connection| only.is_none_or(|only| only == connection.id));
+    connections.flat_map(move |connection| {
+        let first = after.filter(|Place(id, _)| *id == connection.id);
+        let first = first.map_or(Unbounded, |Place(_, share)| Excluded(share));
+        connection.shares.range((first, Unbounded)).map(move |(id, share)| (connection, *id, share))
+    })
+}
+
+/// Lists what waits in the inbox.
+#[utoipa::path(get, path = "/v1/inbox", tag = "inbox", params(InboxQuery),
+    responses((status = 200, body = InboxPage)))]
+pub(crate) async fn list(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Params(query): Params<InboxQuery>,
+) -> Result<Json<InboxPage>, Problem> {
+    let after: Option<Place> = cursor(query.cursor.as_deref())?;
+    let limit = page_size(query.limit);
+    super::read(&api, |state| {
+        let only =
+            query.connection.as_deref().map(|selector| select::connection(state, selector)).transpose()?;
+        let mut page = InboxPage { offers: Vec::new(), next: None };
+        let mut last = None;
+        let shares = shares_after(state, only.map(|connection| connection.id), after);
+        for (looked_at, (connection, id, share)) in shares.enumerate() {
+            if page.offers.len() == limit || looked_at == LOOKED_AT_MAX {
+                page.next = last.map(|place: Place| place.to_string());
+                break;
+            }
+            last = Some(Place(connection.id, id));
+            let meant = query.object.as_deref().is_none_or(|object| share.object.as_str() == object);
+            if meant && waits(share) {
+                page.offers.push(OfferView::of(connection, id, share));
+            }
+        }
+        Ok(page)
+    })
+    .await
+}
+
+/// Accepts offers; a copy is made as soon as the partner grants it.
+#[utoipa::path(post, path = "/v1/inbox/accept", tag = "inbox", request_body = AcceptBody,
+    responses((status = 200, body = Accepted)))]
+pub(crate) async fn accept(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(body): Body<AcceptBody>,
+) -> Result<Json<Accepted>, Problem> {
+    actor.require(Permission::EditRecords)?;
+    let AcceptBody { connection, shares, all, object, owner } = body;
+    let connection = api.connection_id(&connection)?;
+    let bad = |detail: &str| Err(Problem::new(ErrorCode::BadBody, detail));
+    let accepted = match (shares, all) {
+        (Some(_), false) if object.is_some() => return bad("object goes with all: leave it out"),
+        (None, true) if owner.is_some() => return bad("owner goes with shares: leave it out"),
+        (Some(shares), false) => {
+            check_count("shares", shares.len())?;
+            let accept = |share| Command::Accept { connection, share, owner: owner.clone() };
+            let results = api.execute_batch(shares.into_iter().map(accept).collect(), &actor).await?;
+            let results = results.into_iter().map(|result| ItemResult::of(result, None)).collect();
+            Accepted { results, job: None }
+        }
+        (None, true) => {
+            let kinds = std::iter::once(JobKind::Accept { connection, object });
+            let job = start_jobs(&api, &actor, kinds).await?.pop();
+            Accepted { results: Vec::new(), job }
+        }
+        _ => return bad("name shares, or set all to true: one of both"),
+    };
+    Ok(Json(accepted))
+}
+
+/// Declines offers, or gives back grants whose records cannot be created.
+#[utoipa::path(post, path = "/v1/inbox/decline", tag = "inbox", request_body = DeclineBody,
+    responses((status = 200, body = ItemResults)))]
+pub(crate) async fn decline(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(body): Body<DeclineBody>,
+) -> Result<Json<ItemResults>, Problem> {
+    actor.require(Permission::EditRecords)?;
+    check_count("shares", body.shares.len())?;
+    let connection = api.connection_id(&body.connection)?;
+    let decline = |share| Command::Decline { connection, share };
+    let results = api.execute_batch(body.shares.into_iter().map(decline).collect(), &actor).await?;
+    Ok(Json(ItemResults {
+        results: results.into_iter().map(|result| ItemResult::of(result, None)).collect(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_text() {
+        let place = Place(ConnectionId(3), ShareId(u128::MAX));
+        assert_eq!(place.to_string().parse(), Ok(place));
+        for text in ["", "x", "x.y", &ConnectionId(1).to_string()] {
+            assert!(text.parse::<Place>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Invitations: make one, look at one, answer one (S2S-06 to S2S-10).
+
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tieline_bus::ConnectionUrl;
+use tieline_core::UserName;
+use tieline_core::command::{Command, Reply};
+use utoipa::ToSchema;
+
+use super::Api;
+use super::auth::{Actor, Permission};
+use super::problem::{ErrorCode, Problem};
+use super::request::Body;
+use crate::clock::now;
+
+/// How long an invitation holds unless somebody says otherwise.
+const EXPIRES_IN_S: u32 = 86_400;
+/// The shortest and the longest time that an invitation may hold: a minute, thirty days.
+const EXPIRES_IN_S_RANGE: std::ops::RangeInclusive<u32> = 60..=2_592_000;
+
+/// An invitation to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewInvitation {
+    /// What the connection is called here.
+    #[serde(default)]
+    label: String,
+    /// Seconds until it ends: 60 to 2,592,000; a day if not said.
+    #[serde(default = "a_day")]
+    expires_in_s: u32,
+    /// Who manages the connection here; without one, whoever asks.
+    #[schema(value_type = Option<String>)]
+    owner: Option<UserName>,
+}
+
+const fn a_day() -> u32 {
+    EXPIRES_IN_S
+}
+
+/// An invitation. The URL is shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Invitation {
+    /// The connection that it offers.
+    connection: String,
+    /// To be given to a person of the org that is invited. Whoever holds it can answer once.
+    url: String,
+    /// When it ends.
+    expires: String,
+}
+
+/// A connection URL.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UrlOf {
+    /// As the inviter gave it.
+    url: String,
+}
+
+/// What an invitation says, before it is answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InvitationDetails {
+    /// The connection that it offers.
+    connection: String,
+    /// The org that invites.
+    inviter: String,
+    /// The broker over which both would be connected.
+    broker: String,
+    /// When it ends.
+    expires: String,
+    /// Whether it has ended.
+    expired: bool,
+    /// How the connection stands here, if it was answered here before.
+    status: Option<&'static str>,
+}
+
+/// The answer to an invitation.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InvitationAnswer {
+    /// The connection URL, as the inviter gave it.
+    url: String,
+    /// Yes or no.
+    accept: bool,
+    /// Who manages the connection here; without one, whoever answers.
+    #[schema(value_type = Option<String>)]
+    owner: Option<UserName>,
+    /// What the connection is called here.
+    #[serde(default)]
+    label: String,
+}
+
+/// A connection that was answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Answered {
+    /// The connection.
+    connection: String,
+}
+
+fn parse_url(text: &str) -> Result<ConnectionUrl, Problem> {
+    text.parse().map_err(|error: tieline_bus::invitation::UrlError| {
+        Problem::new(ErrorCode::BadConnectionUrl, error.to_string())
+    })
+}
+
+fn check_duration(expires_in_s: u32) -> Result<i64, Problem> {
+    if EXPIRES_IN_S_RANGE.contains(&expires_in_s) {
+        return Ok(i64::from(expires_in_s) * 1_000_000);
+    }
+    let (least, most) = (EXPIRES_IN_S_RANGE.start(), EXPIRES_IN_S_RANGE.end());
+    let detail =
+        format!("expires_in_s is {expires_in_s}: an invitation holds from {least} to {most} seconds");
+    Err(Problem::new(ErrorCode::BadBody, detail))
+}
+
+/// Makes an invitation.
+#[utoipa::path(post, path = "/v1/invitations", tag = "invitations", request_body = NewInvitation,
+    responses((status = 201, body = Invitation)))]
+pub(crate) async fn invite(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(new): Body<NewInvitation>,
+) -> Result<(StatusCode, Json<Invitation>), Problem> {
+    actor.require(Permission::ManageConnections)?;
+    let expires = now().plus_us(check_duration(new.expires_in_s)?);
+    let (secret, secret_hash) =
+        api.org.new_secret().map_err(|error| Problem::internal("drawing a secret", &error))?;
+    let command = Command::Invite { secret_hash, expires, owner: new.owner, label: new.label };
+    let executed = api.org.execute(command, &actor.user).await?;
+    let Reply::Connection(connection) = executed.reply else {
+        return Err(super::unexpected(&executed.reply));
+    };
+    let url = api.org.invite_url(connection, secret, expires);
+    let invitation = Invitation { connection: connection.to_string(), url, expires: expires.to_string() };
+    Ok((StatusCode::CREATED, Json(invitation)))
+}
+
+/// Shows what an invitation says; it changes nothing and uses nothing up.
+#[utoipa::path(post, path = "/v1/invitations/inspect", tag = "invitations", request_body = UrlOf,
+    responses((status = 200, body = InvitationDetails)))]
+pub(crate) async fn inspect(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Body(request): Body<UrlOf>,
+) -> Result<Json<InvitationDetails>, Problem> {
+    let url = parse_url(&request.url)?;
+    super::read(&api, |state| {
+        Ok(InvitationDetails {
+            connection: url.connection.to_string(),
+            inviter: url.inviter.to_string(),
+            broker: url.broker.to_string(),
+            expires: url.expires.to_string(),
+            expired: url.expires <= now(),
+            status: state.connections.get(&url.connection).map(|connection| connection.status.as_str()),
+        })
+    })
+    .await
+}
+
+/// Accepts or declines an invitation. The inviter is told as soon as it can be reached.
+#[utoipa::path(post, path = "/v1/invitations/answer", tag = "invitations", request_body = InvitationAnswer,
+    responses((status = 200, body = Answered)))]
+pub(crate) async fn answer(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(answer): Body<InvitationAnswer>,
+) -> Result<Json<Answered>, Problem> {
+    actor.require(Permission::ManageConnections)?;
+    let url = parse_url(&answer.url)?;
+    let command = Command::Answer {
+        connection: url.connection,
+        inviter: url.inviter.clone(),
+        public_key: url.inviter_public_key,
+        secret_hash: *url.secret_hash().as_bytes(),
+        expires: url.expires,
+        accept: answer.accept,
+        owner: answer.owner,
+        label: answer.label,
+    };
+    api.org.execute(command, &actor.user).await?;
+    Ok(Json(Answered { connection: url.connection.to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invitation_holds_from_a_minute_to_thirty_days() {
+        for (seconds, ok) in
+            [(0, false), (59, false), (60, true), (86_400, true), (2_592_000, true), (2_592_001, false)]
+        {
+            assert_eq!(check_duration(seconds).is_ok(), ok, "{seconds}");
+        }
+        let plain: NewInvitation = serde_json::from_str("{}").unwrap();
+        assert_eq!(check_duration(plain.expires_in_s).unwrap(), 86_400_000_000);
+    }
+
+    #[test]
+    fn a_text_that_is_no_url_is_explained() {
+        let problem = parse_url("https://example.com").unwrap_err();
+        assert_eq!(problem.code, ErrorCode::BadConnectionUrl);
+        assert!(problem.detail.contains("tieline://"), "{}", problem.detail);
+    }
+}

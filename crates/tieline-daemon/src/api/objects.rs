@@ -1,0 +1,123 @@
+//! Objects: list, show, define and extend.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde::Serialize;
+use tieline_core::command::{Command, Reply};
+use tieline_core::schema::{ObjectSchema, SchemaError};
+use tieline_core::{ObjectName, Seq};
+use utoipa::ToSchema;
+
+use super::Api;
+use super::auth::{Actor, Permission};
+use super::field_view::ObjectView;
+use super::problem::{ErrorCode, Problem};
+use super::records;
+use super::request::{Route, Text};
+
+/// The objects of the org.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ObjectList {
+    /// One entry for each, sorted by name.
+    objects: Vec<ObjectSummary>,
+}
+
+/// An object in short.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ObjectSummary {
+    /// The API name.
+    name: String,
+    /// What people see.
+    label: String,
+    /// How many fields it has.
+    fields: usize,
+    /// How many validation rules it has.
+    rules: usize,
+    /// How many records there are.
+    records: usize,
+    /// Rises by one with each saved change.
+    version: u32,
+}
+
+/// An object that was defined or extended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Defined {
+    /// Its API name.
+    object: String,
+    /// Its version now.
+    version: u32,
+    /// The last event of the log when it was saved.
+    seq: u64,
+    /// Whether anything changed.
+    changed: bool,
+}
+
+fn in_file(error: &SchemaError) -> Problem {
+    let SchemaError { line, column, message } = error;
+    let detail = format!("the file of the object is not valid at line {line}, column {column}: {message}");
+    Problem::new(ErrorCode::BadObjectFile, detail).at(*line, *column)
+}
+
+/// Lists the objects.
+#[utoipa::path(get, path = "/v1/objects", tag = "objects", responses((status = 200, body = ObjectList)))]
+pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<ObjectList>, Problem> {
+    super::read(&api, |state| {
+        let objects = state.objects.values().map(|object| ObjectSummary {
+            name: object.name.to_string(),
+            label: object.label.clone(),
+            fields: object.fields.len(),
+            rules: object.rules.len(),
+            records: state.count_of(&object.name),
+            version: object.version,
+        });
+        Ok(ObjectList { objects: objects.collect() })
+    })
+    .await
+}
+
+/// Shows an object with its fields and rules.
+#[utoipa::path(get, path = "/v1/objects/{object}", tag = "objects",
+    params(("object" = String, Path, description = "The object.")),
+    responses((status = 200, body = ObjectView)))]
+pub(crate) async fn show(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route(name): Route<ObjectName>,
+) -> Result<Json<ObjectView>, Problem> {
+    super::read(&api, |state| records::object(state, &name).map(|object| ObjectView::from(&**object))).await
+}
+
+/// Defines an object, or extends a known one, from its file.
+#[utoipa::path(put, path = "/v1/objects", tag = "objects",
+    request_body(content = String, content_type = "application/toml", description = "The file of the object."),
+    responses((status = 200, body = Defined)))]
+pub(crate) async fn define(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Text(text): Text,
+) -> Result<Json<Defined>, Problem> {
+    actor.require(Permission::ManageObjects)?;
+    let file = ObjectSchema::from_toml(&text).map_err(|error| in_file(&error))?;
+    let _defining = api.defining.lock().await;
+    let base = api.org.peek(|state| file.object().and_then(|name| state.object(name)).cloned());
+    let schema = file.build(base.as_deref()).map_err(|error| in_file(&error))?;
+    let name = schema.name.clone();
+    let executed = api.org.execute(Command::DefineObject { schema: Box::new(schema) }, &actor.user).await?;
+    let version = api.org.peek(|state| state.object(&name).map_or(0, |object| object.version));
+    let (Seq(seq), changed) = (executed.seq, executed.reply != Reply::Unchanged);
+    Ok(Json(Defined { object: name.to_string(), version, seq, changed }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_a_file_has_its_place() {
+        let text = "extends = \"Lead\"\n[fields.Region__c]\ntyp = \"text\"\n";
+        let problem = in_file(&ObjectSchema::from_toml(text).unwrap_err());
+        let json = serde_json::to_value(problem.body()).unwrap();
+        assert_eq!((json["code"].as_str(), json["line"].as_u64()), (Some("bad_object_file"), Some(3)));
+        assert!(problem.detail.contains("line 3") && problem.detail.contains("typ"), "{}", problem.detail);
+    }
+}

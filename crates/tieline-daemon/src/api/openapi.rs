@@ -1,0 +1,123 @@
+//! The OpenAPI document: made from the handlers, served, and kept in `schemas/openapi.json`.
+
+use std::sync::LazyLock;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
+
+use super::problem::{ProblemBody, ReasonView};
+
+/// The name of the security scheme in the document.
+const TOKEN: &str = "token";
+/// What may be asked without a token.
+const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Tieline",
+        description = "The API of one org: its records, connections and log.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(ProblemBody, ReasonView))
+)]
+struct Head;
+
+/// The document before its paths are added.
+pub(super) fn head() -> OpenApi {
+    Head::openapi()
+}
+
+/// The OpenAPI document, as it is kept in `schemas/openapi.json`.
+#[must_use]
+pub fn document() -> String {
+    let (_, mut openapi) = super::documented().split_for_parts();
+    if let Some(components) = &mut openapi.components {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme(TOKEN, scheme);
+    }
+    for (path, item) in &mut openapi.paths.paths {
+        let operations =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter();
+        for operation in operations.flatten() {
+            complete(path, operation);
+        }
+    }
+    // The document is made of texts and lists: it is always JSON.
+    let mut text = openapi.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Adds what every operation has: the token that it needs, and the problems that it may answer.
+fn complete(path: &str, operation: &mut Operation) {
+    if OPEN.contains(&path) {
+        return;
+    }
+    operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response = ResponseBuilder::new()
+        .description("Why it failed; the code says what of.")
+        .content("application/problem+json", problem)
+        .build();
+    operation.responses.responses.insert("default".to_owned(), response.into());
+}
+
+/// Serves the document.
+pub(super) async fn serve() -> impl IntoResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(document);
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::assert_current;
+
+    #[test]
+    fn the_document_is_current() {
+        assert_current("openapi.json", &document());
+    }
+
+    #[test]
+    fn every_operation_is_described_and_guarded() {
+        let json: serde_json::Value = serde_json::from_str(&document()).unwrap();
+        let schemas = json["components"]["schemas"].as_object().unwrap();
+        let mut operations = 0;
+        for (path, item) in json["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let name = format!("{method} {path}");
+                assert!(operation["summary"].is_string(), "{name} has no summary");
+                assert_eq!(operation["security"].is_array(), !OPEN.contains(&path.as_str()), "{name}");
+                assert!(
+                    operation["responses"].as_object().unwrap().len() > usize::from(path.starts_with("/v1")),
+                    "{name}"
+                );
+                operations += 1;
+            }
+        }
+        assert!(operations >= 40, "{operations} operations");
+        let text = document();
+        for reference in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next())
+        {
+            assert!(schemas.contains_key(reference), "{reference} is not defined");
+        }
+    }
+
+    #[test]
+    fn every_schema_and_property_is_described() {
+        let json: serde_json::Value = serde_json::from_str(&document()).unwrap();
+        for (name, schema) in json["components"]["schemas"].as_object().unwrap() {
+            assert!(schema["description"].is_string(), "{name} has no description");
+            for (property, found) in schema["properties"].as_object().into_iter().flatten() {
+                let described =
+                    found["description"].is_string() || found["oneOf"][0]["description"].is_string();
+                assert!(described, "{name}.{property} has no description: {found}");
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What is published over a connection (S2S-20, S2S-22).
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde::{Deserialize, Serialize};
+use tieline_core::command::Command;
+use tieline_core::publish::PublishRule;
+use tieline_core::reason::Reason;
+use tieline_core::schema::ObjectSchema;
+use tieline_core::{ConnectionId, FieldName, ObjectName};
+use utoipa::ToSchema;
+
+use super::auth::{Actor, Permission};
+use super::field_view::names;
+use super::problem::{ErrorCode, Problem};
+use super::request::{Body, Route};
+use super::values::field;
+use super::{Api, Done, records, select};
+
+/// What is to be published of an object: `fields`, or `all`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublishBody {
+    /// These fields; names in any case of their letters.
+    fields: Option<Vec<String>>,
+    /// Every field that may be published. A field that is added later is not.
+    #[serde(default)]
+    all: bool,
+}
+
+/// What is published of an object.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PublishView {
+    /// The object.
+    object: String,
+    /// The published fields.
+    fields: Vec<String>,
+    /// Rises by one with each saved change.
+    version: u32,
+}
+
+/// What is published over a connection.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PublishList {
+    /// One entry for each object.
+    publish: Vec<PublishView>,
+}
+
+impl From<&PublishRule> for PublishView {
+    fn from(rule: &PublishRule) -> Self {
+        Self { object: rule.object.to_string(), fields: names(&rule.fields), version: rule.version }
+    }
+}
+
+impl PublishBody {
+    fn fields(&self, object: &ObjectSchema) -> Result<Vec<FieldName>, Problem> {
+        match (&self.fields, self.all) {
+            (Some(named), false) => named_fields(object, named).map_err(Problem::refused),
+            (None, true) => {
+                let publishable = object.fields.iter().map(|field| &field.name);
+                Ok(publishable.filter(|name| object.publishable(name).is_ok()).cloned().collect())
+            }
+            _ => {
+                let detail = "name the fields to publish, or set all to true: one of both";
+                Err(Problem::new(ErrorCode::BadBody, detail))
+            }
+        }
+    }
+}
+
+fn named_fields(object: &ObjectSchema, named: &[String]) -> Result<Vec<FieldName>, Vec<Reason>> {
+    let mut fields = Vec::with_capacity(named.len());
+    let mut reasons = Vec::new();
+    for name in named {
+        match field(object, name) {
+            Ok(field) => fields.push(field.name.clone()),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    if reasons.is_empty() { Ok(fields) } else { Err(reasons) }
+}
+
+fn no_rule(object: &ObjectName) -> Problem {
+    Problem::new(ErrorCode::UnknownRule, format!("{object} is not published over this connection"))
+}
+
+/// Lists what is published over a connection.
+#[utoipa::path(get, path = "/v1/connections/{c}/publish", tag = "rules",
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = PublishList)))]
+pub(crate) async fn list(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route(selector): Route<String>,
+) -> Result<Json<PublishList>, Problem> {
+    super::read(&api, |state| {
+        let connection = select::connection(state, &selector)?;
+        Ok(PublishList { publish: connection.publish.values().map(PublishView::from).collect() })
+    })
+    .await
+}
+
+/// Shows what is published of an object.
+#[utoipa::path(get, path = "/v1/connections/{c}/publish/{object}", tag = "rules",
+    params(("c" = String, Path, description = "Id, partner or label."),
+        ("object" = String, Path, description = "The object.")),
+    responses((status = 200, body = PublishView)))]
+pub(crate) async fn show(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route((selector, object)): Route<(String, ObjectName)>,
+) -> Result<Json<PublishView>, Problem> {
+    super::read(&api, |state| {
+        let connection = select::connection(state, &selector)?;
+        connection.publish.get(&object).map(PublishView::from).ok_or_else(|| no_rule(&object))
+    })
+    .await
+}
+
+/// Sets what is published of an object. The answer comes when nothing more than that can leave.
+#[utoipa::path(put, path = "/v1/connections/{c}/publish/{object}", tag = "rules", request_body = PublishBody,
+    params(("c" = String, Path, description = "Id, partner or label."),
+        ("object" = String, Path, description = "The object.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn set(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route((selector, object)): Route<(String, ObjectName)>,
+    Body(body): Body<PublishBody>,
+) -> Result<Json<Done>, Problem> {
+    actor.require(Permission::ManageConnections)?;
+    let (connection, fields) = api.org.peek(|state| {
+        let connection = select::connection(state, &selector)?.id;
+        Ok::<_, Problem>((connection, body.fields(records::object(state, &object)?)?))
+    })?;
+    let rule = Some(PublishRule::new(object.clone(), fields, 0));
+    publish(&api, &actor, connection, object, rule).await
+}
+
+/// Publishes nothing more of an object.
+#[utoipa::path(delete, path = "/v1/connections/{c}/publish/{object}", tag = "rules",
+    params(("c" = String, Path, description = "Id, partner or label."),
+        ("object" = String, Path, description = "The object.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn remove(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route((selector, object)): Route<(String, ObjectName)>,
+) -> Result<Json<Done>, Problem> {
+    actor.require(Permission::ManageConnections)?;
+    let connection = api.connection_id(&selector)?;
+    publish(&api, &actor, connection, object, None).await
+}
+
+async fn publish(
+    api: &Api,
+    actor: &Actor,
+    connection: ConnectionId,
+    object: ObjectName,
+    rule: Option<PublishRule>,
+) -> Result<Json<Done>, Problem> {
+    let done = api.change(actor, Command::Publish { connection, object, rule }).await?;
+    api.org.narrowed(connection).await;
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use tieline_core::schema::standard_objects;
+
+    use super::*;
+
+    fn fields(body: &str) -> Result<Vec<String>, Problem> {
+        let lead = standard_objects().into_iter().find(|object| object.name.as_str() == "Lead").unwrap();
+        serde_json::from_str::<PublishBody>(body).unwrap().fields(&lead).map(|fields| names(&fields))
+    }
+
+    #[test]
+    fn fields_are_named_or_all() {
+        assert_eq!(fields(r#"{"fields": ["status", "EMAIL"]}"#).unwrap(), ["Status", "Email"]);
+        let all = fields(r#"{"all": true}"#).unwrap();
+        assert!(all.contains(&"LastName".to_owned()) && !all.contains(&"CreatedDate".to_owned()), "{all:?}");
+        for body in ["{}", r#"{"all": true, "fields": []}"#] {
+            assert_eq!(fields(body).unwrap_err().code, ErrorCode::BadBody, "{body}");
+        }
+        let problem = fields(r#"{"fields": ["Stauts", "Emial"]}"#).unwrap_err();
+        assert_eq!(problem.reasons.len(), 2, "{problem:?}");
+    }
+}

@@ -1,0 +1,307 @@
+//! Sharing records: forward, stop, list, try again (S2S-41, S2S-57, S2S-59).
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde::{Deserialize, Serialize};
+use tieline_core::command::{Command, Reply};
+use tieline_core::job::JobKind;
+use tieline_core::message::EndReason;
+use tieline_core::{ConnectionId, ObjectName, RecordId, ShareId};
+use utoipa::ToSchema;
+
+use super::auth::{Actor, Permission};
+use super::batch::{ItemResult, check_count};
+use super::problem::{ErrorCode, Problem};
+use super::request::{Body, Params, Route, cursor, page_size};
+use super::share_view::{ShareView, status};
+use super::{Api, Done, records, select};
+use crate::org::Executed;
+
+/// Up to so many offers are made at once and answered one by one; more become a job.
+const AT_ONCE_MAX: usize = 100;
+/// Most shares that one request for a filtered page looks at; the page may then be short.
+pub(crate) const LOOKED_AT_MAX: usize = 20_000;
+/// The statuses that a list can be asked for.
+const STATUSES: [&str; 7] = ["offered", "accepting", "granted", "active", "declined", "taken", "inactive"];
+
+/// Records to be offered: `records`, or `all`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForwardBody {
+    /// To which connections: ids, partners or labels.
+    connections: Vec<String>,
+    /// The object of the records.
+    #[schema(value_type = String)]
+    object: ObjectName,
+    /// These records; at most 1,000.
+    #[schema(value_type = Option<Vec<String>>)]
+    records: Option<Vec<RecordId>>,
+    /// Every record of the object.
+    #[serde(default)]
+    all: bool,
+}
+
+/// What became of a request to forward: `results`, or `jobs` if there was much to do.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Forwarded {
+    /// One result for each record and connection.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    results: Vec<ForwardResult>,
+    /// One job for each connection.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    jobs: Vec<StartedJob>,
+}
+
+/// How the forwarding of one record ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ForwardResult {
+    /// The connection.
+    connection: String,
+    /// The record.
+    record: String,
+    /// How it ended; its id is that of the share.
+    result: ItemResult,
+}
+
+/// A job that was started, or why it was not.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StartedJob {
+    /// The connection that it works for.
+    connection: String,
+    /// The job: see `/v1/jobs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
+    /// Why it was not started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<ItemResult>,
+}
+
+/// Records that are not to be shared any more.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StopBody {
+    /// With which connection: id, partner or label.
+    connection: String,
+    /// The records; at most 1,000.
+    #[schema(value_type = Vec<String>)]
+    records: Vec<RecordId>,
+}
+
+/// How the items of a request ended, in their order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ItemResults {
+    /// One result for each.
+    pub(crate) results: Vec<ItemResult>,
+}
+
+/// Which shares.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ShareQuery {
+    /// Only shares of this status.
+    status: Option<String>,
+    /// Most shares of the page: 100 if not said, 1,000 at most.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Some shares of a connection.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SharePage {
+    /// The shares, in the order of their ids.
+    shares: Vec<ShareView>,
+    /// Where the next page begins; without it, this is the last. A page may be short and have one.
+    next: Option<String>,
+}
+
+impl ForwardBody {
+    fn check(&self) -> Result<(), Problem> {
+        if self.connections.is_empty() {
+            return Err(Problem::new(ErrorCode::BadBody, "connections is empty: name at least one"));
+        }
+        check_count("connections", self.connections.len())?;
+        match &self.records {
+            Some(records) if !self.all => check_count("records", records.len()),
+            None if self.all => Ok(()),
+            _ => Err(Problem::new(ErrorCode::BadBody, "name records, or set all to true: one of both")),
+        }
+    }
+}
+
+/// Offers records to connections.
+#[utoipa::path(post, path = "/v1/shares", tag = "shares", request_body = ForwardBody,
+    responses((status = 200, body = Forwarded)))]
+pub(crate) async fn forward(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(body): Body<ForwardBody>,
+) -> Result<Json<Forwarded>, Problem> {
+    actor.require(Permission::EditRecords)?;
+    body.check()?;
+    let connections = api.org.peek(|state| {
+        records::object(state, &body.object)?;
+        let named = body.connections.iter().map(|selector| select::connection(state, selector));
+        named.map(|found| found.map(|connection| connection.id)).collect::<Result<Vec<_>, _>>()
+    })?;
+    let forwarded = match body.records {
+        Some(records) if records.len() * connections.len() <= AT_ONCE_MAX => {
+            let results = forward_now(&api, &actor, &body.object, &connections, &records).await?;
+            Forwarded { results, jobs: Vec::new() }
+        }
+        records => {
+            let kinds = connections.into_iter().map(|connection| JobKind::Forward {
+                connection,
+                object: body.object.clone(),
+                records: records.clone(),
+            });
+            Forwarded { results: Vec::new(), jobs: start_jobs(&api, &actor, kinds).await? }
+        }
+    };
+    Ok(Json(forwarded))
+}
+
+async fn forward_now(
+    api: &Api,
+    actor: &Actor,
+    object: &ObjectName,
+    connections: &[ConnectionId],
+    named: &[RecordId],
+) -> Result<Vec<ForwardResult>, Problem> {
+    let pairs = connections.iter().flat_map(|connection| named.iter().map(|record| (*connection, *record)));
+    let pairs: Vec<(ConnectionId, RecordId)> = pairs.collect();
+    let known: Vec<Result<(), Problem>> = api
+        .org
+        .peek(|state| pairs.iter().map(|(_, id)| records::record(state, object, *id).map(|_| ())).collect());
+    let commands = pairs.iter().zip(&known).filter(|(_, known)| known.is_ok());
+    let commands = commands
+        .map(|((connection, record), _)| Command::Forward { record: *record, connection: *connection });
+    let mut executed = api.execute_batch(commands.collect(), actor).await?.into_iter();
+    let results = pairs.iter().zip(known).filter_map(|((connection, record), known)| {
+        let result = match known {
+            Err(problem) => ItemResult::refused(problem),
+            Ok(()) => ItemResult::of(executed.next()?, None),
+        };
+        Some(ForwardResult { connection: connection.to_string(), record: record.to_string(), result })
+    });
+    Ok(results.collect())
+}
+
+/// Starts one job for each kind. If none of them can be started, that is a problem.
+pub(crate) async fn start_jobs(
+    api: &Api,
+    actor: &Actor,
+    kinds: impl Iterator<Item = JobKind>,
+) -> Result<Vec<StartedJob>, Problem> {
+    let kinds: Vec<JobKind> = kinds.collect();
+    let connections: Vec<ConnectionId> = kinds.iter().map(JobKind::connection).collect();
+    let commands = kinds.into_iter().map(|kind| Command::StartJob { kind }).collect();
+    let results = api.execute_batch(commands, actor).await?;
+    if !results.iter().any(Result::is_ok)
+        && let Some(Err(refusal)) = results.first()
+    {
+        return Err(refusal.clone().into());
+    }
+    let jobs = connections.into_iter().zip(results).map(|(connection, result)| {
+        let (job, refused) = match result {
+            Ok(Executed { reply: Reply::Job(job), .. }) => (Some(job.to_string()), None),
+            other => (None, Some(ItemResult::of(other, None))),
+        };
+        StartedJob { connection: connection.to_string(), job, refused }
+    });
+    Ok(jobs.collect())
+}
+
+/// Stops sharing records with a connection; both sides keep their copies.
+#[utoipa::path(post, path = "/v1/shares/stop", tag = "shares", request_body = StopBody,
+    responses((status = 200, body = ItemResults)))]
+pub(crate) async fn stop(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(body): Body<StopBody>,
+) -> Result<Json<ItemResults>, Problem> {
+    actor.require(Permission::EditRecords)?;
+    check_count("records", body.records.len())?;
+    let connection = api.connection_id(&body.connection)?;
+    let end = |record| Command::EndShare { record, connection, reason: EndReason::Stopped };
+    let results = api.execute_batch(body.records.into_iter().map(end).collect(), &actor).await?;
+    Ok(Json(ItemResults {
+        results: results.into_iter().map(|result| ItemResult::of(result, None)).collect(),
+    }))
+}
+
+/// Lists the shares of a connection.
+#[utoipa::path(get, path = "/v1/connections/{c}/shares", tag = "shares",
+    params(("c" = String, Path, description = "Id, partner or label."), ShareQuery),
+    responses((status = 200, body = SharePage)))]
+pub(crate) async fn list(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route(selector): Route<String>,
+    Params(query): Params<ShareQuery>,
+) -> Result<Json<SharePage>, Problem> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let wanted = query.status.as_deref();
+    if let Some(other) = wanted.filter(|wanted| !STATUSES.contains(wanted)) {
+        let detail = format!("status is {other:?}: use one of {}", STATUSES.join(", "));
+        return Err(Problem::new(ErrorCode::BadQuery, detail));
+    }
+    let after: Option<ShareId> = cursor(query.cursor.as_deref())?;
+    let (limit, start) = (page_size(query.limit), after.map_or(Unbounded, Excluded));
+    super::read(&api, |state| {
+        let connection = select::connection(state, &selector)?;
+        let mut page = SharePage { shares: Vec::new(), next: None };
+        let mut last = None;
+        for (looked_at, (id, share)) in connection.shares.range((start, Unbounded)).enumerate() {
+            if page.shares.len() == limit || looked_at == LOOKED_AT_MAX {
+                page.next = last.map(|id: ShareId| id.to_string());
+                break;
+            }
+            last = Some(*id);
+            if wanted.is_none_or(|wanted| status(share.status) == wanted) {
+                page.shares.push(ShareView::of(connection, *id, share));
+            }
+        }
+        Ok(page)
+    })
+    .await
+}
+
+/// Tries again what was refused on a share: pending values, or the creation of the copy.
+#[utoipa::path(post, path = "/v1/connections/{c}/shares/{share}/retry", tag = "shares",
+    params(("c" = String, Path, description = "Id, partner or label."),
+        ("share" = String, Path, description = "The share.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn retry(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route((selector, share)): Route<(String, ShareId)>,
+) -> Result<Json<Done>, Problem> {
+    actor.require(Permission::EditRecords)?;
+    let connection = api.connection_id(&selector)?;
+    api.change(&actor, Command::Retry { connection, share }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_named_or_all() {
+        let id = RecordId(1);
+        for (body, ok) in [
+            (r#"{"connections": ["c"], "object": "Lead", "all": true}"#.to_owned(), true),
+            (format!(r#"{{"connections": ["c"], "object": "Lead", "records": ["{id}"]}}"#), true),
+            (
+                format!(r#"{{"connections": ["c"], "object": "Lead", "records": ["{id}"], "all": true}}"#),
+                false,
+            ),
+            (r#"{"connections": ["c"], "object": "Lead"}"#.to_owned(), false),
+            (r#"{"connections": [], "object": "Lead", "all": true}"#.to_owned(), false),
+        ] {
+            let forward: ForwardBody = serde_json::from_str(&body).unwrap();
+            assert_eq!(forward.check().is_ok(), ok, "{body}");
+        }
+    }
+}
