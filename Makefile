@@ -6,7 +6,7 @@ SEED ?= 1
 RUNS ?= 200
 ONCE ?=
 
-.PHONY: help demo test ci fmt clippy doc schemas deploy-check bench sim
+.PHONY: help demo test ci fmt clippy doc deploy-check bench sim
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -19,7 +19,7 @@ test: ## Run all tests (installs a nats-server of its own if none is there)
 	cargo build -p tieline
 	cargo test --workspace
 
-ci: fmt clippy doc schemas deploy-check test ## Everything that CI checks
+ci: fmt clippy doc deploy-check test ## Everything that CI checks
 	@echo "ci: all checks passed"
 
 fmt: ## Check the formatting
@@ -30,9 +30,6 @@ clippy: ## Lint everything, warnings are errors
 
 doc: ## Build the documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-
-schemas: ## Check the schemas, metric names and rules that are kept in files
-	tests/check-repository.sh
 
 deploy-check: ## Check the broker configuration with the real server
 	deploy/check.sh

@@ -5,4 +5,5 @@
 
 pub mod live;
 pub mod nats;
+pub mod process;
 pub mod sim;

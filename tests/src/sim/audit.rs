@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use tieline_core::apply::apply;
-use tieline_core::event::{Closing, Event, RecordAction, Received, ShareGranted};
+use tieline_core::event::{Closing, Event, Received, RecordAction, ShareGranted};
 use tieline_core::log::{Log, MemLog, StoredEvent};
 use tieline_core::message::{EndReason, is_counted};
 use tieline_core::outcome::Outcome;
@@ -21,21 +21,21 @@ type Direction = (ConnectionId, OrgName, Incarnation, Incarnation);
 
 /// What all orgs have given out, over all their lives.
 #[derive(Debug, Clone, Default)]
-pub struct Truth {
+pub(super) struct Truth {
     /// The event and its time behind a position. A restored org gives a position out again before
     /// it learns that it was restored, so there may be several.
     given: BTreeMap<(Direction, Position), Vec<(Seq, Timestamp)>>,
     /// Messages given out in all.
-    pub messages: u64,
+    pub(super) messages: u64,
     /// Outcomes in all.
-    pub outcomes: u64,
+    pub(super) outcomes: u64,
 }
 
 /// The bookkeeper of one org.
 #[derive(Debug, Clone, Default)]
-pub struct Audit {
+pub(super) struct Audit {
     /// The state that the durable events make.
-    pub shadow: State,
+    pub(super) shadow: State,
     heads: BTreeMap<ConnectionId, u64>,
     /// Counted messages that are held.
     held: BTreeMap<(ConnectionId, Position), ()>,
@@ -47,9 +47,10 @@ fn broken(invariant: &'static str, detail: String) -> Broken {
 
 impl Audit {
     /// Reads what has become durable since the last time.
-    pub fn read(&mut self, log: &MemLog, truth: &mut Truth) -> Result<(), Broken> {
+    pub(super) fn read(&mut self, log: &MemLog, truth: &mut Truth) -> Result<(), Broken> {
         let from = self.shadow.seq.next();
-        let groups = log.read_from(from, usize::MAX).map_err(|e| broken("the log is readable", e.to_string()))?;
+        let groups =
+            log.read_from(from, usize::MAX).map_err(|e| broken("the log is readable", e.to_string()))?;
         for group in groups.groups() {
             // What one message or command did stands in one group.
             let events: Vec<StoredEvent<'_>> = group.events().collect();
@@ -66,7 +67,8 @@ impl Audit {
 
     fn group(&self, events: &[Event], _truth: &mut Truth) -> Result<(), Broken> {
         let remote = events.iter().any(|event| matches!(event, Event::Received(_)));
-        let deletes = |event: &&Event| matches!(event, Event::RecordChanged(e) if e.action == RecordAction::Delete);
+        let deletes =
+            |event: &&Event| matches!(event, Event::RecordChanged(e) if e.action == RecordAction::Delete);
         if remote && let Some(event) = events.iter().find(deletes) {
             return Err(broken("no remote act deletes a local record", format!("{event:?}")));
         }
@@ -170,14 +172,18 @@ impl Audit {
     }
 
     /// Counters add up, and the outbox is what was given out.
-    pub fn balances(&self) -> Result<(), Broken> {
+    pub(super) fn balances(&self) -> Result<(), Broken> {
         for connection in self.shadow.connections.values() {
             if !connection.inbound.counts.balanced() || !connection.outbox.outcomes.balanced() {
                 let text = format!("{:?}, told {:?}", connection.inbound.counts, connection.outbox.outcomes);
                 return Err(broken("counters balance", text));
             }
             if connection.inbound.counts.held != connection.inbound.held.len() as u64 {
-                let text = format!("{} held, {} kept", connection.inbound.counts.held, connection.inbound.held.len());
+                let text = format!(
+                    "{} held, {} kept",
+                    connection.inbound.counts.held,
+                    connection.inbound.held.len()
+                );
                 return Err(broken("counters balance", text));
             }
             let head = self.heads.get(&connection.id).copied().unwrap_or_default();
@@ -196,15 +202,13 @@ fn active_elsewhere(state: &State, record: RecordId, besides: ConnectionId) -> O
     state
         .shares_of(record)
         .find(|(connection, share)| {
-            connection.id != besides
-                && share.role == ShareRole::Origin
-                && share.status == ShareStatus::Active
+            connection.id != besides && share.role == ShareRole::Origin && share.status == ShareStatus::Active
         })
         .map(|(connection, _)| connection.id)
 }
 
 /// The positions that an event gives out.
-pub fn positions(event: &Event) -> Vec<(ConnectionId, Position)> {
+pub(super) fn positions(event: &Event) -> Vec<(ConnectionId, Position)> {
     match event {
         Event::RecordChanged(e) => e.deliveries.iter().map(|d| (d.connection, d.position)).collect(),
         Event::ShareOffered(e) => vec![(e.connection, e.position)],
@@ -226,11 +230,12 @@ pub fn positions(event: &Event) -> Vec<(ConnectionId, Position)> {
 }
 
 /// How many counted messages an event gives out over one connection.
-pub fn counted(event: &Event) -> usize {
+pub(super) fn counted(event: &Event) -> usize {
     match event {
-        Event::RecordChanged(_) | Event::ShareOffered(_) | Event::ShareGranted(_) | Event::SnapshotSent(_) => {
-            positions(event).len()
-        }
+        Event::RecordChanged(_)
+        | Event::ShareOffered(_)
+        | Event::ShareGranted(_)
+        | Event::SnapshotSent(_) => positions(event).len(),
         // A returned grant is control.
         Event::ShareClosed(e) if e.closing != Closing::Ended(EndReason::Returned) => positions(event).len(),
         _ => 0,

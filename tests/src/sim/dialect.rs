@@ -16,34 +16,34 @@ use super::rng::Rng;
 
 /// The names of one org.
 #[derive(Debug)]
-pub struct Dialect {
+pub(super) struct Dialect {
     object: &'static str,
     fields: [&'static str; 7],
     stages: &'static [&'static str],
 }
 
 /// The required name.
-pub const NAME: usize = 0;
+pub(super) const NAME: usize = 0;
 /// A restricted picklist with a default.
-pub const STAGE: usize = 1;
+pub(super) const STAGE: usize = 1;
 /// An exact number.
-pub const AMOUNT: usize = 2;
+pub(super) const AMOUNT: usize = 2;
 /// A text that is often empty.
-pub const NOTE: usize = 3;
+pub(super) const NOTE: usize = 3;
 /// A whole number that rules look at.
-pub const COUNT: usize = 4;
+pub(super) const COUNT: usize = 4;
 /// A constant of the mapping.
-pub const CHANNEL: usize = 5;
+pub(super) const CHANNEL: usize = 5;
 /// A field that is never published.
-pub const SECRET: usize = 6;
+pub(super) const SECRET: usize = 6;
 
 /// How many fields may be published.
-pub const PUBLISHABLE: usize = 5;
+pub(super) const PUBLISHABLE: usize = 5;
 /// How many rules an org may have in force; bit n of a set stands for rule n.
-pub const RULES: u32 = 4;
+pub(super) const RULES: u32 = 4;
 
 /// The dialects, one for each org.
-pub static DIALECTS: [Dialect; 3] = [
+pub(super) static DIALECTS: [Dialect; 3] = [
     Dialect {
         object: "Deal__c",
         fields: ["Name", "Stage", "Amount", "Note", "Count", "Channel", "Secret"],
@@ -71,26 +71,26 @@ fn name<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 impl Dialect {
     /// The dialect of an org.
     #[must_use]
-    pub fn of(org: usize) -> &'static Self {
+    pub(super) fn of(org: usize) -> &'static Self {
         #[expect(clippy::indexing_slicing, reason = "the remainder is below the length")]
         &DIALECTS[org % DIALECTS.len()]
     }
 
     /// The object.
     #[must_use]
-    pub fn object(&self) -> ObjectName {
+    pub(super) fn object(&self) -> ObjectName {
         name(self.object)
     }
 
     /// A field.
     #[must_use]
-    pub fn field(&self, which: usize) -> FieldName {
+    pub(super) fn field(&self, which: usize) -> FieldName {
         name(self.fields.get(which).copied().unwrap_or("Unknown"))
     }
 
     /// The definition of the object, with a set of rules in force.
     #[must_use]
-    pub fn schema(&self, rules: u32) -> ObjectSchema {
+    pub(super) fn schema(&self, rules: u32) -> ObjectSchema {
         let field = |which, field_type| FieldSchema::new(self.field(which), field_type);
         let stages = self.stages.iter().map(|stage| PicklistValue::new(*stage)).collect();
         let first = self.stages.first().map(|stage| Value::picklist(SmolStr::new_static(stage)));
@@ -144,7 +144,7 @@ impl Dialect {
 
     /// Some values for a record; `all` gives every field one.
     #[must_use]
-    pub fn values(&self, all: bool, rng: &mut Rng) -> VecMap<FieldName, Value> {
+    pub(super) fn values(&self, all: bool, rng: &mut Rng) -> VecMap<FieldName, Value> {
         let mut values = VecMap::new();
         for which in [NAME, STAGE, AMOUNT, NOTE, COUNT, SECRET] {
             if all && which != NOTE && which != AMOUNT || rng.chance(350) {
@@ -157,9 +157,9 @@ impl Dialect {
     fn value(&self, which: usize, rng: &mut Rng) -> Value {
         match which {
             NAME => Value::text(&format!("name {}", rng.below(1_000))),
-            STAGE => {
-                Value::picklist(rng.pick(self.stages).map_or_else(SmolStr::default, |s| SmolStr::new_static(s)))
-            }
+            STAGE => Value::picklist(
+                rng.pick(self.stages).map_or_else(SmolStr::default, |s| SmolStr::new_static(s)),
+            ),
             AMOUNT if rng.chance(850) => {
                 let cents = rng.between(-500, 120_000);
                 let text = format!("{}.{:02}", cents / 100, (cents % 100).abs());
@@ -183,14 +183,14 @@ impl Dialect {
 
     /// Publishes the name always and of the other fields most.
     #[must_use]
-    pub fn publish_rule(&self, everything: bool, rng: &mut Rng) -> PublishRule {
+    pub(super) fn publish_rule(&self, everything: bool, rng: &mut Rng) -> PublishRule {
         let chosen = (0..PUBLISHABLE).filter(|which| *which == NAME || everything || rng.chance(750));
         PublishRule::new(self.object(), chosen.map(|which| self.field(which)).collect(), 0)
     }
 
     /// Takes what a partner of another dialect publishes.
     #[must_use]
-    pub fn subscribe_rule(
+    pub(super) fn subscribe_rule(
         &self,
         partner: &Self,
         catalogue: &CatalogueObject,
@@ -254,15 +254,15 @@ impl Dialect {
 
 /// How an org subscribes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Quirks {
+pub(super) struct Quirks {
     /// Offers are accepted without a person.
-    pub auto_accept: bool,
+    pub(super) auto_accept: bool,
     /// Copies are created with all fields in one.
-    pub whole: bool,
+    pub(super) whole: bool,
     /// Notes wait for approval.
-    pub approval: bool,
+    pub(super) approval: bool,
     /// The name goes into two fields.
-    pub crossed: bool,
+    pub(super) crossed: bool,
 }
 
 #[cfg(test)]

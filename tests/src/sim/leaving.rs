@@ -13,7 +13,7 @@ use super::wire::Packet;
 ///
 /// # Errors
 /// A field leaves that may not.
-pub fn check(state: &State, over: ConnectionId, packet: &Packet) -> Result<(), Broken> {
+pub(super) fn check(state: &State, over: ConnectionId, packet: &Packet) -> Result<(), Broken> {
     let unreadable = |e: tieline_core::frame::FrameError| Broken::new("what leaves can be read", e);
     let header = FrameHeader::decode(&packet.header).map_err(unreadable)?;
     let Some(connection) = state.connections.get(&over) else {

@@ -39,21 +39,21 @@ struct Leaving {
 
 /// One org.
 #[derive(Debug, Clone)]
-pub struct SimOrg {
+pub(super) struct SimOrg {
     /// Its number.
-    pub at: usize,
+    pub(super) at: usize,
     /// Its name.
-    pub name: OrgName,
+    pub(super) name: OrgName,
     /// The machine under test.
-    pub engine: Engine,
+    pub(super) engine: Engine,
     /// Its disk.
-    pub log: MemLog,
+    pub(super) log: MemLog,
     /// Its bookkeeper.
-    pub audit: Audit,
+    pub(super) audit: Audit,
     /// Whether it runs.
-    pub up: bool,
+    pub(super) up: bool,
     /// The wall clock less the true time.
-    pub skew_us: i64,
+    pub(super) skew_us: i64,
     wall: Timestamp,
     links: BTreeMap<ConnectionId, Link>,
     egress: VecDeque<Leaving>,
@@ -68,7 +68,7 @@ pub struct SimOrg {
 impl SimOrg {
     /// An org that has not been created yet.
     #[must_use]
-    pub fn new(at: usize, name: OrgName) -> Self {
+    pub(super) fn new(at: usize, name: OrgName) -> Self {
         Self {
             at,
             name,
@@ -89,7 +89,7 @@ impl SimOrg {
 
     /// Its state, which may be ahead of its disk.
     #[must_use]
-    pub const fn state(&self) -> &State {
+    pub(super) const fn state(&self) -> &State {
         self.engine.state()
     }
 
@@ -100,7 +100,7 @@ impl SimOrg {
     }
 
     /// Decides a command. Its reply counts once it is durable.
-    pub fn execute(
+    pub(super) fn execute(
         &mut self,
         command: &Command,
         label: &str,
@@ -138,9 +138,10 @@ impl SimOrg {
     }
 
     /// Makes everything durable, has it audited, and releases what waited for it.
-    pub fn flush(&mut self, out: &mut Outside) -> Result<(), Broken> {
+    pub(super) fn flush(&mut self, out: &mut Outside) -> Result<(), Broken> {
         self.log.flush().map_err(|e| Broken::new("the log flushes", e))?;
         self.unflushed = 0;
+        self.show_durable(out);
         self.audit.read(&self.log, &mut out.truth)?;
         self.audit.balances()?;
         if self.audit.shadow.seq != self.state().seq {
@@ -171,6 +172,20 @@ impl SimOrg {
         Ok(())
     }
 
+    /// Every event that has become durable, for a verbose trace.
+    fn show_durable(&self, out: &mut Outside) {
+        let Ok(groups) = self.log.read_from(self.audit.shadow.seq.next(), usize::MAX) else { return };
+        if !out.trace.is_verbose() {
+            return;
+        }
+        for stored in groups.events() {
+            if let Ok(event) = Event::decode(stored.kind, stored.body) {
+                let name = Event::kind_name(stored.kind);
+                out.note(self.at, format_args!("  {} {name} {}", stored.seq, event.to_json()));
+            }
+        }
+    }
+
     fn compare_hash(&self, invariant: &'static str) -> Result<(), Broken> {
         let (live, folded) = (self.state().hash(), self.audit.shadow.hash());
         if live == folded {
@@ -192,7 +207,7 @@ impl SimOrg {
     }
 
     /// One turn: jobs, receipts, what is due, a flush if `flush` says so, and sending.
-    pub fn turn(&mut self, flush: bool, out: &mut Outside) -> Result<(), Broken> {
+    pub(super) fn turn(&mut self, flush: bool, out: &mut Outside) -> Result<(), Broken> {
         self.work_off(out)?;
         if flush {
             self.flush(out)?;
@@ -258,7 +273,8 @@ impl SimOrg {
             return Ok(false);
         }
         let Some(run) = link.next_run(connection, durable) else { return Ok(false) };
-        let most = 1 + out.rng.index(if out.rng.chance(200) { 100 } else { 12 });
+        let most = if out.rng.chance(200) { 100 } else { 12 };
+        let most = 1 + out.rng.index(most);
         let mut body = BodyWriter::default();
         for envelope in envelopes(&self.log, state, connection, &run, most, out.sabotage)? {
             if !body.push(&envelope) {
@@ -266,10 +282,12 @@ impl SimOrg {
             }
         }
         let count = body.count();
-        let Some(header) = link.header(org, connection, Some((&run, count)), out.now) else { return Ok(false) };
+        let Some(header) = link.header(org, connection, Some((&run, count)), out.now) else {
+            return Ok(false);
+        };
         let Some(lane) = out.lane(connection) else { return Ok(false) };
         let packet = Packet::seal(header.encode(), body.finish());
-        link.note_sent(header.last(), packet.len(), out.now);
+        link.note_sent(header.last(), packet.size(), out.now);
         out.totals.frames += 1;
         out.trace_frame(self.at, &header);
         self.egress.push_back(Leaving { after: state.seq, lane, packet, heartbeat: false });
@@ -294,12 +312,18 @@ impl SimOrg {
     }
 
     /// Takes a packet that came in over the lane of a connection.
-    pub fn take(&mut self, over: ConnectionId, packet: &Packet, out: &mut Outside) -> Result<(), Broken> {
+    pub(super) fn take(
+        &mut self,
+        over: ConnectionId,
+        packet: &Packet,
+        out: &mut Outside,
+    ) -> Result<(), Broken> {
         if !packet.is_whole() {
             out.totals.bad_seals += 1;
             return Ok(());
         }
-        let header = FrameHeader::decode(&packet.header).map_err(|e| Broken::new("whole headers decode", e))?;
+        let header =
+            FrameHeader::decode(&packet.header).map_err(|e| Broken::new("whole headers decode", e))?;
         match self.hear(over, &header, out)? {
             Heard::Go if header.count > 0 => {}
             Heard::Go | Heard::Learn(_) => return Ok(()),
@@ -333,7 +357,7 @@ impl SimOrg {
             match end {
                 FrameEnd::Gap => link.thrown_away(true),
                 FrameEnd::Fork => link.thrown_away(false),
-                FrameEnd::Taken(_) => {}
+                FrameEnd::Stale | FrameEnd::Taken(_) => {}
             }
         }
         Ok(())
@@ -376,12 +400,12 @@ impl SimOrg {
 
     /// When the next heartbeat is due.
     #[must_use]
-    pub fn heartbeat_at(&self) -> Option<Timestamp> {
+    pub(super) fn heartbeat_at(&self) -> Option<Timestamp> {
         self.links.values().map(Link::heartbeat_at).min()
     }
 
     /// The daemon dies. Of what was not flushed, some groups may have reached the disk.
-    pub fn crash(&mut self, out: &mut Outside) -> Result<(), Broken> {
+    pub(super) fn crash(&mut self, out: &mut Outside) -> Result<(), Broken> {
         let kept = out.rng.index(self.unflushed + 1);
         self.log.crash_keeping(kept);
         out.note(self.at, format_args!("crashes, keeping {kept} of {} groups", self.unflushed));
@@ -390,6 +414,7 @@ impl SimOrg {
         self.links.clear();
         self.egress.clear();
         self.replies.clear();
+        self.show_durable(out);
         self.audit.read(&self.log, &mut out.truth)?;
         let head = self.log.head().seq;
         if head < self.acknowledged {
@@ -400,7 +425,7 @@ impl SimOrg {
     }
 
     /// The daemon starts: the state is what the log makes of it.
-    pub fn start(&mut self, out: &mut Outside) -> Result<(), Broken> {
+    pub(super) fn start(&mut self, out: &mut Outside) -> Result<(), Broken> {
         self.engine = replayed(&self.log)?;
         self.wall = self.state().time;
         self.up = true;
@@ -412,7 +437,7 @@ impl SimOrg {
     }
 
     /// The machine is set back to an old copy of its disk, as from a backup.
-    pub fn restore(&mut self, log: MemLog, audit: Audit, out: &mut Outside) {
+    pub(super) fn restore(&mut self, log: MemLog, audit: Audit, out: &mut Outside) {
         self.acknowledged = log.head().seq;
         out.note(self.at, format_args!("is set back from seq {} to {}", self.state().seq, log.head().seq));
         (self.log, self.audit) = (log, audit);
@@ -425,7 +450,7 @@ impl SimOrg {
 
     /// Whether everything is durable and nothing waits to leave.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let heartbeats_only = self.egress.iter().all(|leaving| leaving.heartbeat);
         self.unflushed == 0 && heartbeats_only && self.state().jobs.is_empty()
     }

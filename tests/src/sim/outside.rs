@@ -124,29 +124,29 @@ impl Totals {
 
 /// What surrounds the orgs.
 #[derive(Debug, Clone)]
-pub struct Outside {
+pub(super) struct Outside {
     /// The true time; links run by it, as a steady clock.
-    pub now: Timestamp,
+    pub(super) now: Timestamp,
     /// Where all chance comes from.
-    pub rng: Rng,
+    pub(super) rng: Rng,
     /// The broker.
-    pub bus: Bus,
+    pub(super) bus: Bus,
     /// What was truly given out.
-    pub truth: Truth,
+    pub(super) truth: Truth,
     /// What happened.
-    pub trace: Trace,
+    pub(super) trace: Trace,
     /// How often.
-    pub totals: Totals,
+    pub(super) totals: Totals,
     /// Who gives the commands.
-    pub person: UserName,
+    pub(super) person: UserName,
     /// The orgs by their numbers.
-    pub names: Vec<OrgName>,
+    pub(super) names: Vec<OrgName>,
     /// What is broken on purpose.
-    pub sabotage: Option<Sabotage>,
+    pub(super) sabotage: Option<Sabotage>,
 }
 
 /// A name that is valid by its making.
-pub fn name<T: FromStr<Err: fmt::Debug>>(text: &str) -> T {
+pub(super) fn name<T: FromStr<Err: fmt::Debug>>(text: &str) -> T {
     #[expect(clippy::expect_used, reason = "only valid names are made here")]
     text.parse().expect("a valid name")
 }
@@ -154,7 +154,7 @@ pub fn name<T: FromStr<Err: fmt::Debug>>(text: &str) -> T {
 impl Outside {
     /// The surroundings of so many orgs.
     #[must_use]
-    pub fn new(seed: u64, orgs: usize, trace: Trace) -> Self {
+    pub(super) fn new(seed: u64, orgs: usize, trace: Trace) -> Self {
         Self {
             now: Timestamp(1_000_000_000_000),
             rng: Rng::new(seed),
@@ -169,27 +169,27 @@ impl Outside {
     }
 
     /// Adds a line about an org.
-    pub fn note(&mut self, at: usize, what: impl Display) {
+    pub(super) fn note(&mut self, at: usize, what: impl Display) {
         let who = self.names.get(at).map_or("world", OrgName::as_str);
         self.trace.note(self.now, who, what);
     }
 
     /// Adds a line about a frame that was built.
-    pub fn trace_frame(&mut self, at: usize, header: &FrameHeader) {
+    pub(super) fn trace_frame(&mut self, at: usize, header: &FrameHeader) {
         let (first, last, received) = (header.first, header.last(), header.received.position);
         self.note(at, format_args!("builds {first}..{last} for {}, has {received}", header.to));
     }
 
     /// The lane of what an org sends over a connection.
     #[must_use]
-    pub fn lane(&self, connection: &Connection) -> Option<Lane> {
+    pub(super) fn lane(&self, connection: &Connection) -> Option<Lane> {
         let partner = connection.partner.as_ref()?;
         let to = self.names.iter().position(|name| name == partner)?;
         Some(Lane { connection: connection.id, to })
     }
 
     /// Gives a packet to the broker.
-    pub fn publish(&mut self, lane: Lane, packet: Packet, heartbeat: bool) {
+    pub(super) fn publish(&mut self, lane: Lane, packet: Packet, heartbeat: bool) {
         let counter = match self.bus.publish(lane, packet, heartbeat, self.now, &mut self.rng) {
             Fate::Fine => return,
             Fate::Dropped => &mut self.totals.dropped,
@@ -203,7 +203,7 @@ impl Outside {
     }
 
     /// Breaks a frame on purpose, behind all checks, if that is wanted.
-    pub fn tamper(
+    pub(super) fn tamper(
         &mut self,
         mut header: FrameHeader,
         mut messages: Vec<Envelope>,
@@ -211,7 +211,8 @@ impl Outside {
     ) -> (FrameHeader, Vec<Envelope>) {
         let Some(sabotage) = self.sabotage else { return (header, messages) };
         let ours = state.connections.get(&header.connection).map(|c| c.inbound.received);
-        let Some(ours) = ours.filter(|ours| ours.position.next() == header.first && messages.len() > 1) else {
+        let Some(ours) = ours.filter(|ours| ours.position.next() == header.first && messages.len() > 1)
+        else {
             return (header, messages);
         };
         match sabotage {
@@ -243,8 +244,12 @@ fn alter(envelope: &mut Envelope) {
     use tieline_core::message::Message;
     use tieline_core::value::Value;
     if let Ok(Message::Change(mut change)) = Message::decode(envelope.kind, &envelope.body) {
-        let texts: Vec<_> =
-            change.content.iter().filter(|(_, v, _)| matches!(v, Value::Text(_))).map(|(n, ..)| n.clone()).collect();
+        let texts: Vec<_> = change
+            .content
+            .iter()
+            .filter(|(_, v, _)| matches!(v, Value::Text(_)))
+            .map(|(n, ..)| n.clone())
+            .collect();
         for field in texts {
             let stamp = change.content.stamp_of(&field);
             change.content.set(field, Value::text("altered"), stamp);

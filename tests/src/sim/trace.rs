@@ -11,31 +11,28 @@ const KEPT: usize = 40;
 
 /// The lines of one run.
 #[derive(Debug, Clone)]
-pub struct Trace {
+pub(super) struct Trace {
     last: VecDeque<String>,
     kept: usize,
     hash: u64,
-    lines: u64,
 }
 
 impl Trace {
     /// No lines yet; `all` keeps every line instead of the last ones.
     #[must_use]
-    pub fn new(all: bool) -> Self {
+    pub(super) fn new(all: bool) -> Self {
         // The offset basis of FNV-1a.
         Self {
             last: VecDeque::new(),
             kept: if all { usize::MAX } else { KEPT },
             hash: 0xcbf2_9ce4_8422_2325,
-            lines: 0,
         }
     }
 
     /// Adds a line: when, who, what.
-    pub fn note(&mut self, now: Timestamp, who: &str, what: impl Display) {
+    pub(super) fn note(&mut self, now: Timestamp, who: &str, what: impl Display) {
         let line = format!("{:>12} {who} {what}", now.0);
         self.mix(line.as_bytes());
-        self.lines += 1;
         if self.last.len() >= self.kept {
             self.last.pop_front();
         }
@@ -43,7 +40,7 @@ impl Trace {
     }
 
     /// Takes bytes into the hash that are not for people.
-    pub fn mix(&mut self, bytes: &[u8]) {
+    pub(super) fn mix(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
@@ -51,19 +48,19 @@ impl Trace {
 
     /// The hash of everything so far.
     #[must_use]
-    pub const fn hash(&self) -> u64 {
+    pub(super) const fn hash(&self) -> u64 {
         self.hash
     }
 
-    /// How many lines there were.
+    /// Whether every line is kept, so that more of them are worth their while.
     #[must_use]
-    pub const fn lines(&self) -> u64 {
-        self.lines
+    pub(super) const fn is_verbose(&self) -> bool {
+        self.kept == usize::MAX
     }
 
     /// The last lines, oldest first.
     #[must_use]
-    pub fn last(&self) -> Vec<String> {
+    pub(super) fn last(&self) -> Vec<String> {
         self.last.iter().cloned().collect()
     }
 }

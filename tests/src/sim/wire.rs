@@ -15,39 +15,34 @@ const RING_PACKETS: usize = 48;
 
 /// One frame on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packet {
+pub(super) struct Packet {
     /// The header bytes.
-    pub header: Vec<u8>,
+    pub(super) header: Vec<u8>,
     /// The body bytes; empty in a heartbeat.
-    pub body: Vec<u8>,
+    pub(super) body: Vec<u8>,
     seal: u64,
 }
 
 impl Packet {
     /// A packet with its checksum.
     #[must_use]
-    pub fn seal(header: Vec<u8>, body: Vec<u8>) -> Self {
+    pub(super) fn seal(header: Vec<u8>, body: Vec<u8>) -> Self {
         let seal = checksum(&header, &body);
         Self { header, body, seal }
     }
 
     /// Whether the packet is as it was sealed.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.seal == checksum(&self.header, &self.body)
     }
 
     /// Bytes on the wire.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(super) const fn size(&self) -> usize {
         self.header.len() + self.body.len()
     }
 
-    /// Whether there is nothing in it.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 fn checksum(header: &[u8], body: &[u8]) -> u64 {
@@ -58,11 +53,11 @@ fn checksum(header: &[u8], body: &[u8]) -> u64 {
 
 /// One direction of a connection: to whom its packets go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lane {
+pub(super) struct Lane {
     /// The connection.
-    pub connection: ConnectionId,
+    pub(super) connection: ConnectionId,
     /// The number of the receiving org.
-    pub to: usize,
+    pub(super) to: usize,
 }
 
 /// A packet that has not arrived.
@@ -86,34 +81,36 @@ struct Inbox {
     /// An older copy of the ring, to which its disk may go back.
     copy: Option<(VecDeque<Packet>, u64)>,
     cut_until: Timestamp,
+    /// When the last packet that kept its place arrives.
+    in_order: Timestamp,
 }
 
 /// How often the network does what, in a thousand packets.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Weather {
+pub(super) struct Weather {
     /// A packet is lost.
-    pub drop: u64,
+    pub(super) drop: u64,
     /// A packet comes twice.
-    pub repeat: u64,
+    pub(super) repeat: u64,
     /// A packet takes long, so that later ones overtake it.
-    pub delay: u64,
+    pub(super) delay: u64,
     /// A byte changes, or the end is cut off.
-    pub corrupt: u64,
+    pub(super) corrupt: u64,
     /// A packet goes to another lane as well.
-    pub misroute: u64,
+    pub(super) misroute: u64,
 }
 
 /// The broker.
 #[derive(Debug, Clone, Default)]
-pub struct Bus {
+pub(super) struct Bus {
     lanes: BTreeMap<Lane, Inbox>,
     /// The present weather.
-    pub weather: Weather,
+    pub(super) weather: Weather,
 }
 
 /// What became of a packet that was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(super) enum Fate {
     /// It is on its way.
     Fine,
     /// It was lost.
@@ -132,7 +129,7 @@ pub enum Fate {
 
 impl Bus {
     /// Publishes a packet.
-    pub fn publish(
+    pub(super) fn publish(
         &mut self,
         lane: Lane,
         packet: Packet,
@@ -183,12 +180,15 @@ impl Bus {
             self.lanes.entry(lane).or_default().moving.push(Moving { at, packet, heartbeat });
             return Fate::Misrouted;
         }
+        // One client's packets keep their order unless something goes wrong.
+        let at = at.max(inbox.in_order);
+        inbox.in_order = at;
         inbox.moving.push(Moving { at, packet, heartbeat });
         Fate::Fine
     }
 
     /// Puts what has arrived into the rings.
-    pub fn settle(&mut self, now: Timestamp) {
+    pub(super) fn settle(&mut self, now: Timestamp) {
         for inbox in self.lanes.values_mut() {
             if inbox.moving.iter().all(|moving| moving.at > now) {
                 continue;
@@ -210,7 +210,7 @@ impl Bus {
     }
 
     /// The next packet that the reader of a lane takes.
-    pub fn take(&mut self, lane: Lane) -> Option<Packet> {
+    pub(super) fn take(&mut self, lane: Lane) -> Option<Packet> {
         let inbox = self.lanes.get_mut(&lane)?;
         if let Some(packet) = inbox.heartbeats.pop_front() {
             return Some(packet);
@@ -223,7 +223,7 @@ impl Bus {
 
     /// Whether nothing is under way or unread.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.lanes.values().all(|inbox| {
             let end = inbox.first + inbox.ring.len() as u64;
             inbox.moving.iter().all(|moving| moving.heartbeat) && inbox.cursor.max(inbox.first) >= end
@@ -232,25 +232,25 @@ impl Bus {
 
     /// When the next packet arrives.
     #[must_use]
-    pub fn next_arrival(&self) -> Option<Timestamp> {
+    pub(super) fn next_arrival(&self) -> Option<Timestamp> {
         self.lanes.values().flat_map(|inbox| inbox.moving.iter().map(|moving| moving.at)).min()
     }
 
     /// The lanes that were ever used.
     #[must_use]
-    pub fn lanes(&self) -> Vec<Lane> {
+    pub(super) fn lanes(&self) -> Vec<Lane> {
         self.lanes.keys().copied().collect()
     }
 
     /// The reader of a lane begins again at the start of the ring.
-    pub fn reread(&mut self, lane: Lane) {
+    pub(super) fn reread(&mut self, lane: Lane) {
         if let Some(inbox) = self.lanes.get_mut(&lane) {
             inbox.cursor = inbox.first;
         }
     }
 
     /// Everybody's readers of one org begin again, as its daemon restarts.
-    pub fn reread_all(&mut self, to: usize) {
+    pub(super) fn reread_all(&mut self, to: usize) {
         for (_, inbox) in self.lanes.iter_mut().filter(|(lane, _)| lane.to == to) {
             inbox.cursor = inbox.first;
             inbox.heartbeats.clear();
@@ -258,7 +258,7 @@ impl Bus {
     }
 
     /// The broker loses a ring, acknowledged packets included.
-    pub fn forget(&mut self, lane: Lane) {
+    pub(super) fn forget(&mut self, lane: Lane) {
         if let Some(inbox) = self.lanes.get_mut(&lane) {
             inbox.first += inbox.ring.len() as u64;
             inbox.ring.clear();
@@ -267,14 +267,14 @@ impl Bus {
     }
 
     /// Keeps a copy of a ring, as a backup of the broker's disk does.
-    pub fn copy(&mut self, lane: Lane) {
+    pub(super) fn copy(&mut self, lane: Lane) {
         if let Some(inbox) = self.lanes.get_mut(&lane) {
             inbox.copy = Some((inbox.ring.clone(), inbox.first));
         }
     }
 
     /// The broker's disk goes back to the copy; the reader has to begin again.
-    pub fn roll_back(&mut self, lane: Lane) {
+    pub(super) fn roll_back(&mut self, lane: Lane) {
         if let Some(inbox) = self.lanes.get_mut(&lane)
             && let Some((ring, first)) = inbox.copy.clone()
         {
@@ -283,12 +283,12 @@ impl Bus {
     }
 
     /// Nothing passes on a lane for a while.
-    pub fn cut(&mut self, lane: Lane, until: Timestamp) {
+    pub(super) fn cut(&mut self, lane: Lane, until: Timestamp) {
         self.lanes.entry(lane).or_default().cut_until = until;
     }
 
     /// The weather clears and partitions end.
-    pub fn heal(&mut self) {
+    pub(super) fn heal(&mut self) {
         self.weather = Weather::default();
         for inbox in self.lanes.values_mut() {
             inbox.cut_until = Timestamp(0);

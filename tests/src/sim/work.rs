@@ -16,7 +16,7 @@ const RECORDS_MAX: usize = 30;
 
 impl World {
     /// A few things that people do now.
-    pub fn work(&mut self) -> Result<(), Broken> {
+    pub(super) fn work(&mut self) -> Result<(), Broken> {
         let at = self.out.rng.index(self.orgs.len());
         if !self.org(at).up {
             return Ok(());

@@ -43,15 +43,15 @@ struct Backup {
 
 /// All orgs and what surrounds them.
 #[derive(Debug, Clone)]
-pub struct World {
+pub(super) struct World {
     /// The orgs by their numbers.
-    pub orgs: Vec<SimOrg>,
+    pub(super) orgs: Vec<SimOrg>,
     /// What surrounds them.
-    pub out: Outside,
+    pub(super) out: Outside,
     /// How each org subscribes.
-    pub quirks: Vec<Quirks>,
+    pub(super) quirks: Vec<Quirks>,
     /// The connections with their two orgs.
-    pub connections: Vec<(ConnectionId, usize, usize)>,
+    pub(super) connections: Vec<(ConnectionId, usize, usize)>,
     steps: u32,
     climate: Climate,
     restores_left: u64,
@@ -59,12 +59,12 @@ pub struct World {
     /// How often each org starts again at which time.
     down_until: Vec<Timestamp>,
     /// Whether a record may have been granted twice, because a person overrode the wait.
-    pub overridden: bool,
+    pub(super) overridden: bool,
 }
 
 impl World {
     /// The world of a seed.
-    pub fn new(seed: u64, options: &Options) -> Self {
+    pub(super) fn new(seed: u64, options: &Options) -> Self {
         let mut out = Outside::new(seed, 0, Trace::new(options.verbose));
         let orgs = options.orgs.unwrap_or_else(|| 2 + out.rng.index(2)).clamp(2, 3);
         out.names = (0..orgs).map(|at| name(&format!("org-{at}"))).collect();
@@ -107,7 +107,7 @@ impl World {
     }
 
     /// What the seed made of the options.
-    pub fn plan(&self) -> String {
+    pub(super) fn plan(&self) -> String {
         format!(
             "{} orgs, {} steps, {} restores, {:?}, {:?}",
             self.orgs.len(),
@@ -119,7 +119,7 @@ impl World {
     }
 
     /// The end of a run that held.
-    pub fn passed(mut self) -> Passed {
+    pub(super) fn passed(mut self) -> Passed {
         for org in &self.orgs {
             self.out.trace.mix(&org.log.head().hash.0);
         }
@@ -130,17 +130,17 @@ impl World {
     }
 
     /// The last lines of the trace.
-    pub fn trace(&self) -> Vec<String> {
+    pub(super) fn trace(&self) -> Vec<String> {
         self.out.trace.last()
     }
 
     /// The totals so far.
-    pub const fn totals(&self) -> &Totals {
+    pub(super) const fn totals(&self) -> &Totals {
         &self.out.totals
     }
 
     /// The whole run.
-    pub fn live(&mut self) -> Result<(), Broken> {
+    pub(super) fn live(&mut self) -> Result<(), Broken> {
         self.meet()?;
         self.out.bus.weather = self.climate.weather;
         let mut step = 0;
@@ -176,7 +176,7 @@ impl World {
     }
 
     /// The handshake of two orgs; the welcome may get lost, then the first header counts.
-    pub fn connect(&mut self, inviter: usize, invited: usize) -> Result<(), Broken> {
+    pub(super) fn connect(&mut self, inviter: usize, invited: usize) -> Result<(), Broken> {
         let expires = self.out.now.plus_us(INVITATION_US);
         let (secret_hash, public_key) = ([7; 32], [8; 32]);
         let invite = Command::Invite { secret_hash, expires, owner: None, label: "partner".to_owned() };
@@ -218,7 +218,7 @@ impl World {
 
     /// The org of a number.
     #[expect(clippy::indexing_slicing, reason = "numbers of orgs come from the world itself")]
-    pub fn org(&self, at: usize) -> &SimOrg {
+    pub(super) fn org(&self, at: usize) -> &SimOrg {
         &self.orgs[at]
     }
 
@@ -232,7 +232,7 @@ impl World {
     }
 
     /// Executes a command at an org.
-    pub fn execute(
+    pub(super) fn execute(
         &mut self,
         at: usize,
         command: &Command,
@@ -261,7 +261,7 @@ impl World {
     }
 
     /// Hands out what has arrived; each reader goes on so many times in a thousand.
-    pub fn deliver(&mut self, per_mille: u64) -> Result<(), Broken> {
+    pub(super) fn deliver(&mut self, per_mille: u64) -> Result<(), Broken> {
         self.out.bus.settle(self.out.now);
         for lane in self.out.bus.lanes() {
             let Some(org) = self.orgs.get_mut(lane.to).filter(|org| org.up) else { continue };
@@ -391,7 +391,7 @@ impl World {
     }
 
     /// A person looks at suspended connections and lets them go on.
-    pub fn resume(&mut self) -> Result<(), Broken> {
+    pub(super) fn resume(&mut self) -> Result<(), Broken> {
         for at in 0..self.orgs.len() {
             let suspended: Vec<ConnectionId> = self
                 .org(at)
@@ -419,7 +419,7 @@ impl World {
     }
 
     /// Whether a connection is active on both sides.
-    pub fn is_active(&self, connection: ConnectionId, one: usize, two: usize) -> bool {
+    pub(super) fn is_active(&self, connection: ConnectionId, one: usize, two: usize) -> bool {
         [one, two].iter().all(|at| {
             let known = self.org(*at).state().connections.get(&connection);
             known.is_some_and(|known| known.status == ConnectionStatus::Active)

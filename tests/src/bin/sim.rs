@@ -1,0 +1,103 @@
+//! Runs the simulator over many seeds: `make sim SEED=1 RUNS=500`.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tieline_tests::sim::{self, Failed, Options, Totals};
+
+/// What the command line asks for.
+struct Wanted {
+    seed: u64,
+    runs: u64,
+    jobs: usize,
+    options: Options,
+}
+
+const USAGE: &str =
+    "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--verbose]";
+
+fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
+    let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut wanted = Wanted { seed: 1, runs: 1, jobs, options: Options::default() };
+    while let Some(argument) = arguments.next() {
+        let mut number = || {
+            let text = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;
+            text.parse::<u64>().map_err(|_| format!("{argument} needs a number, not {text:?}"))
+        };
+        match argument.as_str() {
+            "--seed" => wanted.seed = number()?,
+            "--runs" => wanted.runs = number()?,
+            "--jobs" => wanted.jobs = number()?.clamp(1, 64) as usize,
+            "--orgs" => match number()? {
+                orgs @ 2..=3 => wanted.options.orgs = Some(orgs as usize),
+                other => return Err(format!("--orgs is 2 or 3, not {other}")),
+            },
+            "--steps" => {
+                wanted.options.steps =
+                    u32::try_from(number()?).map_err(|_| "--steps is too large".to_owned())?;
+            }
+            "--no-restores" => wanted.options.restores = false,
+            "--verbose" => wanted.options.verbose = true,
+            other => return Err(format!("unknown argument {other:?}")),
+        }
+    }
+    Ok(wanted)
+}
+
+fn main() -> ExitCode {
+    let wanted = match wanted(std::env::args().skip(1)) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    println!("seeds {} to {}", wanted.seed, wanted.seed + wanted.runs.saturating_sub(1));
+    if wanted.runs == 1 {
+        println!("{}", sim::plan(wanted.seed, &wanted.options));
+    }
+    let (totals, failed) = run_all(&wanted);
+    println!("{totals}{:>14} faults in all", totals.faults());
+    match failed {
+        None => {
+            println!("{} runs held", wanted.runs);
+            ExitCode::SUCCESS
+        }
+        Some(failed) => {
+            println!("{}", sim::plan(failed.seed, &wanted.options));
+            println!("{failed}");
+            println!("run it again with --seed {} --runs 1", failed.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs all seeds on all processors; each seed is a world of its own. Stops at the first failure.
+fn run_all(wanted: &Wanted) -> (Totals, Option<Box<Failed>>) {
+    let next = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    let result = Mutex::new((Totals::default(), None));
+    std::thread::scope(|scope| {
+        for _ in 0..wanted.jobs {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let run = next.fetch_add(1, Ordering::Relaxed);
+                    if run >= wanted.runs {
+                        break;
+                    }
+                    let outcome = sim::run(wanted.seed + run, &wanted.options);
+                    let mut result = result.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    match outcome {
+                        Ok(passed) => result.0.add(&passed.totals),
+                        Err(failed) => {
+                            stop.store(true, Ordering::Relaxed);
+                            result.1.get_or_insert(failed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    result.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

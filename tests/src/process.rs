@@ -1,0 +1,261 @@
+//! Orgs as processes: `tieline serve` as people run it, driven through the HTTP API, killed at will.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use crate::live::{OrgHome, PATIENCE};
+use crate::nats::free_port;
+
+/// The token of every org of a test, whose hash `OrgHome::make` puts into the log.
+const TOKEN: &str = "tl_test";
+/// How long to wait between two looks at something that only polling can see.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The binary under test: beside the tests' own, built with the same profile.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let own = std::env::current_exe().expect("a path of its own");
+    let profile = own.ancestors().find(|dir| dir.join("tieline").is_file());
+    profile.expect("`cargo build -p tieline` comes before the tests that run it").join("tieline")
+}
+
+/// One org as a process of its own.
+pub struct OrgProcess {
+    /// Its data directory.
+    pub home: OrgHome,
+    /// Its API.
+    pub api: Api,
+    child: Option<Child>,
+}
+
+impl OrgProcess {
+    /// Makes the org `name` and a configuration on a free port; it does not run yet.
+    #[must_use]
+    pub fn make(name: &str) -> Self {
+        let home = OrgHome::make(name);
+        let address = format!("127.0.0.1:{}", free_port().expect("a free port"));
+        Self { home, api: Api::new(&address), child: None }
+    }
+
+    /// Where the daemon's words go.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.home.path().join("daemon.log")
+    }
+
+    /// Starts the daemon and waits until its API answers.
+    pub fn start(&mut self, broker: &str) {
+        let address = self.api.address.clone();
+        let broker = broker.trim_start_matches("nats://");
+        let config = format!(
+            "data_dir = {:?}\n[broker]\nurl = {broker:?}\n[http]\nlisten = {address:?}\n[store]\nmin_free_bytes = 16777216\n",
+            self.home.path()
+        );
+        let path = self.home.path().join("tieline.toml");
+        std::fs::write(&path, config).expect("a configuration");
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
+        let child = Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a handle"))
+            .stderr(log)
+            .spawn()
+            .expect("a daemon");
+        self.child = Some(child);
+        let end = Instant::now() + PATIENCE;
+        while self.api.get("/healthz").is_err() {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok()).flatten();
+            assert!(ended.is_none(), "the daemon ended:\n{}", self.log());
+            assert!(Instant::now() < end, "the daemon does not answer:\n{}", self.log());
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Everything that the daemon has said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// The process id of the running daemon.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running daemon").id()
+    }
+
+    /// Ends the daemon at once, as a power failure of the process would.
+    pub fn kill9(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+        }
+    }
+
+    /// Asks the daemon to stop and waits until it has.
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let pid = child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("a signal");
+        let status = child.wait().expect("an end");
+        assert!(status.success(), "the daemon ended with {status}:\n{}", self.log());
+    }
+
+    /// CPU seconds, user and system, that the daemon has used.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(&self.pid().to_string())
+    }
+
+    /// Bytes of all files below `path` of the data directory.
+    #[must_use]
+    pub fn disk_bytes(&self, path: &str) -> u64 {
+        disk_bytes(&self.home.path().join(path))
+    }
+}
+
+impl Drop for OrgProcess {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+fn disk_bytes(path: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else { return path.metadata().map_or(0, |file| file.len()) };
+    entries.flatten().map(|entry| disk_bytes(&entry.path())).sum()
+}
+
+/// CPU seconds, user and system, of a process (`self` for this one).
+#[must_use]
+pub fn cpu_seconds(pid: &str) -> f64 {
+    // Linux counts in hundredths of a second on every architecture that it supports today.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<f64> = after_name.split_whitespace().map(|field| field.parse().unwrap_or(0.0)).collect();
+    (fields.get(11).unwrap_or(&0.0) + fields.get(12).unwrap_or(&0.0)) / TICKS
+}
+
+/// A client of one daemon's API.
+#[derive(Clone)]
+pub struct Api {
+    address: String,
+    agent: ureq::Agent,
+}
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub struct Problem {
+    /// The HTTP status; zero if there was no answer.
+    pub status: u16,
+    /// The problem document, or the reason why there was no answer.
+    pub body: Json,
+}
+
+impl Api {
+    fn new(address: &str) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+        Self { address: address.to_owned(), agent: config.build().into() }
+    }
+
+    /// The base of all URLs.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Reads something.
+    ///
+    /// # Errors
+    /// The daemon answered with a problem, or not at all.
+    pub fn get(&self, path: &str) -> Result<Json, Problem> {
+        let request = self.agent.get(format!("{}{path}", self.url()));
+        Self::answer(request.header("authorization", format!("Bearer {TOKEN}")).call())
+    }
+
+    /// Reads a text.
+    ///
+    /// # Panics
+    /// There is no such text.
+    #[must_use]
+    pub fn text(&self, path: &str) -> String {
+        let mut answer = self.agent.get(format!("{}{path}", self.url())).call().expect("an answer");
+        answer.body_mut().read_to_string().expect("a text")
+    }
+
+    /// Sends JSON with `method`.
+    ///
+    /// # Errors
+    /// The daemon answered with a problem, or not at all.
+    pub fn send(&self, method: &str, path: &str, body: &Json) -> Result<Json, Problem> {
+        self.send_bytes(method, path, "application/json", &body.to_string().into_bytes())
+    }
+
+    /// Sends bytes with `method`.
+    ///
+    /// # Errors
+    /// The daemon answered with a problem, or not at all.
+    pub fn send_bytes(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Result<Json, Problem> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url()))
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", kind)
+            .body(body)
+            .expect("a request");
+        Self::answer(self.agent.run(request))
+    }
+
+    /// Sends JSON that has to be taken.
+    ///
+    /// # Panics
+    /// It is not.
+    pub fn must(&self, method: &str, path: &str, body: &Json) -> Json {
+        self.send(method, path, body).unwrap_or_else(|problem| panic!("{method} {path}: {problem:?}"))
+    }
+
+    fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Json, Problem> {
+        let mut answer = answer.map_err(|error| Problem { status: 0, body: json!(error.to_string()) })?;
+        let status = answer.status();
+        let mut text = String::new();
+        let read = io::Read::read_to_string(&mut answer.body_mut().as_reader(), &mut text);
+        read.map_err(|error| Problem { status: 0, body: json!(error.to_string()) })?;
+        let body = serde_json::from_str(&text).unwrap_or(Json::String(text));
+        if status.is_success() { Ok(body) } else { Err(Problem { status: status.as_u16(), body }) }
+    }
+
+    /// Looks at `path` until `look` finds something in it.
+    ///
+    /// # Panics
+    /// It does not in time.
+    pub fn until<T>(&self, what: &str, path: &str, look: impl Fn(&Json) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.get(path);
+            if let Some(found) = seen.as_ref().ok().and_then(&look) {
+                return found;
+            }
+            assert!(Instant::now() < end, "{what} did not happen in time; {path} shows {seen:?}");
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+/// Invites and accepts over the API, and waits until both sides are active. The connection's id.
+pub fn connect(inviter: &Api, invited: &Api) -> String {
+    let invitation = inviter.must("POST", "/v1/invitations", &json!({}));
+    let answer = json!({ "url": invitation["url"], "accept": true });
+    invited.must("POST", "/v1/invitations/answer", &answer);
+    let id = invitation["connection"].as_str().expect("an id").to_owned();
+    for api in [inviter, invited] {
+        api.until("an active connection", &format!("/v1/connections/{id}"), |seen| {
+            (seen["status"] == "active").then_some(())
+        });
+    }
+    id
+}

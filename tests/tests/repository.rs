@@ -1,0 +1,83 @@
+//! The shape of the project: arrows between crates, what the core may depend on, the form of files.
+
+// A test ends where something is not as it has to be.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Most lines of one file: beyond that it is split by verb.
+const LINES_MAX: usize = 600;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The crates that `package` is built from, directly or not.
+fn tree(package: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}", "-p", package])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn the_core_depends_on_nothing_that_does_io() {
+    let tree = tree("tieline-core");
+    assert!(tree.contains("serde"), "the tree was read");
+    for banned in [
+        "tokio", "mio", "sled", "async-nats", "axum", "hyper", "ureq", "rand", "getrandom", "tempfile", "rustix",
+        "chrono", "tracing", "log", "metrics", "config",
+    ] {
+        assert!(!tree.contains(banned), "tieline-core may do no I/O, but depends on {banned}");
+    }
+}
+
+#[test]
+fn arrows_between_crates_go_one_way() {
+    for (package, may) in [
+        ("tieline-core", &[][..]),
+        ("tieline-store", &["tieline-core"]),
+        ("tieline-bus", &["tieline-core"]),
+        ("tieline-daemon", &["tieline-core", "tieline-store", "tieline-bus"]),
+        ("tieline", &["tieline-core", "tieline-store", "tieline-bus", "tieline-daemon"]),
+    ] {
+        let tree = tree(package);
+        let ours = tree.iter().filter(|name| name.starts_with("tieline") && *name != package);
+        for name in ours {
+            assert!(may.contains(&name.as_str()), "{package} may not depend on {name}");
+        }
+    }
+    assert!(!tree("tieline-store").contains("async-nats"), "the log knows no broker");
+    assert!(!tree("tieline-bus").contains("sled"), "the bus knows no log");
+}
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_has_a_front_page_and_fits_one_head() {
+    let mut files = Vec::new();
+    sources(&root().join("crates"), &mut files);
+    sources(&root().join("tests"), &mut files);
+    assert!(files.len() > 100, "the sources were found");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//!"), "{} says nothing of what it is for", file.display());
+        let lines = text.lines().count();
+        assert!(lines <= LINES_MAX, "{} has {lines} lines: split it by verb", file.display());
+    }
+}
