@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::live::{OrgHome, PATIENCE};
+use crate::live::OrgHome;
 use crate::nats::free_port;
 
+/// How long a test waits for something that has to come: as long as the longest pause of the
+/// protocol, and once more for a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The token of every org of a test, whose hash `OrgHome::make` puts into the log.
 const TOKEN: &str = "tl_test";
 /// How long to wait between two looks at something that only polling can see.
@@ -22,6 +25,15 @@ pub fn binary() -> PathBuf {
     let own = std::env::current_exe().expect("a path of its own");
     let profile = own.ancestors().find(|dir| dir.join("tieline").is_file());
     profile.expect("`cargo build -p tieline` comes before the tests that run it").join("tieline")
+}
+
+/// How a daemon ended that was to start.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code; nothing if a signal ended it.
+    pub code: Option<i32>,
+    /// What it said since it was started.
+    pub said: String,
 }
 
 /// One org as a process of its own.
@@ -49,32 +61,72 @@ impl OrgProcess {
     }
 
     /// Starts the daemon and waits until its API answers.
+    ///
+    /// # Panics
+    /// It ends instead.
     pub fn start(&mut self, broker: &str) {
-        let address = self.api.address.clone();
-        let broker = broker.trim_start_matches("nats://");
-        let config = format!(
-            "data_dir = {:?}\n[broker]\nurl = {broker:?}\n[http]\nlisten = {address:?}\n[store]\nmin_free_bytes = 16777216\n",
-            self.home.path()
-        );
-        let path = self.home.path().join("tieline.toml");
-        std::fs::write(&path, config).expect("a configuration");
+        if let Err(ended) = self.try_start(broker, &[]) {
+            panic!("the daemon ended with {:?}:\n{}", ended.code, ended.said);
+        }
+    }
+
+    /// Starts the daemon with more options, and waits until its API answers.
+    ///
+    /// # Errors
+    /// It ended instead.
+    pub fn try_start(&mut self, broker: &str, options: &[&str]) -> Result<(), Ended> {
+        let before = self.log().len();
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
-        let child = Command::new(binary())
-            .args(["serve", "--config"])
-            .arg(&path)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a handle"))
-            .stderr(log)
-            .spawn()
-            .expect("a daemon");
-        self.child = Some(child);
+        let config = self.write_config("tieline.toml", broker, &self.api.address);
+        self.child = Some(serve(&config, options, log));
         let end = Instant::now() + PATIENCE;
         while self.api.get("/healthz").is_err() {
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok()).flatten();
-            assert!(ended.is_none(), "the daemon ended:\n{}", self.log());
+            let status = self.child.as_mut().and_then(|child| child.try_wait().ok()).flatten();
+            if let Some(status) = status {
+                self.child = None;
+                let said = self.log().get(before..).unwrap_or_default().to_owned();
+                return Err(Ended { code: status.code(), said });
+            }
             assert!(Instant::now() < end, "the daemon does not answer:\n{}", self.log());
             std::thread::sleep(LOOK_EVERY);
         }
+        Ok(())
+    }
+
+    /// Starts a second daemon on the same data directory, with an address of its own, which has to
+    /// end by itself.
+    ///
+    /// # Panics
+    /// It does not.
+    #[must_use]
+    pub fn second(&self, broker: &str) -> Ended {
+        let address = format!("127.0.0.1:{}", free_port().expect("a free port"));
+        let path = self.home.path().join("second.log");
+        let config = self.write_config("second.toml", broker, &address);
+        let mut child = serve(&config, &[], File::create(&path).expect("a log file"));
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let said = std::fs::read_to_string(&path).unwrap_or_default();
+            if let Some(status) = child.try_wait().expect("a child") {
+                return Ended { code: status.code(), said };
+            }
+            if Instant::now() > end {
+                child.kill().expect("killed");
+                panic!("the second daemon does not end:\n{said}");
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn write_config(&self, name: &str, broker: &str, listen: &str) -> PathBuf {
+        let broker = broker.trim_start_matches("nats://");
+        let config = format!(
+            "data_dir = {:?}\n[broker]\nurl = {broker:?}\n[http]\nlisten = {listen:?}\n[store]\nmin_free_bytes = 16777216\n",
+            self.home.path()
+        );
+        let path = self.home.path().join(name);
+        std::fs::write(&path, config).expect("a configuration");
+        path
     }
 
     /// Everything that the daemon has said.
@@ -125,6 +177,19 @@ impl Drop for OrgProcess {
     }
 }
 
+/// Runs `tieline serve`, which says everything into `log`.
+fn serve(config: &Path, options: &[&str], log: File) -> Child {
+    Command::new(binary())
+        .args(["serve", "--config"])
+        .arg(config)
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a handle"))
+        .stderr(log)
+        .spawn()
+        .expect("a daemon")
+}
+
 fn disk_bytes(path: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(path) else { return path.metadata().map_or(0, |file| file.len()) };
     entries.flatten().map(|entry| disk_bytes(&entry.path())).sum()
@@ -139,6 +204,17 @@ pub fn cpu_seconds(pid: &str) -> f64 {
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let fields: Vec<f64> = after_name.split_whitespace().map(|field| field.parse().unwrap_or(0.0)).collect();
     (fields.get(11).unwrap_or(&0.0) + fields.get(12).unwrap_or(&0.0)) / TICKS
+}
+
+/// A whole answer, good or bad.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The media type.
+    pub content_type: String,
+    /// The body; a text if it is no JSON.
+    pub body: Json,
 }
 
 /// A client of one daemon's API.
@@ -211,6 +287,34 @@ impl Api {
         Self::answer(self.agent.run(request))
     }
 
+    /// Sends a request exactly as it is given, with no header of our own.
+    ///
+    /// # Panics
+    /// There is no answer.
+    #[must_use]
+    pub fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url()));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut answer = self.agent.run(request.body(body).expect("a request")).expect("an answer");
+        let content_type = answer.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let text = answer.body_mut().read_to_string().expect("a text");
+        let body = serde_json::from_str(&text).unwrap_or(Json::String(text));
+        Answer { status: answer.status().as_u16(), content_type, body }
+    }
+
+    /// The sum of a metric over its series that have all these labels; zero if there is none.
+    #[must_use]
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let text = self.text("/metrics");
+        let series = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+        let meant = |at: &str| {
+            at.is_empty() && wanted.is_empty() || at.starts_with('{') && wanted.iter().all(|label| at.contains(label))
+        };
+        series.filter(|(at, _)| meant(at)).filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
+    }
+
     /// Sends JSON that has to be taken.
     ///
     /// # Panics
@@ -234,10 +338,23 @@ impl Api {
     /// # Panics
     /// It does not in time.
     pub fn until<T>(&self, what: &str, path: &str, look: impl Fn(&Json) -> Option<T>) -> T {
+        self.until_answer(what, path, |answer| answer.as_ref().ok().and_then(&look))
+    }
+
+    /// Asks `path` until `look` finds something in the answer, be it good or bad.
+    ///
+    /// # Panics
+    /// It does not in time.
+    pub fn until_answer<T>(
+        &self,
+        what: &str,
+        path: &str,
+        look: impl Fn(&Result<Json, Problem>) -> Option<T>,
+    ) -> T {
         let end = Instant::now() + PATIENCE;
         loop {
             let seen = self.get(path);
-            if let Some(found) = seen.as_ref().ok().and_then(&look) {
+            if let Some(found) = look(&seen) {
                 return found;
             }
             assert!(Instant::now() < end, "{what} did not happen in time; {path} shows {seen:?}");
@@ -248,14 +365,19 @@ impl Api {
 
 /// Invites and accepts over the API, and waits until both sides are active. The connection's id.
 pub fn connect(inviter: &Api, invited: &Api) -> String {
+    connect_by_url(inviter, invited).0
+}
+
+/// The same, and the connection URL, in which the secret of the connection lies.
+pub fn connect_by_url(inviter: &Api, invited: &Api) -> (String, String) {
     let invitation = inviter.must("POST", "/v1/invitations", &json!({}));
-    let answer = json!({ "url": invitation["url"], "accept": true });
-    invited.must("POST", "/v1/invitations/answer", &answer);
-    let id = invitation["connection"].as_str().expect("an id").to_owned();
+    let text = |key: &str| invitation[key].as_str().expect("a text").to_owned();
+    let (id, url) = (text("connection"), text("url"));
+    invited.must("POST", "/v1/invitations/answer", &json!({ "url": url, "accept": true }));
     for api in [inviter, invited] {
         api.until("an active connection", &format!("/v1/connections/{id}"), |seen| {
-            (seen["status"] == "active").then_some(())
+            (seen["summary"]["status"] == "active").then_some(())
         });
     }
-    id
+    (id, url)
 }

@@ -135,7 +135,7 @@ impl Config {
     /// # Errors
     /// The file cannot be read or parsed, or a setting is unknown or not valid.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_with(path, std::env::vars().collect())
+        Self::load_with(path, environment()?)
     }
 
     /// The documented defaults.
@@ -209,6 +209,20 @@ impl Config {
 /// A JSON text is a TOML one, but for a character that TOML wants escaped.
 fn toml_value(value: &serde_json::Value) -> String {
     value.to_string().replace('\u{7f}', "\\u007F")
+}
+
+/// The environment variables that may be settings; others are not looked at.
+fn environment() -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else { continue };
+        let Some(value) = value.to_str() else {
+            let (key, origin) = (name.to_owned(), "the environment".to_owned());
+            return Err(ConfigError::Value { key, origin, reason: "it is not UTF-8".to_owned() });
+        };
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(variables)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

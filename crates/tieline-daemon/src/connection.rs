@@ -7,9 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tieline_bus::DirectionKeys;
-use tieline_bus::bus::{InboxEvent, InboxReader, InboxSpec};
+use tieline_bus::bus::{Heartbeat, InboxEvent, InboxReader, InboxSpec};
 use tieline_core::limits::WINDOW_BYTES_MAX;
 use tieline_core::link::Link;
 use tieline_core::state::{Connection, ConnectionStatus, Org, State};
@@ -53,7 +52,7 @@ pub(crate) fn with_connection<T>(
 }
 
 /// Runs a connection until it is over or the daemon stops.
-pub(crate) async fn run(mut line: Line, mut heartbeats: mpsc::Receiver<Bytes>, stop: CancellationToken) {
+pub(crate) async fn run(mut line: Line, mut heartbeats: mpsc::Receiver<Heartbeat>, stop: CancellationToken) {
     let spec = InboxSpec {
         partner: line.partner.clone(),
         connection: line.id,
@@ -82,7 +81,7 @@ pub(crate) async fn run(mut line: Line, mut heartbeats: mpsc::Receiver<Bytes>, s
                 None => break,
                 Some(event) => line.inbox_event(event).await,
             },
-            Some(frame) = heartbeats.recv() => line.heartbeat_came(&frame).await,
+            Some(heartbeat) = heartbeats.recv() => line.heartbeat_came(&heartbeat).await,
             () = tokio::time::sleep(due) => {}
         }
         if line.is_over().await {
@@ -151,14 +150,14 @@ impl Line {
         match taken.end {
             FrameEnd::Taken(_) => self.link.durable_upto(taken.received, taken.told, now()),
             FrameEnd::Gap => {
-                self.org.observer().frame_refused(self.id, "gap");
+                self.refuse("gap");
                 self.link.thrown_away(true);
             }
             FrameEnd::Fork => {
-                self.org.observer().frame_refused(self.id, "wrong_chain");
+                self.refuse("wrong_chain");
                 self.link.thrown_away(false);
             }
-            FrameEnd::Stale => self.org.observer().frame_refused(self.id, "older_incarnation"),
+            FrameEnd::Stale => self.refuse("older_incarnation"),
         }
     }
 
@@ -266,7 +265,7 @@ pub(crate) fn line(org: &OrgHandle, id: ConnectionId) -> Option<Line> {
 #[derive(Default)]
 pub(crate) struct Lines {
     tasks: tokio::task::JoinSet<ConnectionId>,
-    heartbeats: Arc<std::sync::Mutex<std::collections::BTreeMap<ConnectionId, mpsc::Sender<Bytes>>>>,
+    heartbeats: Arc<std::sync::Mutex<std::collections::BTreeMap<ConnectionId, mpsc::Sender<Heartbeat>>>>,
 }
 
 impl Lines {
@@ -326,15 +325,15 @@ fn needs_task(connection: &Connection) -> bool {
 /// Hands heartbeats to the tasks of their connections.
 #[derive(Clone)]
 pub(crate) struct HeartbeatRouter(
-    Arc<std::sync::Mutex<std::collections::BTreeMap<ConnectionId, mpsc::Sender<Bytes>>>>,
+    Arc<std::sync::Mutex<std::collections::BTreeMap<ConnectionId, mpsc::Sender<Heartbeat>>>>,
 );
 
 impl HeartbeatRouter {
     /// Routes one heartbeat; whether there is such a connection, with room.
-    pub(crate) fn route(&self, id: ConnectionId, frame: Bytes) -> bool {
+    pub(crate) fn route(&self, heartbeat: Heartbeat) -> bool {
         let senders = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // A heartbeat that finds no room is followed by the next one.
-        senders.get(&id).is_some_and(|sender| sender.try_send(frame).is_ok())
+        senders.get(&heartbeat.connection).is_some_and(|sender| sender.try_send(heartbeat).is_ok())
     }
 }
 
@@ -348,8 +347,9 @@ pub(crate) async fn route_heartbeats(org: OrgHandle, router: HeartbeatRouter, st
                     () = stop.cancelled() => None,
                     next = heartbeats.next() => next,
                 } {
-                    if !router.route(heartbeat.connection, heartbeat.bytes) {
-                        org.observer().frame_refused(heartbeat.connection, "unknown_connection");
+                    let connection = heartbeat.connection;
+                    if !router.route(heartbeat) {
+                        org.observer().frame_refused(connection, "unknown_connection");
                     }
                 }
             }

@@ -162,7 +162,7 @@ metrics! {
     PartnerClockOffset = "tieline_partner_clock_offset_seconds", Gauge, "seconds", [Connection],
         "The partner's clock less ours when it was last heard, network time included.";
     ConnectionReady = "tieline_connection_ready", Gauge, "1", [Connection],
-        "1 if an active connection works, 0 if /readyz names a cause why it does not.";
+        "0 if the connection is active and /readyz names a cause why nothing flows, else 1.";
     BrokerUp = "tieline_broker_up", Gauge, "1", [],
         "1 if both connections to the broker are up.";
     LogEvents = "tieline_log_events_total", Counter, "events", [],
@@ -244,21 +244,18 @@ impl Metrics {
     }
 
     /// The counter of `metric` for these label values, in the order of [`Metric::labels`].
-    #[must_use]
     pub fn counter(&self, metric: Metric, labels: &[&str]) -> Counter {
         debug_assert_eq!(metric.kind(), Kind::Counter, "{}", metric.name());
         self.recorder.register_counter(&key(metric, labels), &METADATA)
     }
 
     /// The gauge of `metric` for these label values, in the order of [`Metric::labels`].
-    #[must_use]
     pub fn gauge(&self, metric: Metric, labels: &[&str]) -> Gauge {
         debug_assert_eq!(metric.kind(), Kind::Gauge, "{}", metric.name());
         self.recorder.register_gauge(&key(metric, labels), &METADATA)
     }
 
     /// The histogram of `metric` for these label values, in the order of [`Metric::labels`].
-    #[must_use]
     pub fn histogram(&self, metric: Metric, labels: &[&str]) -> Histogram {
         debug_assert_eq!(metric.kind(), Kind::Histogram, "{}", metric.name());
         self.recorder.register_histogram(&key(metric, labels), &METADATA)

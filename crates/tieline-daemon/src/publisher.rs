@@ -86,9 +86,13 @@ impl Line {
 
     async fn send_heartbeat(&mut self) {
         let Some(sealed) = self.seal(None, &[]) else { return };
-        if let Err(error) = self.org.shared.bus.heartbeat(&self.partner, self.id, sealed).await {
-            tracing::debug!(connection = %self.id, %error, "the broker did not take a heartbeat");
-            self.pause();
+        let bytes = sealed.len();
+        match self.org.shared.bus.heartbeat(&self.partner, self.id, sealed).await {
+            Ok(()) => self.org.observer().frame_sent(self.id, bytes),
+            Err(error) => {
+                tracing::debug!(connection = %self.id, %error, "the broker did not take a heartbeat");
+                self.pause();
+            }
         }
     }
 

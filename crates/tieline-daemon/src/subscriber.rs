@@ -2,7 +2,7 @@
 //!
 //! A frame that is no good is refused, counted and logged by its code; the rest goes on.
 
-use tieline_bus::bus::{Arrived, InboxEvent};
+use tieline_bus::bus::{Arrived, Heartbeat, InboxEvent};
 use tieline_bus::seal::split;
 use tieline_core::frame::{FrameHeader, read_body};
 use tieline_core::link::Heard;
@@ -42,14 +42,19 @@ impl Line {
         }
     }
 
-    /// Takes a heartbeat: a header without messages.
-    pub(crate) async fn heartbeat_came(&mut self, frame: &[u8]) {
-        if let Err(code) = self.open(frame).await {
+    /// Takes a heartbeat: a header without messages. Any org can name any connection in its subject,
+    /// so the broker's word about who sent it counts, as it does for a ring.
+    pub(crate) async fn heartbeat_came(&mut self, heartbeat: &Heartbeat) {
+        self.org.observer().frame_received(self.id, heartbeat.bytes.len());
+        if heartbeat.from != self.partner {
+            self.refuse("wrong_route");
+        } else if let Err(code) = self.open(&heartbeat.bytes).await {
             self.refuse(code);
         }
     }
 
-    fn refuse(&self, code: &'static str) {
+    /// A frame was thrown away: it is counted and logged by its code.
+    pub(crate) fn refuse(&self, code: &'static str) {
         tracing::warn!(connection = %self.id, partner = %self.partner, code, "a frame was refused");
         self.org.observer().frame_refused(self.id, code);
     }

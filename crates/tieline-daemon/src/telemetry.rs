@@ -3,6 +3,8 @@
 //! Values of records, tokens and secrets are never told at info or above; connection, position and
 //! seq are, so that a line can be found again in the log of the org.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -48,7 +50,10 @@ pub(crate) fn filter(level: &str) -> Result<EnvFilter, LevelError> {
 /// # Errors
 /// The level cannot be parsed, or the process has a logger already.
 pub fn start(log: &Log) -> Result<(), TelemetryError> {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter(&log.level)?).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter(&log.level)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => lines.with_target(false).finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,

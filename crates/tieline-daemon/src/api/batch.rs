@@ -4,16 +4,18 @@
 //! stops the others. All of them are one entry of the writer's queue and are answered when the last
 //! is durable.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use tieline_core::command::{Command, Refusal, Reply};
 use tieline_core::limits::BATCH_RECORDS_MAX;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::State;
-use tieline_core::{ObjectName, RecordId, UserName};
+use tieline_core::{InvalidId, RecordId, UserName};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -38,18 +40,19 @@ pub(crate) struct Batch {
 pub(crate) struct Operation {
     /// What is to be done.
     op: Op,
+    // Names and ids are read one by one: a bad one refuses its operation and no other.
     /// The object of the record.
     #[schema(value_type = String)]
-    object: ObjectName,
+    object: SmolStr,
     /// The record; not for create.
     #[schema(value_type = Option<String>)]
-    id: Option<RecordId>,
+    id: Option<SmolStr>,
     /// The fields; not for delete.
     #[schema(value_type = Option<Object>)]
     fields: Option<Fields>,
     /// Who owns it; only for create.
     #[schema(value_type = Option<String>)]
-    owner: Option<UserName>,
+    owner: Option<SmolStr>,
 }
 
 /// What is to be done with a record.
@@ -127,31 +130,46 @@ impl ItemResult {
     }
 }
 
+/// What an operation is about.
+struct Place {
+    object: Arc<ObjectSchema>,
+    record: Option<RecordId>,
+}
+
+/// A name or id of an operation.
+fn parsed<T: FromStr<Err = InvalidId>>(text: Option<&str>) -> Result<Option<T>, Problem> {
+    text.map(str::parse)
+        .transpose()
+        .map_err(|error: InvalidId| Problem::new(ErrorCode::BadBody, error.to_string()))
+}
+
 impl Operation {
     /// The object that the operation is about, and its record if there has to be one already. Runs
     /// under the lock of the state: values are read after it.
-    fn place(&self, state: &State) -> Result<Arc<ObjectSchema>, Problem> {
+    fn place(&self, state: &State) -> Result<Place, Problem> {
         let object = records::object(state, &self.object)?.clone();
-        if let Some(id) = self.id.filter(|_| self.op != Op::Create) {
-            records::record(state, &self.object, id)?;
+        let record = parsed::<RecordId>(self.id.as_deref())?;
+        if let Some(id) = record.filter(|_| self.op != Op::Create) {
+            records::record(state, &object.name, id)?;
         }
-        Ok(object)
+        Ok(Place { object, record })
     }
 
     /// The command that the operation is.
-    fn command(self, object: &ObjectSchema) -> Result<Command, Problem> {
+    fn command(self, place: &Place) -> Result<Command, Problem> {
+        let Place { object, record } = place;
         let bad = |detail: &str| Err(Problem::new(ErrorCode::BadBody, detail));
         let values =
             |fields: Option<Fields>| fields.unwrap_or_default().values(object).map_err(Problem::refused);
-        match (self.op, self.id) {
+        match (self.op, *record) {
             (Op::Create, Some(_)) => bad("create takes no id: the new record is given one"),
             (Op::Update | Op::Delete, None) => bad("the operation has no id: name the record"),
             (Op::Update | Op::Delete, _) if self.owner.is_some() => bad("only create takes an owner"),
             (Op::Delete, _) if self.fields.is_some() => bad("delete takes no fields"),
             (Op::Create, None) => Ok(Command::CreateRecord {
-                object: self.object,
+                object: object.name.clone(),
                 values: values(self.fields)?,
-                owner: self.owner,
+                owner: parsed::<UserName>(self.owner.as_deref())?,
             }),
             (Op::Update, Some(record)) => Ok(Command::UpdateRecord { record, values: values(self.fields)? }),
             (Op::Delete, Some(record)) => Ok(Command::DeleteRecord { record }),
@@ -183,11 +201,10 @@ pub(crate) async fn batch(
     // What became of each operation: refused already, or the next command, with the id it names.
     let mut fates = Vec::with_capacity(places.len());
     for (operation, place) in batch.operations.into_iter().zip(places) {
-        let id = operation.id;
-        match place.and_then(|object| operation.command(&object)) {
-            Ok(command) => {
+        match place.and_then(|place| Ok((place.record, operation.command(&place)?))) {
+            Ok((record, command)) => {
                 commands.push(command);
-                fates.push(Ok(id));
+                fates.push(Ok(record));
             }
             Err(problem) => fates.push(Err(problem)),
         }
@@ -210,9 +227,13 @@ mod tests {
 
     use super::*;
 
+    fn place(operation: &Operation) -> Place {
+        let lead = standard_objects().into_iter().find(|object| object.name.as_str() == "Lead").unwrap();
+        Place { object: Arc::new(lead), record: parsed(operation.id.as_deref()).unwrap() }
+    }
+
     #[test]
     fn operations_that_contradict_themselves_are_refused() {
-        let lead = standard_objects().into_iter().find(|object| object.name.as_str() == "Lead").unwrap();
         let id = RecordId(1);
         let cases = [
             (r#"{"op":"create","object":"Lead","id":"ID","fields":{}}"#, "create takes no id"),
@@ -224,7 +245,8 @@ mod tests {
         for (text, part) in cases {
             let text = text.replace("ID", &id.to_string());
             let operation: Operation = serde_json::from_str(&text).unwrap();
-            let problem = operation.command(&lead).unwrap_err();
+            let place = place(&operation);
+            let problem = operation.command(&place).unwrap_err();
             assert!(
                 problem.code == ErrorCode::BadBody && problem.detail.contains(part),
                 "{text}: {problem:?}"
@@ -234,15 +256,18 @@ mod tests {
 
     #[test]
     fn operations_become_commands() {
-        let lead = standard_objects().into_iter().find(|object| object.name.as_str() == "Lead").unwrap();
+        let command = |text: &str| {
+            let operation: Operation = serde_json::from_str(text).unwrap();
+            let place = place(&operation);
+            operation.command(&place).unwrap()
+        };
         let text = r#"{"op":"create","object":"Lead","fields":{"lastname":"Ng"},"owner":"ann"}"#;
-        let command = serde_json::from_str::<Operation>(text).unwrap().command(&lead).unwrap();
-        let Command::CreateRecord { values, owner, .. } = command else { panic!("{command:?}") };
+        let created = command(text);
+        let Command::CreateRecord { values, owner, .. } = created else { panic!("{created:?}") };
         assert_eq!((values.len(), owner), (1, Some("ann".parse().unwrap())));
         let id = RecordId(9);
         let text = format!(r#"{{"op":"delete","object":"Lead","id":"{id}"}}"#);
-        let command = serde_json::from_str::<Operation>(&text).unwrap().command(&lead).unwrap();
-        assert_eq!(command, Command::DeleteRecord { record: id });
+        assert_eq!(command(&text), Command::DeleteRecord { record: id });
         assert!(serde_json::from_str::<Operation>(r#"{"op":"upsert","object":"Lead"}"#).is_err());
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct EventView {
     /// The name of its kind.
     pub(crate) name: &'static str,
     /// What it says. Moments in it are microseconds since 1970.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub(crate) body: Json,
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct FieldView {
     updatable: Option<bool>,
     /// What a new record gets if no value is given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     default: Option<Json>,
     /// The values of its picklist.
     #[serde(skip_serializing_if = "Vec::is_empty")]

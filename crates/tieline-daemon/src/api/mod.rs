@@ -246,3 +246,20 @@ async fn read<T: Send>(
 ) -> Result<Json<T>, Problem> {
     api.org.read(view).await.map(Json)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_of_a_panic_leaves() {
+        let response = panicked(Box::new("secret"));
+        assert_eq!(response.status(), 500);
+        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (&json["code"], &json["detail"]),
+            (&"internal".into(), &"the daemon failed: its log says why".into())
+        );
+    }
+}

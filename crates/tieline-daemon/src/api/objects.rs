@@ -84,7 +84,8 @@ pub(crate) async fn show(
     _actor: Actor,
     Route(name): Route<ObjectName>,
 ) -> Result<Json<ObjectView>, Problem> {
-    super::read(&api, |state| records::object(state, &name).map(|object| ObjectView::from(&**object))).await
+    super::read(&api, |state| records::object(state, name.as_str()).map(|object| ObjectView::from(&**object)))
+        .await
 }
 
 /// Defines an object, or extends a known one, from its file.

@@ -23,7 +23,7 @@ const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
         description = "The API of one org: its records, connections and log.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(ProblemBody, ReasonView))
+    components(schemas(ProblemBody<'_>, ReasonView))
 )]
 struct Head;
 
@@ -41,10 +41,17 @@ pub fn document() -> String {
         components.add_security_scheme(TOKEN, scheme);
     }
     for (path, item) in &mut openapi.paths.paths {
-        let operations =
-            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter();
-        for operation in operations.flatten() {
-            complete(path, operation);
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+            ("patch", &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                complete(method, path, operation);
+            }
         }
     }
     // The document is made of texts and lists: it is always JSON.
@@ -53,8 +60,12 @@ pub fn document() -> String {
     text
 }
 
-/// Adds what every operation has: the token that it needs, and the problems that it may answer.
-fn complete(path: &str, operation: &mut Operation) {
+/// Adds what every operation has: an id of its own, the token that it needs, and the problems that
+/// it may answer.
+fn complete(method: &str, path: &str, operation: &mut Operation) {
+    let words = path.split(['/', '-']).map(|word| word.trim_matches(['{', '}']));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty() && *word != "v1").collect();
+    operation.operation_id = Some(format!("{method}_{}", words.join("_")));
     if OPEN.contains(&path) {
         return;
     }
@@ -75,6 +86,8 @@ pub(super) async fn serve() -> impl IntoResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::drift::assert_current;
 
@@ -87,7 +100,7 @@ mod tests {
     fn every_operation_is_described_and_guarded() {
         let json: serde_json::Value = serde_json::from_str(&document()).unwrap();
         let schemas = json["components"]["schemas"].as_object().unwrap();
-        let mut operations = 0;
+        let mut operations = BTreeSet::new();
         for (path, item) in json["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 let name = format!("{method} {path}");
@@ -97,10 +110,13 @@ mod tests {
                     operation["responses"].as_object().unwrap().len() > usize::from(path.starts_with("/v1")),
                     "{name}"
                 );
-                operations += 1;
+                assert!(
+                    operations.insert(operation["operationId"].to_string()),
+                    "{name} has the id of another"
+                );
             }
         }
-        assert!(operations >= 40, "{operations} operations");
+        assert!(operations.contains("\"get_connections_c_publish_object\""), "{operations:?}");
         let text = document();
         for reference in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next())
         {

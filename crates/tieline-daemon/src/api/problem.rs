@@ -332,7 +332,8 @@ mod tests {
 
     #[test]
     fn each_failure_has_its_status_and_headers() {
-        let cases: [(Problem, u16, Option<(header::HeaderName, &str)>); 6] = [
+        type Case = (Problem, u16, Option<(header::HeaderName, &'static str)>);
+        let cases: [Case; 6] = [
             (ExecuteError::NoSpace { free_bytes: 5 }.into(), 507, None),
             (ExecuteError::Overloaded.into(), 503, Some((header::RETRY_AFTER, "1"))),
             (ExecuteError::Stopping.into(), 503, Some((header::RETRY_AFTER, "1"))),

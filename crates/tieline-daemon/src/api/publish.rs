@@ -131,7 +131,7 @@ pub(crate) async fn set(
     actor.require(Permission::ManageConnections)?;
     let (connection, fields) = api.org.peek(|state| {
         let connection = select::connection(state, &selector)?.id;
-        Ok::<_, Problem>((connection, body.fields(records::object(state, &object)?)?))
+        Ok::<_, Problem>((connection, body.fields(records::object(state, object.as_str())?)?))
     })?;
     let rule = Some(PublishRule::new(object.clone(), fields, 0));
     publish(&api, &actor, connection, object, rule).await

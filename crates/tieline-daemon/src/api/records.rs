@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
 use tieline_core::command::{Command, Reply};
+use tieline_core::reason::quoted;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::{Record, State};
 use tieline_core::value::Value;
@@ -85,7 +86,7 @@ pub(crate) struct PendingView {
     /// The local field.
     field: String,
     /// The value as it came.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     value: Json_,
     /// The connection that it came over.
     connection: String,
@@ -203,8 +204,9 @@ impl RecordView {
 }
 
 /// The object of this name, or a problem that says how to see which there are.
-pub(crate) fn object<'a>(state: &'a State, name: &ObjectName) -> Result<&'a Arc<ObjectSchema>, Problem> {
-    state.object(name).ok_or_else(|| {
+pub(crate) fn object<'a>(state: &'a State, name: &str) -> Result<&'a Arc<ObjectSchema>, Problem> {
+    state.objects.get(name).ok_or_else(|| {
+        let name = quoted(name);
         let detail = format!("there is no object {name}: see the objects with `tieline object list`");
         Problem::new(ErrorCode::UnknownObject, detail)
     })
@@ -232,7 +234,7 @@ pub(crate) async fn create(
     Body(new): Body<NewRecord>,
 ) -> Result<Response, Problem> {
     actor.require(Permission::EditRecords)?;
-    let object = api.org.peek(|state| object(state, &name).cloned())?;
+    let object = api.org.peek(|state| object(state, name.as_str()).cloned())?;
     let values = new.fields.values(&object).map_err(Problem::refused)?;
     let command = Command::CreateRecord { object: name.clone(), values, owner: new.owner };
     let executed = api.org.execute(command, &actor.user).await?;
@@ -256,7 +258,7 @@ pub(crate) async fn list(
     Params(pairs): Params<Vec<(String, String)>>,
 ) -> Result<Json<RecordPage>, Problem> {
     let page = api.org.read(|state| {
-        let object = object(state, &name)?;
+        let object = object(state, name.as_str())?;
         Ok(Filter::parse(&pairs, object)?.page(state, &name))
     });
     page.await.map(Json)
@@ -288,7 +290,7 @@ pub(crate) async fn change(
     actor.require(Permission::EditRecords)?;
     let object = api.org.peek(|state| {
         record(state, &name, id)?;
-        object(state, &name).cloned()
+        object(state, name.as_str()).cloned()
     })?;
     let values = change.fields.values(&object).map_err(Problem::refused)?;
     api.change(&actor, Command::UpdateRecord { record: id, values }).await

@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn each_bad_body_is_named_with_its_place() {
         let deep = format!("{{\"object\":\"a\",\"fields\":{}1{}}}", "[".repeat(200), "]".repeat(200));
-        let cases: [(&[u8], ErrorCode, (usize, usize), &str); 9] = [
+        type Case<'a> = (&'a [u8], ErrorCode, (usize, usize), &'a str);
+        let cases: [Case<'_>; 9] = [
             (b"{\"object\":\n  \"a\",}", ErrorCode::MalformedJson, (2, 7), "trailing comma"),
             (b"{\"object\": \"a\"", ErrorCode::MalformedJson, (1, 14), "EOF"),
             (b"", ErrorCode::MalformedJson, (1, 1), "EOF"),

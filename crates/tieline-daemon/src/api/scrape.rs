@@ -58,10 +58,11 @@ fn connection_gauges(api: &Api, connection: &Connection) -> Oldest {
     let set = |metric, value: f64| metrics.gauge(metric, &[&label]).set(value);
     set(Metric::OutboxMessages, connection.outbox.entries.len() as f64);
     set(Metric::HeldMessages, connection.inbound.counts.held as f64);
+    set(Metric::ConnectionReady, f64::from(u8::from(cause(api, connection).is_none())));
+    // Of a connection that has ended nothing more is heard, and that is no alarm.
     if connection.status == ConnectionStatus::Active {
-        set(Metric::ConnectionReady, f64::from(u8::from(cause(api, connection).is_none())));
+        link(api, connection.id, set);
     }
-    link(api, connection.id, set);
     Oldest { seq: unconfirmed(api, connection), label }
 }
 

@@ -141,7 +141,7 @@ pub(crate) async fn forward(
     actor.require(Permission::EditRecords)?;
     body.check()?;
     let connections = api.org.peek(|state| {
-        records::object(state, &body.object)?;
+        records::object(state, body.object.as_str())?;
         let named = body.connections.iter().map(|selector| select::connection(state, selector));
         named.map(|found| found.map(|connection| connection.id)).collect::<Result<Vec<_>, _>>()
     })?;

@@ -13,7 +13,6 @@ use super::auth::Actor;
 use super::connection_view::ConnectionSummary;
 use super::log::blocking;
 use super::problem::{ErrorCode, Problem};
-use super::request::Params;
 
 /// The org at a glance.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,18 +87,9 @@ pub(crate) struct StateHashView {
     hash: String,
 }
 
-/// No parameters: any is a slip of the pen.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NoParams {}
-
 /// Shows the org at a glance.
 #[utoipa::path(get, path = "/v1/status", tag = "org", responses((status = 200, body = StatusView)))]
-pub(crate) async fn status(
-    Extract(api): Extract<Api>,
-    _actor: Actor,
-    _none: Params<NoParams>,
-) -> Result<Json<StatusView>, Problem> {
+pub(crate) async fn status(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<StatusView>, Problem> {
     super::read(&api, |state| view(&api, state)).await
 }
 

@@ -53,11 +53,11 @@ pub(crate) struct MappingBody {
     from: Option<String>,
     /// The same value for every record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     constant: Option<Json_>,
     /// What an incoming null becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     default: Option<Json_>,
     /// How picklist values become local ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ pub(crate) struct PicklistBody {
     values: BTreeMap<SmolStr, SmolStr>,
     /// What becomes of other values: `"keep"`, `"reject"` or `{"default": "…"}`; keep if not said.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     unmapped: Unmapped,
 }
 
@@ -313,7 +313,7 @@ pub(crate) async fn set(
     actor.require(Permission::ManageConnections)?;
     let (connection, rule, warnings) = api.org.peek(|state| {
         let connection = select::connection(state, &selector)?;
-        let local = records::object(state, &body.local)?;
+        let local = records::object(state, body.local.as_str())?;
         let catalogue = connection.catalogue.get(&remote);
         let rule = body.rule(&remote, local, catalogue).map_err(Problem::refused)?;
         // What is against the rule is for the core to say.

@@ -42,7 +42,9 @@ fn the_broker_is_named_with_or_without_its_scheme() {
 
 #[test]
 fn errors_name_the_key_the_place_and_the_remedy() {
-    let cases: [(&str, &[(&str, &str)], &[&str]); 12] = [
+    // A file, an environment, and parts of the error.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 12] = [
         ("data_dri = \"/d\"", &[], &["FILE sets data_dri", "use one of data_dir, broker"]),
         ("[http]\nlsten = 1", &[], &["FILE sets http.lsten", "use one of listen"]),
         (

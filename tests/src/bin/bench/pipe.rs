@@ -73,16 +73,13 @@ fn setup() -> Setup {
     let connection = connect(&a.api, &b.api);
     let rules = r#"
 extends = "Lead"
-[[rules]]
-name = "known_city"
+[rules.known_city]
 condition = "City == 'Atlantis'"
 message = "Atlantis is not served"
-[[rules]]
-name = "sane_size"
+[rules.sane_size]
 condition = "NumberOfEmployees != null && NumberOfEmployees < 0"
 message = "A company has no negative number of employees"
-[[rules]]
-name = "site"
+[rules.site]
 condition = "Website != null && Website == 'http://localhost'"
 message = "A website is reachable"
 "#;
@@ -146,7 +143,7 @@ fn request(records: &[String], from: usize, count: usize, salt: usize) -> Vec<u8
 /// What B has received and concluded over the connection.
 fn concluded(setup: &Setup) -> u64 {
     let seen = setup.b.api.get(&format!("/v1/connections/{}", setup.connection)).expect("a connection");
-    seen["inbound"]["counts"]["received"].as_u64().expect("a count")
+    seen["summary"]["received"]["received"].as_u64().expect("a count")
 }
 
 fn throughput(report: &mut Report, setup: &Setup, changes: usize, round: usize) {

@@ -1,0 +1,14 @@
+//! The HTTP API of a real daemon: what it takes, what it refuses, and with which words.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first thing that is not as it has to be"
+)]
+
+mod bad_input;
+mod kit;
+mod records;
+mod sharing;
+mod surface;
