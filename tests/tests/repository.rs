@@ -81,3 +81,15 @@ fn every_file_has_a_front_page_and_fits_one_head() {
         assert!(lines <= LINES_MAX, "{} has {lines} lines: split it by verb", file.display());
     }
 }
+
+#[test]
+fn every_code_has_its_line_in_the_documentation() {
+    let page = std::fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    for code in tieline_daemon::api::ErrorCode::ALL {
+        let row = format!("| `{}` | {} | {} |", code.as_str(), code.status(), code.title());
+        assert!(page.contains(&row), "docs/errors.md lacks {row}");
+    }
+    for code in tieline_core::reason::ReasonCode::ALL {
+        assert!(page.contains(&format!("| `{code}` |")), "docs/errors.md lacks {code}");
+    }
+}
