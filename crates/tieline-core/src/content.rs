@@ -64,30 +64,27 @@ impl Content {
         self.values.is_empty()
     }
 
-    /// The part of the content for which `keep` says yes.
+    /// The part of the content that may leave the org under `rule`, of the fields for which `meant`
+    /// says yes.
     #[must_use]
-    pub fn filtered(&self, mut keep: impl FnMut(&FieldName) -> bool) -> Self {
-        let mut kept = Self::of(VecMap::new(), self.stamp);
-        for (name, value, stamp) in self.iter().filter(|(name, ..)| keep(name)) {
-            kept.set(name.clone(), value.clone(), stamp);
+    pub fn visible(&self, rule: Option<&publish::PublishRule>, meant: impl Fn(&FieldName) -> bool) -> Self {
+        let fields: Vec<_> = self.iter().filter(|(name, ..)| meant(name)).collect();
+        let (fields, _) = publish::visible(rule, fields, |(name, ..)| name);
+        let mut visible = Self::of(VecMap::new(), self.stamp);
+        for (name, value, stamp) in fields {
+            visible.set(name.clone(), value.clone(), stamp);
         }
-        kept
+        visible
     }
 
-    /// The part of the content that may leave the org, and how many fields may not.
+    /// With the fields of `other` that were written later, or are not here.
     #[must_use]
-    pub fn visible(&self, rule: Option<&publish::PublishRule>) -> (Self, usize) {
-        let (names, withheld) = publish::visible(rule, self.values.keys().collect(), |name| name);
-        // `names` is a sorted subsequence of the keys.
-        (self.filtered(|name| names.binary_search(&name).is_ok()), withheld)
-    }
-
-    /// Takes the fields of `other` that were written later, or at the same moment and are not here.
-    pub fn absorb(&mut self, other: &Self) {
+    pub fn absorbing(mut self, other: &Self) -> Self {
         for (name, value, stamp) in other.iter() {
             if !self.values.contains_key(name) || self.stamp_of(name) < stamp {
                 self.set(name.clone(), value.clone(), stamp);
             }
         }
+        self
     }
 }

@@ -18,6 +18,8 @@ use crate::{ConnectionId, Position, Timestamp};
 #[derive(Debug, Clone, Default)]
 pub struct Engine {
     state: State,
+    /// The events of the groups that were handed out, while somebody collects them.
+    collected: Option<Vec<Vec<Event>>>,
 }
 
 /// What became of a frame.
@@ -37,7 +39,18 @@ impl Engine {
     /// An engine with this state, for instance from a snapshot.
     #[must_use]
     pub const fn new(state: State) -> Self {
-        Self { state }
+        Self { state, collected: None }
+    }
+
+    /// Keeps the events of each group that is handed out from now on, for those who send them on:
+    /// they need not decode what was just encoded.
+    pub fn collect(&mut self) {
+        self.collected.get_or_insert_default();
+    }
+
+    /// The events of the groups handed out since the last call, group by group.
+    pub fn take_collected(&mut self) -> Vec<Vec<Event>> {
+        self.collected.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The state.
@@ -52,7 +65,7 @@ impl Engine {
     /// The command is refused, and nothing has happened.
     pub fn execute(&mut self, command: &Command, context: &Context) -> Result<(Group, Reply), Refusal> {
         let decision = decide(&self.state, command, context)?;
-        Ok((self.fold(context.now, &decision.events), decision.reply))
+        Ok((self.fold(context.now, decision.events), decision.reply))
     }
 
     /// Takes the messages of a frame that are new, one group each, and a last group that tells the
@@ -103,10 +116,11 @@ impl Engine {
             position = position.next();
             chain = chain.then(position, envelope.seq, envelope.time);
             let events = decide_message(&self.state, id, position, chain, envelope, context);
-            groups.push(self.fold(context.now, &events));
-            if let Some(Event::Received(received)) = events.first() {
-                ended(&self.state, received);
-            }
+            groups.push(self.fold_with(context.now, events, |state, events| {
+                if let Some(Event::Received(received)) = events.first() {
+                    ended(state, received);
+                }
+            }));
             taken += 1;
         }
         self.report(id, context, groups);
@@ -138,7 +152,7 @@ impl Engine {
         while position < header.last() {
             position = position.next();
             let events = decide_malformed(id, position, header);
-            groups.push(self.fold(context.now, &events));
+            groups.push(self.fold(context.now, events));
             taken += 1;
         }
         self.report(id, context, groups);
@@ -156,15 +170,23 @@ impl Engine {
     fn report(&mut self, connection: ConnectionId, context: &Context, groups: &mut Vec<Group>) {
         let events = decide_report(&self.state, connection, context);
         if !events.is_empty() {
-            groups.push(self.fold(context.now, &events));
+            groups.push(self.fold(context.now, events));
         }
     }
 
-    fn fold(&mut self, now: Timestamp, events: &[Event]) -> Group {
+    fn fold(&mut self, now: Timestamp, events: Vec<Event>) -> Group {
+        self.fold_with(now, events, |_, _| {})
+    }
+
+    fn fold_with(&mut self, now: Timestamp, events: Vec<Event>, see: impl FnOnce(&State, &[Event])) -> Group {
         let mut group = Group::new(now);
-        for event in events {
+        for event in &events {
             group.push_with(event.kind(), |body| event.encode_body(body));
             apply(&mut self.state, now, event);
+        }
+        see(&self.state, &events);
+        if let Some(collected) = self.collected.as_mut().filter(|_| !events.is_empty()) {
+            collected.push(events);
         }
         group
     }

@@ -4,14 +4,13 @@
 //! A counted message whose whole content may not leave any more travels as `Void`: it keeps its
 //! position, and is counted.
 
-use crate::content::Content;
 use crate::event::{Closing, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent};
 use crate::message::{
     AcceptOffer, Change, DeclineOffer, EndReason, Envelope, Grant, Message, Offer, OutcomeReport,
     ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void,
 };
 use crate::publish::{self, PublishRule};
-use crate::{ConnectionId, ObjectName, Position, Seq, Timestamp};
+use crate::{ConnectionId, FieldName, ObjectName, Position, Seq, Timestamp};
 use std::collections::BTreeMap;
 
 /// The rules under which messages leave over one connection.
@@ -75,12 +74,6 @@ fn message(
     })
 }
 
-/// What of `content` may leave now; nothing if nothing may.
-fn masked(content: &Content, object: &ObjectName, rules: &PublishRules) -> Option<Content> {
-    let (visible, _) = content.visible(rules.get(object));
-    (!visible.is_empty()).then_some(visible)
-}
-
 fn change(
     event: &RecordChanged,
     connection: ConnectionId,
@@ -94,28 +87,28 @@ fn change(
         return Some(ShareEnded { share, generation, reason: EndReason::Deleted }.into());
     }
     // What came over this share does not go back over it (S2S-52).
-    let ours = event
-        .content
-        .filtered(|name| event.origin_of(name).is_none_or(|origin| origin.connection != connection));
-    let content = masked(&ours, &event.object, rules)?;
-    Some(Change { share: delivery.share, generation: delivery.generation, content, hops: event.hops }.into())
+    let ours = |name: &FieldName| event.origin_of(name).is_none_or(|origin| origin.connection != connection);
+    let content = event.content.visible(rules.get(&event.object), ours);
+    let (share, generation, hops) = (delivery.share, delivery.generation, event.hops);
+    (!content.is_empty()).then(|| Change { share, generation, content, hops }.into())
 }
 
 fn granted(event: &ShareGranted, position: Position, rules: &PublishRules) -> Option<Message> {
     let (share, generation) = (event.share, event.generation);
-    let (content, _) = event.content.visible(rules.get(&event.object));
-    let in_create_set = |name: &crate::FieldName| event.create_set.contains(name);
+    let rule = rules.get(&event.object);
+    let in_create_set = |name: &FieldName| event.create_set.contains(name);
     if position == event.grant {
-        let content = content.filtered(in_create_set);
+        let content = event.content.visible(rule, in_create_set);
         let (object, record) = (event.object.clone(), event.record);
         return Some(Grant { share, generation, object, record, content }.into());
     }
-    let content = content.filtered(|name| !in_create_set(name));
+    let content = event.content.visible(rule, |name| !in_create_set(name));
     (!content.is_empty()).then(|| Snapshot { share, generation, content, recreate: None }.into())
 }
 
 fn snapshot(event: &SnapshotSent, rules: &PublishRules) -> Option<Message> {
-    let content = masked(&event.content, &event.object, rules)?;
+    let content = event.content.visible(rules.get(&event.object), |_| true);
     let (share, generation) = (event.delivery.share, event.delivery.generation);
-    Some(Snapshot { share, generation, content, recreate: event.recreate.clone() }.into())
+    (!content.is_empty())
+        .then(|| Snapshot { share, generation, content, recreate: event.recreate.clone() }.into())
 }

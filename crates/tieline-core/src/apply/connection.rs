@@ -9,7 +9,6 @@ use crate::event::{
     PublishRuleSet, ReceiptNoted, ReconcileAsked, SubscribeRuleSet,
 };
 use crate::frame::Figure;
-use crate::outcome::Outcome;
 use crate::state::{Connection, ConnectionStatus, Inbound, Outbox, Side, State};
 use crate::{ConnectionId, Incarnation, Seq, Timestamp, UserName};
 
@@ -44,6 +43,7 @@ fn new_connection(
         reconciling: false,
         publish: BTreeMap::new(),
         subscribe: BTreeMap::new(),
+        mapping_version: 0,
         catalogue: BTreeMap::new(),
         taken: BTreeMap::new(),
         outbox: Outbox::default(),
@@ -51,6 +51,7 @@ fn new_connection(
         shares: BTreeMap::new(),
         failures: std::collections::VecDeque::new(),
         held_by_time: std::collections::BTreeSet::new(),
+        held_by_share: BTreeMap::new(),
     }
 }
 
@@ -148,14 +149,11 @@ pub(super) fn partner_reincarnated(state: &mut State, event: &PartnerReincarnate
 }
 
 /// Begins a new pair of incarnations: outboxes are discarded, positions and counters start anew,
-/// held messages are superseded, and both sides reconcile.
+/// held messages are dropped (what they brought comes again), and both sides reconcile.
 fn restart(connection: &mut Connection) {
-    while let Some((_, _)) = connection.inbound.held.pop_first() {
-        connection.inbound.counts.settle(Outcome::Superseded);
-    }
     connection.outbox = Outbox::default();
     connection.inbound = Inbound::default();
-    connection.held_by_time.clear();
+    connection.derive();
     connection.reconciling = connection.status == ConnectionStatus::Active;
 }
 
@@ -178,6 +176,8 @@ pub(super) fn publish_rule_set(state: &mut State, event: &PublishRuleSet) {
 
 pub(super) fn subscribe_rule_set(state: &mut State, event: &SubscribeRuleSet) {
     let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    let given = event.rule.as_ref().map_or(0, |rule| rule.version);
+    connection.mapping_version = connection.mapping_version.max(given);
     match &event.rule {
         Some(rule) => drop(connection.subscribe.insert(event.object.clone(), rule.clone())),
         None => drop(connection.subscribe.remove(&event.object)),

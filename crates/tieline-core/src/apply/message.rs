@@ -22,9 +22,8 @@ fn counted(connection: &mut Connection, time: Timestamp, event: &Received, outco
     connection.inbound.counts.take(outcome, 1);
     let detail = detail(event, outcome);
     if let Some(until) = event.held_until.filter(|_| outcome == Outcome::Held) {
-        let held = HeldMessage { kind: event.kind, body: event.body.clone(), until };
-        connection.inbound.held.insert(event.position, held);
-        connection.held_by_time.insert((until, event.position));
+        let held = HeldMessage { kind: event.kind, body: event.body.clone(), until, share: event.share };
+        connection.hold(event.position, held);
     }
     if let Some(share) = event.share.and_then(|share| connection.shares.get_mut(&share)) {
         share.updated = time;
@@ -168,8 +167,7 @@ pub(super) fn settled(state: &mut State, event: &MessageSettled) {
         clear_problem(connection, event.share, event.position);
         return;
     }
-    if let Some(held) = connection.inbound.held.remove(&event.position) {
-        connection.held_by_time.remove(&(held.until, event.position));
+    if connection.let_go(event.position).is_some() {
         connection.inbound.counts.settle(event.outcome);
     }
 }

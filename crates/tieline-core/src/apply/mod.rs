@@ -7,7 +7,7 @@ mod record;
 mod share;
 
 use crate::event::Event;
-use crate::state::{Org, State, User};
+use crate::state::{Org, State};
 use crate::{OrgId, Position, Seq, Timestamp};
 
 /// Folds one event; `time` is that of its group.
@@ -17,10 +17,11 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
     let seq = state.seq;
     match event {
         Event::OrgCreated(e) => {
-            state.org = Some(Org { name: e.name.clone(), id: OrgId::from(&e.name), incarnation: e.incarnation });
+            state.org =
+                Some(Org { name: e.name.clone(), id: OrgId::from(&e.name), incarnation: e.incarnation });
         }
         Event::UserAdded(e) => {
-            state.users.entry(e.user.clone()).or_insert_with(User::default).admin = e.admin;
+            state.users.entry(e.user.clone()).or_default().admin = e.admin;
         }
         Event::TokenIssued(e) => {
             if let Some(user) = state.users.get_mut(&e.user) {

@@ -32,6 +32,9 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
         record.owner = owner.clone();
     }
     record.deleted = event.action == RecordAction::Delete;
+    if record.deleted {
+        record.pending = VecMap::new();
+    }
     record.modified = time;
     record.modified_by = event.actor.clone();
     record.last = seq;

@@ -171,6 +171,11 @@ pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &Share
     share.preview = VecMap::new();
     share.kept = None;
     share.updated = time;
+    // What waited came over a share that is over: when the record is shared again, its grant and
+    // the snapshots bring the values that count then.
+    if let Some(record) = share.record.and_then(|record| state.records.get_mut(&record)) {
+        record.pending.retain(|_, pending| pending.origin.connection != event.connection);
+    }
 }
 
 pub(super) fn snapshot_sent(state: &mut State, seq: Seq, time: Timestamp, event: &SnapshotSent) {

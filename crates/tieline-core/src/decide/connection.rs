@@ -4,8 +4,8 @@ use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::jobs;
 use crate::event::{
-    ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended, InvitationAnswered,
-    InvitationRevoked, InvitationSent, ReceiptNoted,
+    ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
+    InvitationAnswered, InvitationRevoked, InvitationSent, ReceiptNoted,
 };
 use crate::job::JobKind;
 use crate::limits::LABEL_CHARS_MAX;
@@ -82,7 +82,8 @@ pub(super) fn answer(draft: &mut Draft<'_>, answer: &Answer<'_>) -> Result<Reply
         return Err(Refusal::conflict("already_answered", text));
     }
     if answer.expires <= draft.now {
-        let text = format!("the invitation of {} ended at {}: ask for a new one", answer.inviter, answer.expires);
+        let text =
+            format!("the invitation of {} ended at {}: ask for a new one", answer.inviter, answer.expires);
         return Err(Refusal::conflict("expired", text));
     }
     let owner = answer.owner.unwrap_or(&draft.actor).clone();
@@ -109,7 +110,11 @@ pub(super) struct Hello<'a> {
 
 /// An invitation is used up here and nowhere else: the first answer wins, and the same org gets
 /// the same reply again (PROTOCOL §2).
-pub(super) fn take_hello(draft: &mut Draft<'_>, id: ConnectionId, hello: &Hello<'_>) -> Result<Reply, Refusal> {
+pub(super) fn take_hello(
+    draft: &mut Draft<'_>,
+    id: ConnectionId,
+    hello: &Hello<'_>,
+) -> Result<Reply, Refusal> {
     let connection = find(draft.state, id)?;
     let welcome = Ok(Reply::Welcome { owner: connection.owner.clone() });
     if connection.side != Side::Inviter {
@@ -191,13 +196,18 @@ pub(super) fn take_refusal(draft: &mut Draft<'_>, id: ConnectionId, code: &str) 
     Ok(Reply::Done)
 }
 
-pub(super) fn deactivate(draft: &mut Draft<'_>, id: ConnectionId, by_partner: bool) -> Result<Reply, Refusal> {
+pub(super) fn deactivate(
+    draft: &mut Draft<'_>,
+    id: ConnectionId,
+    by_partner: bool,
+) -> Result<Reply, Refusal> {
     let connection = find(draft.state, id)?;
     match connection.status {
         ConnectionStatus::Active => {}
         ConnectionStatus::Deactivated => return Ok(Reply::Unchanged),
         status => {
-            let text = format!("connection {id} is {}: only an active one can be deactivated", status.as_str());
+            let text =
+                format!("connection {id} is {}: only an active one can be deactivated", status.as_str());
             return Err(Refusal::conflict("connection_not_active", text));
         }
     }

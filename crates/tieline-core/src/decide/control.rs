@@ -4,12 +4,12 @@ use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::share;
 use crate::decide::{connection, copy, jobs, reconcile};
-use crate::event::Closing;
+use crate::event::{Closing, PendingValue};
 use crate::job::JobKind;
 use crate::message::{EndReason, Message, Refuse, ReturnGrant, SubscriptionNotice};
 use crate::outcome::Outcome;
 use crate::reason::ReasonCode;
-use crate::state::{Connection, Share, ShareRole, ShareStatus};
+use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
 use crate::{ConnectionId, FieldName, ShareId};
 
 /// Decides what a control message does. What only tells something is folded as it came.
@@ -98,6 +98,13 @@ fn take_return(draft: &mut Draft<'_>, connection: &Connection, returned: &Return
     }
 }
 
+/// Whether something waits on a share: the creation of its copy, or values that were refused.
+pub(super) fn waits(state: &State, connection: &Connection, share: &Share) -> bool {
+    let refused = |pending: &PendingValue| !pending.approval && pending.origin.connection == connection.id;
+    let record = share.record.and_then(|id| state.record(id));
+    share.status == ShareStatus::Granted || record.is_some_and(|record| record.pending.values().any(refused))
+}
+
 /// Tries what waits on a share again, because a person asks.
 pub(super) fn retry(draft: &mut Draft<'_>, over: ConnectionId, id: ShareId) -> Result<Reply, Refusal> {
     let connection = connection::find(draft.state, over)?;
@@ -105,12 +112,7 @@ pub(super) fn retry(draft: &mut Draft<'_>, over: ConnectionId, id: ShareId) -> R
         let text = format!("connection {} has no share {id}", connection.display_name());
         return Err(Refusal::not_found("unknown_share", text));
     };
-    let waits = share.status == ShareStatus::Granted
-        || share
-            .record
-            .and_then(|record| draft.state.record(record))
-            .is_some_and(|record| !record.pending.is_empty());
-    if !waits {
+    if !waits(draft.state, connection, share) {
         return Ok(Reply::Unchanged);
     }
     let end = copy::retry(draft, connection, id, share);

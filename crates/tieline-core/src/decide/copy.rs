@@ -1,12 +1,15 @@
 //! The copy of a partner's record: created by a grant, kept in step by snapshots and changes.
 
+use std::collections::BTreeSet;
+
 use crate::content::Content;
 use crate::decide::draft::Draft;
-use crate::decide::record::{defaults, write_with_pending};
 use crate::decide::receive::rule_or_reason;
+use crate::decide::record::{defaults, write_with_pending};
 use crate::decide::settle::recovered;
 use crate::decide::write::{
-    Candidate, Candidates, Write, delivery, pending_candidates, record_changed, refusals, shared_content,
+    Candidate, Candidates, Write, delivery, partner_takes, pending_candidates, record_changed, refusals,
+    shared_content,
 };
 use crate::event::{
     Delivery, OfferReceived, Origin, PendingValue, RecordAction, ShareLinked, SnapshotSent, ValuesPending,
@@ -75,9 +78,7 @@ pub(super) fn take_grant(
         && known.generation == grant.generation
         && matches!(known.status, ShareStatus::Accepting | ShareStatus::Granted | ShareStatus::Active);
     if awaited || connection.recovering && known.generation <= grant.generation {
-        return with_share(draft, connection, position, grant.share, known, |draft, incoming| {
-            link_or_create(draft, incoming, &grant.content, grant.generation)
-        });
+        return take_granted(draft, connection, position, grant, known);
     }
     FieldsEnd::inactive("this grant was not asked for, or its share has ended")
 }
@@ -115,8 +116,26 @@ fn take_unknown_grant(
         record: grant.record,
         preview: VecMap::new(),
     });
-    with_share(draft, connection, position, grant.share, &share, |draft, incoming| {
-        link_or_create(draft, incoming, &grant.content, grant.generation)
+    take_granted(draft, connection, position, grant, &share)
+}
+
+/// Creates or links the copy. A grant whose object is not subscribed any more is kept, and tried
+/// again when it is: the origin counts the record as granted and nobody else gets it.
+fn take_granted(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    position: Position,
+    grant: &Grant,
+    share: &Share,
+) -> FieldsEnd {
+    let (id, generation) = (grant.share, grant.generation);
+    if let Err(reason) = rule_or_reason(connection, share) {
+        let kept = Some(grant.content.clone());
+        draft.emit(ShareLinked { connection: connection.id, share: id, generation, record: None, kept });
+        return FieldsEnd { outcome: Outcome::Rejected, record: None, reasons: vec![reason] };
+    }
+    with_share(draft, connection, position, id, share, |draft, incoming| {
+        link_or_create(draft, incoming, &grant.content, generation)
     })
 }
 
@@ -146,10 +165,15 @@ fn link_or_create(
     content: &Content,
     generation: u32,
 ) -> FieldsEnd {
+    let all = match incoming.share.kept.as_deref() {
+        Some(kept) if content.is_empty() => kept.clone(),
+        Some(kept) => content.clone().absorbing(kept),
+        None => content.clone(),
+    };
     let existing = incoming.share.record.and_then(|id| Some((id, draft.state.record(id)?)));
     match existing {
-        Some((id, record)) => link(draft, incoming, content, generation, id, record),
-        None => create(draft, incoming, content, generation, None),
+        Some((id, record)) => link(draft, incoming, &all, generation, id, record),
+        None => create(draft, incoming, all, generation, None),
     }
 }
 
@@ -162,16 +186,23 @@ fn link(
     id: RecordId,
     record: &Record,
 ) -> FieldsEnd {
-    let end = write_fields(draft, incoming, content, id, record, 0);
+    let (end, written) = write_fields(draft, incoming, content, id, record, 0);
     let (connection, share) = (incoming.connection, incoming.id);
     draft.emit(ShareLinked { connection: connection.id, share, generation, record: Some(id), kept: None });
-    let ours = shared_content(connection, record, false, |name| {
+    let mut ours = shared_content(connection, record, false, |name| {
         // What the grant has just brought later is not ours to send back.
         let remote = incoming.rule.mapping_of(name).and_then(FieldMapping::remote);
         let theirs = remote.filter(|remote| content.values.contains_key(*remote));
         let mine = record.fields.get(name).map(|field| field.stamp.write());
         theirs.is_none_or(|remote| mine > Some(content.stamp_of(remote).write()))
     });
+    // Values of other connections that waited here and were written together with the grant.
+    for (name, candidate) in written {
+        let of_others = candidate.origin.is_some_and(|origin| origin.connection != connection.id);
+        if of_others && partner_takes(connection, &record.object, &name) {
+            ours.set(name, candidate.value, candidate.stamp);
+        }
+    }
     if !ours.is_empty() {
         let position = draft.position(connection);
         let delivery = Delivery { connection: connection.id, share, generation, position };
@@ -184,26 +215,28 @@ fn link(
 fn create(
     draft: &mut Draft<'_>,
     incoming: &Incoming<'_>,
-    content: &Content,
+    all: Content,
     generation: u32,
     id: Option<RecordId>,
 ) -> FieldsEnd {
     let (connection, share) = (incoming.connection, incoming.id);
-    let mut all = content.clone();
-    if let Some(kept) = &incoming.share.kept {
-        all.absorb(kept);
-    }
     let mut reasons = Vec::new();
     let mut candidates = candidates_of_copy(draft, incoming, &all, &mut reasons);
     if reasons.is_empty() {
         reasons = refusals(draft.state, incoming.object, None, &candidates, draft.now);
     }
     if !reasons.is_empty() {
-        let kept = Some(all);
-        draft.emit(ShareLinked { connection: connection.id, share, generation, record: None, kept });
+        let tried_before = incoming.share.status == ShareStatus::Granted
+            && incoming.share.generation == generation
+            && incoming.share.kept.as_deref() == Some(&all);
+        if !tried_before {
+            let kept = Some(all);
+            draft.emit(ShareLinked { connection: connection.id, share, generation, record: None, kept });
+        }
         return FieldsEnd { outcome: Outcome::Rejected, record: None, reasons };
     }
-    candidates.retain(|_, candidate| !candidate.value.is_null());
+    // That the partner emptied a field is known by its stamp; else an older write would win here.
+    candidates.retain(|_, candidate| !candidate.value.is_null() || candidate.origin.is_some());
     let id = id.unwrap_or_else(|| RecordId(draft.draw()));
     let owner = incoming.share.actor.as_ref().unwrap_or(&connection.owner).clone();
     let delivery = delivery(draft, connection, share, generation, &incoming.object.name, &candidates);
@@ -274,9 +307,15 @@ pub(super) fn take_snapshot(
         Some(recreate) if lost && connection.recovering => {
             super::reconcile::recreate(draft, connection, position, snapshot, recreate)
         }
-        _ => {
-            take_fields(draft, connection, position, snapshot.share, snapshot.generation, &snapshot.content, 0)
-        }
+        _ => take_fields(
+            draft,
+            connection,
+            position,
+            snapshot.share,
+            snapshot.generation,
+            &snapshot.content,
+            0,
+        ),
     }
 }
 
@@ -291,7 +330,7 @@ pub(super) fn recreate_record(
 ) -> FieldsEnd {
     let record = share.origin_record;
     with_share(draft, connection, position, id, share, |draft, incoming| {
-        create(draft, incoming, content, share.generation, Some(record))
+        create(draft, incoming, content.clone(), share.generation, Some(record))
     })
 }
 
@@ -316,14 +355,15 @@ pub(super) fn take_fields(
     }
     match share.status {
         ShareStatus::Granted => with_share(draft, connection, position, id, share, |draft, incoming| {
-            create(draft, incoming, content, generation, None)
+            link_or_create(draft, incoming, content, generation)
         }),
         ShareStatus::Active => {
-            let Some((record_id, record)) = share.record.and_then(|r| Some((r, draft.state.record(r)?))) else {
+            let Some((record_id, record)) = share.record.and_then(|r| Some((r, draft.state.record(r)?)))
+            else {
                 return FieldsEnd::inactive("the record is not here any more");
             };
             with_share(draft, connection, position, id, share, |draft, incoming| {
-                write_fields(draft, incoming, content, record_id, record, hops)
+                write_fields(draft, incoming, content, record_id, record, hops).0
             })
         }
         _ => FieldsEnd::inactive("the share is not active"),
@@ -351,7 +391,8 @@ fn judge(record: &Record, mapping: &FieldMapping, stamp: Stamp, origin: Origin, 
         std::cmp::Ordering::Less if stamp.org == own => Verdict::Same,
         std::cmp::Ordering::Less => Verdict::Older,
         std::cmp::Ordering::Equal => {
-            let Some(source) = field.source.as_ref().filter(|s| s.origin.connection == origin.connection) else {
+            let Some(source) = field.source.as_ref().filter(|s| s.origin.connection == origin.connection)
+            else {
                 return Verdict::Same;
             };
             let revised = stamp.revision() > source.revision || origin.mapping > source.origin.mapping;
@@ -412,7 +453,7 @@ fn sort_fields(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, re
 }
 
 /// Writes the fields that are later than what is here: together with everything that waits on the
-/// record, or alone, or not at all; then they wait.
+/// record, or alone, or not at all; then they wait. Also what was written, of all connections.
 fn write_fields(
     draft: &mut Draft<'_>,
     incoming: &Incoming<'_>,
@@ -420,7 +461,7 @@ fn write_fields(
     id: RecordId,
     record: &Record,
     hops: u8,
-) -> FieldsEnd {
+) -> (FieldsEnd, Candidates) {
     let mut sorted = sort_fields(draft, incoming, content, record);
     let mut reasons = std::mem::take(&mut sorted.refused);
     if reasons.is_empty() && !sorted.candidates.is_empty() {
@@ -432,21 +473,24 @@ fn write_fields(
         }
     }
     if !reasons.is_empty() {
-        wait(draft, incoming, id, &sorted, &reasons, false);
-        return FieldsEnd { outcome: Outcome::Rejected, record: Some(id), reasons };
+        wait(draft, incoming, id, record, &sorted, &reasons, false);
+        let end = FieldsEnd { outcome: Outcome::Rejected, record: Some(id), reasons };
+        return (end, Candidates::new());
     }
     if !sorted.approval.is_empty() {
         let text = "the value waits for approval";
         let reason = vec![Reason::new(ReasonCode::AwaitingApproval, text)];
-        wait(draft, incoming, id, &sorted, &reason, true);
+        wait(draft, incoming, id, record, &sorted, &reason, true);
     }
     let differs = sorted.candidates.iter().any(|(name, candidate)| record.value(name) != &candidate.value);
-    if !sorted.candidates.is_empty() {
-        let candidates = std::mem::take(&mut sorted.candidates);
+    let candidates = std::mem::take(&mut sorted.candidates);
+    let written = if candidates.is_empty() {
+        candidates
+    } else {
         let actor = UserName::connection_user();
-        write_with_pending(draft, id, record, incoming.object, candidates, actor, hops);
-    }
-    ended(&sorted, differs, id)
+        write_with_pending(draft, id, record, incoming.object, candidates, actor, hops)
+    };
+    (ended(&sorted, differs, id), written)
 }
 
 /// The outcome of a message that was not refused (PROTOCOL §6).
@@ -476,11 +520,19 @@ fn wait(
     draft: &mut Draft<'_>,
     incoming: &Incoming<'_>,
     id: RecordId,
+    record: &Record,
     sorted: &Sorted,
     reasons: &[Reason],
     approval: bool,
 ) {
-    let meant = sorted.incoming.iter().filter(|(name, _)| !approval || sorted.approval.contains(name));
+    // A later value that waits already, of another connection or mapping, is not replaced.
+    let later = |name: &FieldName, stamp: &Stamp| {
+        record.pending.get(name).is_some_and(|pending| pending.stamp.write() > stamp.write())
+    };
+    let meant = sorted
+        .incoming
+        .iter()
+        .filter(|(name, (_, _, stamp))| (!approval || sorted.approval.contains(name)) && !later(name, stamp));
     let values: VecMap<FieldName, Option<PendingValue>> = meant
         .map(|(name, (remote, value, stamp))| {
             let about = reasons.iter().filter(|r| r.field.as_ref().is_none_or(|field| field == name));
@@ -506,18 +558,42 @@ pub(super) fn retry(draft: &mut Draft<'_>, connection: &Connection, id: ShareId,
     let position = share.problem.as_ref().map(|problem| problem.position).unwrap_or_default();
     with_share(draft, connection, position, id, share, |draft, incoming| {
         if share.status == ShareStatus::Granted {
-            return create(draft, incoming, &Content::default(), share.generation, None);
+            return link_or_create(draft, incoming, &Content::default(), share.generation);
         }
         let Some((record_id, record)) = share.record.and_then(|r| Some((r, draft.state.record(r)?))) else {
             return FieldsEnd::inactive("the record is not here any more");
         };
-        let waiting = pending_candidates(record, draft.state, &Candidates::new());
-        let reasons = refusals(draft.state, incoming.object, Some(record), &waiting, draft.now);
-        if waiting.is_empty() || !reasons.is_empty() {
+        let (good, reasons) = passing(draft, incoming.object, record);
+        if good.is_empty() {
             return FieldsEnd { outcome: Outcome::Rejected, record: Some(record_id), reasons };
         }
         let actor = UserName::connection_user();
-        write_with_pending(draft, record_id, record, incoming.object, waiting, actor, 0);
+        write_with_pending(draft, record_id, record, incoming.object, good, actor, 0);
         FieldsEnd { outcome: Outcome::Applied, record: Some(record_id), reasons: Vec::new() }
     })
+}
+
+/// As much of what waits on a record as is good now: all of it, or message by message; and why not
+/// all.
+fn passing(draft: &Draft<'_>, object: &ObjectSchema, record: &Record) -> (Candidates, Vec<Reason>) {
+    let refused = |tried: &Candidates| refusals(draft.state, object, Some(record), tried, draft.now);
+    let waiting = pending_candidates(record, draft.state, &Candidates::new());
+    let reasons = refused(&waiting);
+    if reasons.is_empty() {
+        return (waiting, reasons);
+    }
+    let message_of = |name: &FieldName| {
+        record.pending.get(name).map(|pending| (pending.origin.connection, pending.position))
+    };
+    let messages: BTreeSet<_> = waiting.keys().map(message_of).collect();
+    let mut good = Candidates::new();
+    for message in messages {
+        let mut tried = good.clone();
+        let its = waiting.iter().filter(|(name, _)| message_of(name) == message);
+        tried.extend(its.map(|(name, candidate)| (name.clone(), candidate.clone())));
+        if refused(&tried).is_empty() {
+            good = tried;
+        }
+    }
+    (good, reasons)
 }

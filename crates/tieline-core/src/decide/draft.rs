@@ -52,7 +52,8 @@ impl<'a> Draft<'a> {
 
     /// Takes the next position of a connection.
     pub(crate) fn position(&mut self, connection: &Connection) -> Position {
-        let head = self.heads.get(&connection.id).copied().unwrap_or_else(|| connection.outbox.head().position);
+        let head =
+            self.heads.get(&connection.id).copied().unwrap_or_else(|| connection.outbox.head().position);
         let position = head.next();
         self.heads.insert(connection.id, position);
         position

@@ -2,8 +2,8 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::{connection, control, reconcile, share};
 use crate::decide::write::{is_open, shared_content};
+use crate::decide::{connection, control, reconcile, share};
 use crate::event::{Closing, Delivery, JobAdvanced, JobStarted, SnapshotSent};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
@@ -186,11 +186,13 @@ fn one_share(
             share::close(draft, over, id, share, Closing::Ended(EndReason::Deactivated), false);
             Ok(true)
         }
-        JobKind::Grant { .. } if share.role == ShareRole::Origin && share.status == ShareStatus::Accepting => {
+        JobKind::Grant { .. }
+            if share.role == ShareRole::Origin && share.status == ShareStatus::Accepting =>
+        {
             share::grant(draft, over, id, share, share.whole);
             Ok(true)
         }
-        JobKind::Retry { .. } if share.problem.as_ref().is_some_and(|problem| !problem.at_partner) => {
+        JobKind::Retry { .. } if control::waits(draft.state, over, share) => {
             control::retry(draft, over.id, id).map(|_| true)
         }
         JobKind::Close { .. }
@@ -213,7 +215,9 @@ fn backfill(
     let Some(record) = record.filter(|r| share.status == ShareStatus::Active && r.object == *object) else {
         return false;
     };
-    let content = shared_content(over, record, false, |name| fields.contains(name));
+    // Also what came over this connection: the partner may have made a new copy since, which never
+    // had it. Where it has it, the equal stamp leaves it as it is.
+    let content = shared_content(over, record, true, |name| fields.contains(name));
     if content.is_empty() {
         return false;
     }

@@ -77,7 +77,8 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
             connection::answer(draft, &answer)
         }
         Command::TakeHello { connection, from, accept, user, public_key, incarnation } => {
-            let hello = connection::Hello { from, accept: *accept, user, public_key, incarnation: *incarnation };
+            let hello =
+                connection::Hello { from, accept: *accept, user, public_key, incarnation: *incarnation };
             connection::take_hello(draft, *connection, &hello)
         }
         Command::TakeWelcome { connection, incarnation, owner } => {
@@ -103,7 +104,9 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
             rules::subscribe(draft, *connection, object, rule.as_ref())
         }
 
-        Command::CreateRecord { object, values, owner } => record::create(draft, object, values, owner.as_ref()),
+        Command::CreateRecord { object, values, owner } => {
+            record::create(draft, object, values, owner.as_ref())
+        }
         Command::UpdateRecord { record, values } => record::update(draft, *record, values),
         Command::DeleteRecord { record } => record::delete(draft, *record),
         Command::Retry { connection, share } => control::retry(draft, *connection, *share),

@@ -2,7 +2,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::jobs;
+use crate::decide::{control, jobs};
 use crate::event::{CatalogueSent, ObjectDefined, OrgCreated, TokenIssued, UserAdded};
 use crate::job::JobKind;
 use crate::limits::OBJECTS_MAX;
@@ -44,7 +44,10 @@ pub(super) fn issue_token(
     hash: [u8; 32],
 ) -> Result<Reply, Refusal> {
     if *user == UserName::connection_user() {
-        return Err(Refusal::invalid("system_user", "the Connection User makes remote changes and has no token"));
+        return Err(Refusal::invalid(
+            "system_user",
+            "the Connection User makes remote changes and has no token",
+        ));
     }
     if !draft.state.users.contains_key(user) {
         draft.emit(UserAdded { user: user.clone(), admin });
@@ -74,7 +77,7 @@ pub(super) fn define_object(draft: &mut Draft<'_>, schema: &ObjectSchema) -> Res
             draft.emit(CatalogueSent { connection: connection.id, position, catalogue });
         }
         let takes = connection.subscribe.values().any(|rule| rule.local == schema.name);
-        if takes && connection.shares.values().any(|share| share.problem.is_some()) {
+        if takes && connection.shares.values().any(|share| control::waits(draft.state, connection, share)) {
             jobs::begin(draft, JobKind::Retry { connection: connection.id });
         }
     }

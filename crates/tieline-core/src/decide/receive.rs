@@ -17,7 +17,7 @@ use crate::message::{Envelope, Message, Offer, ShareEnded, is_counted};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, Share, ShareRole, ShareStatus};
-use crate::{ConnectionId, Position, RecordId, Seq, ShareId, Timestamp};
+use crate::{ConnectionId, OrgName, Position, RecordId, Seq, ShareId, Timestamp};
 
 /// How one counted message ended.
 #[derive(Debug, Clone)]
@@ -141,11 +141,21 @@ pub(super) fn take(
         Message::Snapshot(snapshot) => (snapshot.share, &snapshot.content),
         Message::Change(change) => (change.share, &change.content),
         Message::Void(_) => {
-            return Ending::filtered(None, ReasonCode::Withheld, "the partner does not publish these fields any more");
+            return Ending::filtered(
+                None,
+                ReasonCode::Withheld,
+                "the partner does not publish these fields any more",
+            );
         }
-        _ => return Ending::filtered(None, ReasonCode::UnknownKind, "this version does not know the kind of message"),
+        _ => {
+            return Ending::filtered(
+                None,
+                ReasonCode::UnknownKind,
+                "this version does not know the kind of message",
+            );
+        }
     };
-    if !again && let Some(ending) = held_by_clock(draft, share, content) {
+    if !again && let Some(ending) = held(draft, connection, share, content) {
         return ending;
     }
     let end = match message {
@@ -157,17 +167,35 @@ pub(super) fn take(
         // The other kinds have returned above.
         _ => FieldsEnd::default(),
     };
-    Ending { outcome: end.outcome, share: Some(share), record: end.record, reasons: end.reasons, held_until: None }
+    Ending {
+        outcome: end.outcome,
+        share: Some(share),
+        record: end.record,
+        reasons: end.reasons,
+        held_until: None,
+    }
 }
 
-/// A stamp far ahead of our clock would win over every edit until then: the message waits.
-fn held_by_clock(draft: &Draft<'_>, share: ShareId, content: &Content) -> Option<Ending> {
-    let latest = content.iter().map(|(_, _, stamp)| stamp.time).max()?;
+/// A stamp far ahead of our clock would win over every edit until then: the message waits, and
+/// what follows on its share waits behind it, so that no follow-up comes before its grant.
+fn held(draft: &Draft<'_>, connection: &Connection, share: ShareId, content: &Content) -> Option<Ending> {
+    let latest = content.iter().map(|(_, _, stamp)| stamp.time).max();
     let limit = draft.now.plus_us(CLOCK_SKEW_US_MAX);
-    (latest > limit).then(|| {
-        let text = format!("the change was written at {latest}, ahead of this org's clock: check both clocks");
-        let held_until = Some(latest.plus_us(-CLOCK_SKEW_US_MAX));
-        Ending { held_until, ..Ending::new(Outcome::Held, Some(share)).because(ReasonCode::ClockAhead, text) }
+    let ahead = latest.filter(|latest| *latest > limit).map(|latest| latest.plus_us(-CLOCK_SKEW_US_MAX));
+    let behind = connection.held_until(share);
+    let text = match (latest.filter(|_| ahead.is_some()), behind) {
+        (Some(latest), _) => {
+            format!("the change was written at {latest}, ahead of this org's clock: check both clocks")
+        }
+        (None, Some(until)) => {
+            format!("an earlier change of the share is ahead of this org's clock and waits until {until}")
+        }
+        (None, None) => return None,
+    };
+    let held_until = ahead.max(behind);
+    Some(Ending {
+        held_until,
+        ..Ending::new(Outcome::Held, Some(share)).because(ReasonCode::ClockAhead, text)
     })
 }
 
@@ -187,7 +215,11 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
     let known = connection.shares.get(&offer.share);
     if let Some(share) = known {
         if share.generation > offer.generation {
-            return Ending::filtered(id, ReasonCode::OlderGeneration, "the share has been offered again since");
+            return Ending::filtered(
+                id,
+                ReasonCode::OlderGeneration,
+                "the share has been offered again since",
+            );
         }
         if share.generation == offer.generation {
             return take_crossing_offer(draft, connection, offer, share);
@@ -213,13 +245,17 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
 }
 
 /// Both sides offered the same generation: the origin's offer stands, the other one accepts it.
-fn take_crossing_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer, share: &Share) -> Ending {
+fn take_crossing_offer(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    offer: &Offer,
+    share: &Share,
+) -> Ending {
     let id = Some(offer.share);
     if share.role == ShareRole::Copy || share.status != ShareStatus::Offered {
         return Ending::new(Outcome::Unchanged, id);
     }
-    let ours = share.record.map(|record| ShareId::derive(connection.id, &draft.org().name, record));
-    if ours == id {
+    if stands(draft, connection, offer, share) {
         share::take_acceptance(draft, connection, offer.share, offer.generation, false);
         return Ending::new(Outcome::Applied, id);
     }
@@ -234,6 +270,18 @@ fn take_crossing_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &O
     let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();
     share::answer(draft, connection, offer.share, offer.generation, Some(false), owner);
     Ending::new(Outcome::Applied, id)
+}
+
+/// Whether our offer of two that cross stands: the share is named after our record; or after no
+/// record of either side, when those were replaced, and our name comes first. Both sides find the
+/// same.
+fn stands(draft: &Draft<'_>, connection: &Connection, offer: &Offer, share: &Share) -> bool {
+    let named_after = |org: &OrgName, record| ShareId::derive(connection.id, org, record) == offer.share;
+    let ours = &draft.org().name;
+    if share.record.is_some_and(|record| named_after(ours, record)) {
+        return true;
+    }
+    connection.partner.as_ref().is_some_and(|theirs| !named_after(theirs, offer.record) && ours < theirs)
 }
 
 fn take_end(draft: &mut Draft<'_>, connection: &Connection, ended: &ShareEnded) -> Ending {
@@ -261,6 +309,9 @@ pub(super) fn rule_or_reason<'a>(
     share: &Share,
 ) -> Result<&'a crate::mapping::SubscribeRule, Reason> {
     rule_of(connection, share).ok_or_else(|| {
-        Reason::new(ReasonCode::NotSubscribed, format!("{} is not subscribed on this connection", share.object))
+        Reason::new(
+            ReasonCode::NotSubscribed,
+            format!("{} is not subscribed on this connection", share.object),
+        )
     })
 }

@@ -9,11 +9,14 @@ use crate::decide::connection as agreement;
 use crate::decide::copy::{self, FieldsEnd};
 use crate::decide::draft::Draft;
 use crate::decide::settle::rule_of;
-use crate::decide::write::{Candidate, Candidates, Write, deliveries, is_open, record_changed, shared_content};
+use crate::decide::write::{
+    Candidate, Candidates, Write, deliveries, is_open, record_changed, shared_content,
+};
 use crate::decide::{jobs, rules, share};
 use crate::event::{
-    AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause, IncarnationStarted,
-    PartnerReincarnated, ReconcileAsked, RecordAction, ShareLinked, ShareRestored, ShareStatesSent, SnapshotSent,
+    AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
+    IncarnationStarted, PartnerReincarnated, ReconcileAsked, RecordAction, ShareLinked, ShareRestored,
+    ShareStatesSent, SnapshotSent,
 };
 use crate::job::JobKind;
 use crate::limits::SHARE_STATES_MAX;
@@ -49,9 +52,10 @@ pub(super) fn start_incarnation(
     draft.emit(AlarmRaised {
         connection: found_on,
         code: "log_restored".to_owned(),
-        message: "the log of this org ends earlier than its partners know it: it was restored or rolled back; \
+        message:
+            "the log of this org ends earlier than its partners know it: it was restored or rolled back; \
                   all shares are being reconciled"
-            .to_owned(),
+                .to_owned(),
     });
     for connection in state.connections.values().filter(|connection| connection.is_active()) {
         begin(draft, connection);
@@ -146,7 +150,9 @@ pub(super) fn send_states(
 fn entry(connection: &Connection, id: ShareId, share: &Share, record: Option<&Record>) -> ShareEntry {
     let taken = record.zip(rule_of(connection, share)).map_or_else(VecMap::new, |(record, rule)| {
         let mappings = rule.fields.iter().filter_map(|mapping| Some((mapping.remote()?, &mapping.local)));
-        mappings.filter_map(|(remote, local)| Some((remote.clone(), record.fields.get(local)?.stamp))).collect()
+        mappings
+            .filter_map(|(remote, local)| Some((remote.clone(), record.fields.get(local)?.stamp)))
+            .collect()
     });
     let ended = match share.status {
         ShareStatus::Inactive(reason) => Some(reason),
@@ -261,7 +267,8 @@ fn compare_one(
         send_as_origin(draft, connection, id, share, mine.1, record_id, record);
         return;
     }
-    let active = theirs.stage == ShareStage::Active && theirs.generation == share.generation && is_open(share);
+    let active =
+        theirs.stage == ShareStage::Active && theirs.generation == share.generation && is_open(share);
     if active && let Some((record_id, record)) = record {
         send_later_values(draft, connection, id, share, theirs, record);
         stamp_anew(draft, connection, share, theirs, record_id, record);
@@ -329,7 +336,10 @@ fn stamp_anew(
         return;
     }
     let comes_back = |name: &crate::FieldName| {
-        rule_of(connection, share).and_then(|rule| rule.mapping_of(name)).and_then(FieldMapping::remote).is_some()
+        rule_of(connection, share)
+            .and_then(|rule| rule.mapping_of(name))
+            .and_then(FieldMapping::remote)
+            .is_some()
     };
     let here = draft.stamp();
     let candidates: Candidates = theirs

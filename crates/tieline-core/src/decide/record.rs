@@ -49,7 +49,8 @@ fn check_writable(object: &ObjectSchema, values: &VecMap<FieldName, Value>) -> R
         }
     }
     if bytes > RECORD_BYTES_MAX {
-        let text = format!("the values take {bytes} bytes, more than {RECORD_BYTES_MAX}: shorten the long texts");
+        let text =
+            format!("the values take {bytes} bytes, more than {RECORD_BYTES_MAX}: shorten the long texts");
         reasons.push(Reason::new(ReasonCode::LimitReached, text));
     }
     if reasons.is_empty() { Ok(()) } else { Err(Refusal::record(reasons)) }
@@ -129,7 +130,7 @@ fn local_candidates(draft: &Draft<'_>, record: &Record, values: &VecMap<FieldNam
 }
 
 /// Writes candidates that were found good, and with them what waits on the record if that is good
-/// now, too.
+/// now, too. What was written.
 pub(super) fn write_with_pending(
     draft: &mut Draft<'_>,
     id: RecordId,
@@ -138,7 +139,7 @@ pub(super) fn write_with_pending(
     candidates: Candidates,
     actor: UserName,
     hops: u8,
-) {
+) -> Candidates {
     let mut all = pending_candidates(record, draft.state, &candidates);
     let chosen = if all.is_empty() {
         candidates
@@ -147,11 +148,13 @@ pub(super) fn write_with_pending(
         let good = refusals(draft.state, object, Some(record), &all, draft.now).is_empty();
         if good { all } else { candidates }
     };
+    // Positions are taken in the order of the events.
+    settle_recovered(draft, record, &chosen);
     let deliveries = deliveries(draft, &object.name, record, &chosen);
     let action = RecordAction::Update;
     let write = Write { id, object: object.name.clone(), action, actor, owner: None, hops };
-    settle_recovered(draft, record, &chosen);
-    draft.emit(record_changed(Some(record), write, chosen, deliveries));
+    draft.emit(record_changed(Some(record), write, chosen.clone(), deliveries));
+    chosen
 }
 
 pub(super) fn delete(draft: &mut Draft<'_>, id: RecordId) -> Result<Reply, Refusal> {

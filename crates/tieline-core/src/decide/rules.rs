@@ -2,7 +2,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::{jobs, record, share};
+use crate::decide::{control, jobs, record, share};
 use crate::event::{CatalogueSent, PublishRuleSet, SubscribeRuleSet, SubscriptionSent};
 use crate::job::JobKind;
 use crate::mapping::SubscribeRule;
@@ -31,13 +31,18 @@ pub(super) fn publish(
         return Ok(Reply::Connection(id));
     };
     let object = record::object(draft.state, name)?;
-    let rule = PublishRule::new(name.clone(), rule.fields.clone(), known.map_or(0, |known| known.version) + 1);
+    let rule =
+        PublishRule::new(name.clone(), rule.fields.clone(), known.map_or(0, |known| known.version) + 1);
     if known.is_some_and(|known| known.fields == rule.fields) {
         return Ok(Reply::Unchanged);
     }
     rule.check(object).map_err(Refusal::record)?;
-    let new: Vec<FieldName> =
-        rule.fields.iter().filter(|field| known.is_none_or(|known| !known.publishes(field))).cloned().collect();
+    let new: Vec<FieldName> = rule
+        .fields
+        .iter()
+        .filter(|field| known.is_none_or(|known| !known.publishes(field)))
+        .cloned()
+        .collect();
     let entry = catalogue_object(object, &rule);
     set_publish(draft, connection, name, Some(rule));
     send_catalogue(draft, connection, vec![entry], Vec::new(), false);
@@ -121,17 +126,18 @@ pub(super) fn subscribe(
         send_subscription(draft, connection, Vec::new(), vec![remote.clone()], false);
         return Ok(Reply::Connection(id));
     };
-    let version = known.map_or(0, |known| known.version);
-    let mut rule = SubscribeRule { remote: remote.clone(), version: version + 1, ..rule.clone() };
+    // A version is never given twice, also after the rule was taken away: values remember theirs.
+    let next = connection.mapping_version + 1;
+    let mut rule = SubscribeRule { remote: remote.clone(), version: next, ..rule.clone() };
     rule.fields.sort_by(|a, b| a.local.cmp(&b.local));
-    if known.is_some_and(|known| *known == SubscribeRule { version, ..rule.clone() }) {
+    if known.is_some_and(|known| *known == SubscribeRule { version: known.version, ..rule.clone() }) {
         return Ok(Reply::Unchanged);
     }
     check_subscription(draft.state, connection, &rule)?;
     let notice = subscription(&rule);
     draft.emit(SubscribeRuleSet { connection: id, object: remote.clone(), rule: Some(rule), actor });
     send_subscription(draft, connection, vec![notice], Vec::new(), false);
-    if connection.shares.values().any(|share| share.problem.is_some()) {
+    if connection.shares.values().any(|share| control::waits(draft.state, connection, share)) {
         jobs::begin(draft, JobKind::Retry { connection: id });
     }
     Ok(Reply::Connection(id))
@@ -149,15 +155,14 @@ fn check_subscription(state: &State, connection: &Connection, rule: &SubscribeRu
     };
     let mut reasons = rule.check(object, catalogue).err().unwrap_or_default();
     // S2S-27: one source per target; S2S-26: the pair is fixed from either side.
-    let second = connection.subscribe.values().find(|other| other.remote != rule.remote && other.local == rule.local);
+    let second =
+        connection.subscribe.values().find(|other| other.remote != rule.remote && other.local == rule.local);
     if let Some(other) = second {
         let text = format!("{} is already mapped from {} on this connection", rule.local, other.remote);
         reasons.push(Reason::new(ReasonCode::SecondSource, text));
     }
-    let pair = connection
-        .taken
-        .values()
-        .find(|taken| (taken.object == rule.local) != (taken.local == rule.remote));
+    let pair =
+        connection.taken.values().find(|taken| (taken.object == rule.local) != (taken.local == rule.remote));
     if let Some(taken) = pair {
         let text = format!(
             "{} maps our {} to its {}: map {} to {} here, or nothing",

@@ -7,7 +7,7 @@ use crate::message::{OutcomeDetail, OutcomeRun, WireReason};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, Record, Share, ShareRole};
-use crate::{Position, ShareId};
+use crate::{FieldName, Position, ShareId};
 
 /// Tells the partner all outcomes that it does not know.
 pub(super) fn report(draft: &mut Draft<'_>, connection: &Connection) {
@@ -37,9 +37,10 @@ fn told(
     detail: Option<&OutcomeDetail>,
 ) -> (Outcome, Option<OutcomeDetail>) {
     let Some(detail) = detail else { return (outcome, None) };
-    let rule = detail.share.and_then(|id| connection.shares.get(&id)).and_then(|share| rule_of(connection, share));
-    let Some(rule) = rule else { return (outcome, Some(detail.clone())) };
-    let published = connection.publish.get(&rule.local);
+    // Without a rule nothing here has a name at the partner, and nothing is published back.
+    let rule =
+        detail.share.and_then(|id| connection.shares.get(&id)).and_then(|share| rule_of(connection, share));
+    let published = rule.and_then(|rule| connection.publish.get(&rule.local));
     let hidden = |reason: &WireReason| {
         reason.code == ReasonCode::OlderStamp
             && reason.field.as_ref().is_none_or(|field| published.is_none_or(|rule| !rule.publishes(field)))
@@ -49,15 +50,12 @@ fn told(
     } else {
         outcome
     };
-    let reasons = detail.reasons.iter().filter(|reason| !hidden(reason)).map(|reason| WireReason {
-        code: reason.code,
-        field: reason
-            .field
-            .as_ref()
-            .and_then(|field| rule.mapping_of(field))
-            .and_then(|mapping| mapping.remote())
-            .cloned(),
-    });
+    let name_there = |field: &FieldName| rule?.mapping_of(field)?.remote().cloned();
+    let reasons = detail
+        .reasons
+        .iter()
+        .filter(|reason| !hidden(reason))
+        .map(|reason| WireReason { code: reason.code, field: reason.field.as_ref().and_then(name_there) });
     let told = OutcomeDetail { outcome, reasons: reasons.collect(), ..detail.clone() };
     (outcome, Some(told))
 }

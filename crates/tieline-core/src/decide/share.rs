@@ -8,7 +8,9 @@ use crate::content::Content;
 use crate::decide::draft::Draft;
 use crate::decide::record;
 use crate::decide::write::{is_open, shared_content};
-use crate::event::{Closing, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused};
+use crate::event::{
+    Closing, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
+};
 use crate::message::EndReason;
 use crate::publish;
 use crate::reason::ReasonCode;
@@ -44,8 +46,10 @@ pub(super) fn forward(draft: &mut Draft<'_>, id: RecordId, over: ConnectionId) -
         return Err(Refusal::conflict("not_published", text));
     }
     let known = record.share_over(over);
-    if let Some(share) = known.and_then(|share| connection.shares.get(&share)).filter(|share| is_open(share)) {
-        let text = format!("record {id} is already {} to {}", share.status.label(), connection.display_name());
+    if let Some(share) = known.and_then(|share| connection.shares.get(&share)).filter(|share| is_open(share))
+    {
+        let text =
+            format!("record {id} is already {} to {}", share.status.label(), connection.display_name());
         return Err(Refusal::conflict("already_shared", text));
     }
     if let Some(holder) = granted_elsewhere(draft.state, record, over) {
@@ -59,7 +63,11 @@ pub(super) fn forward(draft: &mut Draft<'_>, id: RecordId, over: ConnectionId) -
 }
 
 /// The other connection that a record of this org was granted to.
-fn granted_elsewhere<'a>(state: &'a State, record: &'a Record, besides: ConnectionId) -> Option<&'a Connection> {
+fn granted_elsewhere<'a>(
+    state: &'a State,
+    record: &'a Record,
+    besides: ConnectionId,
+) -> Option<&'a Connection> {
     state
         .shares_of(record)
         .find(|(connection, share)| {

@@ -79,12 +79,14 @@ pub(super) fn unknown_field(object: &ObjectName, field: &FieldName) -> Reason {
 /// The values that wait on the record and may be tried (those for approval may not), except the
 /// fields that are written anyway.
 pub(super) fn pending_candidates(record: &Record, state: &State, besides: &Candidates) -> Candidates {
-    let waiting = record.pending.iter().filter(|(name, pending)| !pending.approval && !besides.contains_key(*name));
+    let waiting =
+        record.pending.iter().filter(|(name, pending)| !pending.approval && !besides.contains_key(*name));
     waiting
         .filter_map(|(name, pending)| {
             let connection = state.connections.get(&pending.origin.connection)?;
             let rule = connection.subscribe.values().find(|rule| rule.local == record.object)?;
-            let mapping = rule.fields.iter().find(|mapping| mapping.local == *name)?;
+            // The rule may have come to take another field into this one since.
+            let mapping = rule.mapping_of(name).filter(|m| m.remote() == Some(&pending.remote))?;
             let field = state.object(&record.object)?.field(name.as_str())?;
             let value = rule.map_value(mapping, &pending.incoming, field).ok()?;
             let origin = Some(Origin { connection: connection.id, mapping: rule.version });
@@ -108,7 +110,9 @@ pub(super) fn deliveries(
     });
     shares
         .filter(|(_, _, share)| share.status == ShareStatus::Active)
-        .filter_map(|(connection, id, share)| delivery(draft, connection, id, share.generation, object, candidates))
+        .filter_map(|(connection, id, share)| {
+            delivery(draft, connection, id, share.generation, object, candidates)
+        })
         .collect()
 }
 

@@ -95,6 +95,7 @@ pub struct JobAdvanced {
     /// The job.
     pub job: JobId,
     /// Everything up to this id is done; nothing means that the job is.
+    #[serde(with = "cursor")]
     pub cursor: Option<u128>,
     /// Items done in this slice.
     pub done: u64,
@@ -104,4 +105,24 @@ pub struct JobAdvanced {
     /// The first few reasons for passing over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+}
+
+/// A cursor is an id: JSON knows no numbers of 128 bits.
+mod cursor {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::RecordId;
+
+    #[expect(clippy::ref_option, reason = "serde hands references")]
+    pub(super) fn serialize<S: Serializer>(cursor: &Option<u128>, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { cursor.map(RecordId).serialize(s) } else { cursor.serialize(s) }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u128>, D::Error> {
+        if d.is_human_readable() {
+            Option::<RecordId>::deserialize(d).map(|id| id.map(|id| id.0))
+        } else {
+            Option::deserialize(d)
+        }
+    }
 }

@@ -1,3 +1,5 @@
+//! Expressions: what they mean, and bombs that have to be refused.
+
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;

@@ -1,3 +1,5 @@
+//! Mapping: its laws, and what a rule is warned about.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Schemas: files, checks, the standard objects.
+
 use super::*;
 use crate::limits::{OBJECT_FIELDS_MAX, OBJECT_RULES_MAX, PICKLIST_VALUES_MAX};
 use crate::publish::catalogue_object;

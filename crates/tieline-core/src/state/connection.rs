@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{Chain, Figure};
 use crate::mapping::SubscribeRule;
-use crate::publish::{CatalogueObject, PublishRule};
 use crate::message::{OutcomeDetail, Subscription};
 use crate::outcome::{Counts, Outcome};
+use crate::publish::{CatalogueObject, PublishRule};
 use crate::state::Share;
 use crate::{
     ConnectionId, Incarnation, ObjectName, OrgName, Position, RecordId, Seq, ShareId, Timestamp, UserName,
@@ -104,6 +104,9 @@ pub struct Connection {
     pub publish: BTreeMap<ObjectName, PublishRule>,
     /// What we take, by the partner's object.
     pub subscribe: BTreeMap<ObjectName, SubscribeRule>,
+    /// The last version that a subscribe rule was given.
+    #[serde(default)]
+    pub mapping_version: u32,
     /// What the partner publishes.
     pub catalogue: BTreeMap<ObjectName, CatalogueObject>,
     /// What the partner takes, by our object.
@@ -119,6 +122,9 @@ pub struct Connection {
     /// Held messages by the time when they are tried again, derived.
     #[serde(skip)]
     pub(crate) held_by_time: BTreeSet<(Timestamp, Position)>,
+    /// Held messages by share, derived: what follows on the same share waits behind them.
+    #[serde(skip)]
+    pub(crate) held_by_share: BTreeMap<(ShareId, Position), Timestamp>,
 }
 
 /// One direction: positions given out, and what the partner has confirmed.
@@ -204,6 +210,9 @@ pub struct HeldMessage {
     pub body: Vec<u8>,
     /// When it is tried again.
     pub until: Timestamp,
+    /// The share that it is for: later messages of the share wait behind it.
+    #[serde(default)]
+    pub share: Option<ShareId>,
 }
 
 /// Something that did not go through, for people to look at (S2S-54).
@@ -257,8 +266,43 @@ impl Connection {
         self.held_by_time.first().filter(|(until, _)| *until <= now).map(|(_, position)| *position)
     }
 
+    /// When the last held message of a share is tried again.
+    #[must_use]
+    pub fn held_until(&self, share: ShareId) -> Option<Timestamp> {
+        let of_share = (share, Position(0))..=(share, Position(u64::MAX));
+        self.held_by_share.range(of_share).next_back().map(|(_, until)| *until)
+    }
+
+    /// Keeps a message that cannot be tried yet.
+    pub(crate) fn hold(&mut self, position: Position, held: HeldMessage) {
+        self.index_held(position, held.until, held.share);
+        self.inbound.held.insert(position, held);
+    }
+
+    /// Lets go of a held message.
+    pub(crate) fn let_go(&mut self, position: Position) -> Option<HeldMessage> {
+        let held = self.inbound.held.remove(&position)?;
+        self.held_by_time.remove(&(held.until, position));
+        if let Some(share) = held.share {
+            self.held_by_share.remove(&(share, position));
+        }
+        Some(held)
+    }
+
+    fn index_held(&mut self, position: Position, until: Timestamp, share: Option<ShareId>) {
+        self.held_by_time.insert((until, position));
+        if let Some(share) = share {
+            self.held_by_share.insert((share, position), until);
+        }
+    }
+
     /// Rebuilds what is derived.
     pub(crate) fn derive(&mut self) {
-        self.held_by_time = self.inbound.held.iter().map(|(p, held)| (held.until, *p)).collect();
+        self.held_by_time.clear();
+        self.held_by_share.clear();
+        let held: Vec<_> = self.inbound.held.iter().map(|(p, held)| (*p, held.until, held.share)).collect();
+        for (position, until, share) in held {
+            self.index_held(position, until, share);
+        }
     }
 }

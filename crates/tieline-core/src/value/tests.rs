@@ -1,3 +1,5 @@
+//! Values: texts, JSON, bytes, casts.
+
 use proptest::prelude::*;
 use smol_str::SmolStr;
 
