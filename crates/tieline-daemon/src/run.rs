@@ -108,7 +108,8 @@ impl Daemon {
             // They may be of the life whose end was lost.
             snapshots.prune(0).map_err(StartError::Snapshots)?;
         }
-        let rebuilt = rebuild(&reader, Some(&snapshots))?;
+        let mut rebuilt = rebuild(&reader, Some(&snapshots))?;
+        rebuilt.engine.collect();
         tracing::info!(seq = %rebuilt.engine.state().seq, snapshot = %rebuilt.snapshot,
             replayed = rebuilt.replayed, "state rebuilt");
         check_org(data, &rebuilt.engine, &keys)?;

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use tieline_core::command::{Command, Context, Refusal};
 use tieline_core::engine::Engine;
+use tieline_core::event::Event;
 use tieline_core::frame::FrameHeader;
 use tieline_core::log::Group;
 use tieline_core::message::Envelope;
@@ -30,6 +31,8 @@ pub(crate) type Release = Box<dyn FnOnce() + Send>;
 /// Groups on their way into the log.
 pub(crate) struct Batch {
     pub(crate) groups: Vec<Group>,
+    /// The events of each group.
+    pub(crate) events: Vec<Vec<Event>>,
     /// The number of the first event.
     pub(crate) first: Seq,
     /// The number of the last event.
@@ -63,6 +66,7 @@ fn one_batch(shared: &Arc<Shared>, clock: &mut Clock, first: Work) -> Option<Bat
     let start = engine.state().seq;
     let mut batch = Batch {
         groups: Vec::new(),
+        events: Vec::new(),
         first: start.next(),
         last: start,
         bytes: 0,
@@ -77,6 +81,7 @@ fn one_batch(shared: &Arc<Shared>, clock: &mut Clock, first: Work) -> Option<Bat
         next = if full { None } else { shared.intake.poll() };
     }
     batch.last = engine.state().seq;
+    batch.events = engine.take_collected();
     batch.incarnation = incarnation(&engine).filter(|now| Some(*now) != known);
     Some(batch)
 }
