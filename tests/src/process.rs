@@ -351,15 +351,32 @@ impl Api {
         path: &str,
         look: impl Fn(&Result<Json, Problem>) -> Option<T>,
     ) -> T {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let seen = self.get(path);
-            if let Some(found) = look(&seen) {
-                return found;
-            }
-            assert!(Instant::now() < end, "{what} did not happen in time; {path} shows {seen:?}");
-            std::thread::sleep(LOOK_EVERY);
+        let mut seen = Err(Problem { status: 0, body: Json::Null });
+        let found = look_until(|| {
+            seen = self.get(path);
+            look(&seen)
+        });
+        found.unwrap_or_else(|| panic!("{what} did not happen in time; {path} shows {seen:?}"))
+    }
+}
+
+/// Looks at something that only polling can see until it is there.
+///
+/// # Panics
+/// It is not in time.
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    look_until(look).unwrap_or_else(|| panic!("{what} did not happen in time"))
+}
+
+/// What `look` finds in time.
+fn look_until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let found = look();
+        if found.is_some() || Instant::now() > end {
+            return found;
         }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

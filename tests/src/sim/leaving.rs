@@ -47,18 +47,15 @@ fn unpublished(state: &State, connection: &Connection, message: &Message) -> Opt
             hidden(of_share(snapshot.share), Box::new(snapshot.content.values.keys()))
         }
         Message::Change(change) => hidden(of_share(change.share), Box::new(change.content.values.keys())),
-        // What is said of a message names the fields of whoever sent it.
-        Message::OutcomeReport(report) => report.details.iter().find_map(|d| foreign(connection, d)),
-        Message::Settled(settled) => foreign(connection, &settled.detail),
+        // What is said of a message names the fields of whoever sent that message.
+        Message::OutcomeReport(report) => report.details.iter().find_map(|d| foreign(state, d)),
+        Message::Settled(settled) => foreign(state, &settled.detail),
         _ => None,
     }
 }
 
-/// A field of an outcome that is not one of the partner's.
-fn foreign(connection: &Connection, detail: &OutcomeDetail) -> Option<FieldName> {
-    let theirs = |field: &&FieldName| {
-        connection.subscribe.values().any(|rule| rule.fields.iter().any(|m| m.remote() == Some(*field)))
-            || connection.catalogue.values().any(|object| object.field(field).is_some())
-    };
-    detail.reasons.iter().filter_map(|reason| reason.field.as_ref()).find(|field| !theirs(field)).cloned()
+/// A field of an outcome that is one of ours: the dialects have no name in common.
+fn foreign(state: &State, detail: &OutcomeDetail) -> Option<FieldName> {
+    let ours = |field: &&FieldName| state.objects.values().any(|o| o.field(field.as_str()).is_some());
+    detail.reasons.iter().filter_map(|reason| reason.field.as_ref()).find(ours).cloned()
 }

@@ -10,7 +10,7 @@ use tieline_core::event::Event;
 use tieline_core::frame::{BodyWriter, FrameHeader, read_body};
 use tieline_core::link::{Heard, Link, Run};
 use tieline_core::log::{Group, Log, MemLog};
-use tieline_core::message::Envelope;
+use tieline_core::message::{Envelope, Message};
 use tieline_core::state::{Connection, ConnectionStatus, State};
 use tieline_core::{ConnectionId, OrgName, Position, Seq, Timestamp, UserName};
 
@@ -180,8 +180,7 @@ impl SimOrg {
         }
         for stored in groups.events() {
             if let Ok(event) = Event::decode(stored.kind, stored.body) {
-                let name = Event::kind_name(stored.kind);
-                out.note(self.at, format_args!("  {} {name} {}", stored.seq, event.to_json()));
+                out.note(self.at, format_args!("  {} {}", stored.seq, told(&event)));
             }
         }
     }
@@ -507,6 +506,16 @@ fn replayed(log: &MemLog) -> Result<Engine, Broken> {
         replay.map_err(|e| Broken::new("the log is readable", e))?;
     }
     Ok(engine)
+}
+
+/// An event for people; of what was received, the message instead of its bytes.
+fn told(event: &Event) -> String {
+    if let Event::Received(e) = event {
+        let message = Message::decode(e.kind, &e.body).map_or_else(|e| e.to_string().into(), |m| m.to_json());
+        let (kind, outcome, reasons) = (Message::kind_name(e.kind), e.outcome, &e.reasons);
+        return format!("Received {} {kind} {message} -> {outcome:?} {reasons:?}", e.position);
+    }
+    format!("{} {}", Event::kind_name(event.kind()), event.to_json())
 }
 
 fn said(reply: &Reply) -> &'static str {

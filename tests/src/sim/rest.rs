@@ -1,5 +1,6 @@
 //! Rest after healing: that it comes, and that both sides of everything agree then (DESIGN §8.7).
 
+use tieline_core::event::PendingValue;
 use tieline_core::mapping::SubscribeRule;
 use tieline_core::message::ShareStage;
 use tieline_core::state::{
@@ -120,35 +121,40 @@ impl World {
     }
 }
 
-/// Whether the rule by which a pending value came would take it today.
-fn still_maps(state: &State, record: &Record, pending: &tieline_core::event::PendingValue) -> bool {
+/// Whether the message that brought a pending value would be taken whole by the rules of today.
+fn still_maps(state: &State, record: &Record, pending: &PendingValue) -> bool {
     let Some(connection) = state.connections.get(&pending.origin.connection) else { return false };
     let Some(object) = state.object(&record.object) else { return false };
-    let active = connection.is_active()
-        && record
-            .share_over(connection.id)
-            .and_then(|id| connection.shares.get(&id))
-            .is_some_and(|share| share.status == ShareStatus::Active);
-    active
-        && connection.subscribe.values().filter(|rule| rule.local == record.object).any(|rule| {
-            rule.takes(&pending.remote).any(|mapping| {
-                let field = object.field(mapping.local.as_str());
-                field.is_some_and(|field| rule.map_value(mapping, &pending.incoming, field).is_ok())
-            })
+    let share = record.share_over(connection.id).and_then(|id| connection.shares.get(&id));
+    let active = connection.is_active() && share.is_some_and(|share| share.status == ShareStatus::Active);
+    let Some(rule) = connection.subscribe.values().find(|rule| rule.local == record.object) else { return false };
+    let maps = |local: &FieldName, value: &PendingValue| {
+        rule.mapping_of(local).is_some_and(|mapping| {
+            let field = object.field(local.as_str());
+            mapping.remote() == Some(&value.remote)
+                && field.is_some_and(|field| rule.map_value(mapping, &value.incoming, field).is_ok())
         })
+    };
+    let same_message = |other: &PendingValue| (other.origin.connection, other.position)
+        == (pending.origin.connection, pending.position);
+    active && record.pending.iter().filter(|(_, other)| same_message(other)).all(|(local, other)| maps(local, other))
 }
 
-/// Whether the mappings take everything that came for a copy that is not created.
+/// Whether the mappings take everything that came for a copy, and nothing required is missing.
 fn creatable(state: &State, connection: &Connection, share: &Share) -> bool {
     let Some(rule) = connection.subscribe.get(&share.object) else { return false };
     let Some(object) = state.object(&rule.local) else { return false };
-    let Some(kept) = &share.kept else { return true };
-    kept.iter().all(|(name, value, _)| {
+    let Some(kept) = &share.kept else { return false };
+    let maps = kept.iter().all(|(name, value, _)| {
         rule.takes(name).all(|mapping| {
             let field = object.field(mapping.local.as_str());
             field.is_some_and(|field| rule.map_value(mapping, value, field).is_ok())
         })
-    })
+    });
+    let comes = |field: &FieldName| {
+        rule.mapping_of(field).and_then(|m| m.remote()).is_some_and(|remote| kept.values.contains_key(remote))
+    };
+    maps && object.fields.iter().filter(|f| f.required && f.default.is_none()).all(|f| comes(&f.name))
 }
 
 impl<'a> Pair<'a> {
@@ -268,7 +274,7 @@ impl<'a> Pair<'a> {
         if !same {
             return Err(self.broken(rule, format!("{id} is {share:?} here and {other:?} there")));
         }
-        if share.role == other.role {
+        if share.role == other.role && share.status.stage() != ShareStage::Ended {
             return Err(self.broken(rule, format!("{id} is {:?} on both sides", share.role)));
         }
         if share.status == ShareStatus::Accepting && !overridden {
@@ -319,10 +325,16 @@ impl<'a> Pair<'a> {
                     ours.pending.get(remote)
                 )
             };
-            let echo = field.came_over() == Some(self.here.connection.id);
+            // What came from there does not go back (S2S-52); a field that took another field of the
+            // partner before its mapping was changed keeps that until the new one is written.
+            let source = field.source.as_ref().filter(|s| s.origin.connection == self.here.connection.id);
+            let remapped = source.is_some_and(|source| {
+                let back = rule_for(self.here.connection, &theirs.object, &ours.object);
+                back.is_none_or(|rule| rule.version != source.origin.mapping)
+            });
             let listed = waits.is_some_and(|w| w.stamp.write() >= field.stamp.write() || w.approval);
             let arrived = there.is_some_and(|there| there.stamp.write() >= field.stamp.write());
-            if !arrived && !listed && (!echo || two_way) {
+            if !arrived && !listed && (source.is_none() || two_way && !remapped) {
                 return Err(self.broken("every write comes through or is listed", context()));
             }
             if let Some(there) = there {

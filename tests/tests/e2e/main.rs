@@ -1,0 +1,17 @@
+//! `tieline serve` as people run it, over a real nats-server, driven through the HTTP API alone:
+//! the story, bad input, bad frames, kills, a broker that fails, data directories put back.
+
+// A test ends where something is not as it has to be.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
+
+mod agreement;
+mod broker;
+mod frames;
+mod input;
+mod kill;
+mod kit;
+mod narrow;
+mod restore;
+mod sealed;
+mod story;
+mod texts;
