@@ -1,0 +1,236 @@
+//! The command line: nouns, then verbs.
+//!
+//! Here stands what every command has in common: the options that name the daemon, and the list of
+//! nouns. The verbs of a noun stand in its file under `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::error::EXIT_CODES;
+
+/// Keeps records of several orgs in step over agreed connections.
+#[derive(Debug, Parser)]
+#[command(name = "tieline", version, max_term_width = 100, after_help = EXIT_CODES, propagate_version = true)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Data directory of the org: its configuration names the daemon, its admin.token is used
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "TIELINE_DATA",
+        hide_env_values = true,
+        help_heading = "Which org"
+    )]
+    pub(crate) data: Option<PathBuf>,
+    /// Address of the daemon, instead of the one in the data directory
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "TIELINE_API",
+        hide_env_values = true,
+        help_heading = "Which org"
+    )]
+    pub(crate) api: Option<String>,
+    /// File with the API token, instead of admin.token; TIELINE_TOKEN holds a token itself
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TIELINE_TOKEN_FILE",
+        hide_env_values = true,
+        help_heading = "Which org"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Print the answer of the daemon as JSON
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Print results and errors only
+    #[arg(long, short, global = true, help_heading = "Output")]
+    pub(crate) quiet: bool,
+}
+
+/// The nouns.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new org: data directory, keys, configuration, administrator
+    Init(commands::init::Init),
+    /// Run the daemon of an org until SIGTERM or Ctrl-C
+    Serve(commands::serve::Serve),
+    /// Show how the org is: connections, lag, broker, log
+    Status(commands::status::Status),
+    /// Invite partners, answer invitations, see and end connections
+    #[command(subcommand)]
+    Connection(commands::connection::Connection),
+    /// Choose what a partner gets
+    #[command(subcommand)]
+    Publish(commands::publish::Publish),
+    /// Choose what is taken from a partner, and as what
+    #[command(subcommand)]
+    Subscribe(commands::subscribe::Subscribe),
+    /// See and define objects: fields, picklists, validation rules
+    #[command(subcommand)]
+    Object(commands::object::Object),
+    /// Read, write, import and export records
+    #[command(subcommand)]
+    Record(commands::record::Record),
+    /// Offer records to partners, and stop sharing them
+    #[command(subcommand)]
+    Share(commands::share::Share),
+    /// See and answer what partners offer
+    #[command(subcommand)]
+    Inbox(commands::inbox::Inbox),
+    /// See wide work that goes on in slices
+    #[command(subcommand)]
+    Job(commands::job::Job),
+    /// See what was refused, here and at partners
+    #[command(subcommand)]
+    Failure(commands::failure::Failure),
+    /// See what a person has to look at
+    #[command(subcommand)]
+    Alarm(commands::alarm::Alarm),
+    /// Read, follow, verify, export and import the log
+    #[command(subcommand)]
+    Log(commands::log::Log),
+    /// Make API tokens
+    #[command(subcommand)]
+    Token(commands::token::Token),
+    /// Write the configuration of the broker
+    #[command(subcommand)]
+    Broker(commands::broker::Broker),
+    /// Check and show the configuration
+    #[command(subcommand)]
+    Config(commands::config::Config),
+    /// Print the completions for a shell
+    Completions(commands::completions::Completions),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// Each line is a command line and whether it parses: the forms that the documents show.
+    #[test]
+    fn command_lines() {
+        // Records and shares have ids of 26 letters and digits, here written as 01 and 02.
+        let id =
+            |line: &str| line.replace(" 01", &format!(" {:0>26}", 4)).replace(" 02", &format!(" {:0>26}", 8));
+        let good = [
+            "init --org acme --data d",
+            "init --org acme --data d --admin ann --broker broker.example:4222 --listen 127.0.0.1:7400",
+            "serve --data d",
+            "serve --config d/tieline.toml",
+            "status --json",
+            "connection invite --label Globex --expires 2d --owner ann",
+            "connection inspect tieline://x",
+            "connection accept tieline://x --owner ann --label Acme",
+            "connection decline -",
+            "connection list",
+            "connection show globex --json",
+            "connection deactivate globex --yes",
+            "publish set globex Lead --field FirstName --field LastName",
+            "publish set globex Lead --all",
+            "publish list globex",
+            "publish remove globex Lead",
+            "subscribe set acme Lead --field Company=Account__c --picklist Rating:Hot=Urgent,Cold=Later --unmapped reject",
+            "subscribe set acme Lead --all --local Prospect__c --auto-accept --whole --owner ann",
+            "subscribe set acme Lead --constant LeadSource=Partner --unmapped Rating:default=Warm",
+            "subscribe set acme Lead --file mapping.toml",
+            "subscribe remove acme Lead",
+            "object list",
+            "object show Lead",
+            "object apply lead.toml",
+            "record create Lead LastName=Ng Company=Initech",
+            "record create Lead --file lead.json",
+            "record get Lead 01",
+            "record get Lead 01 --history",
+            "record update Lead 01 Rating= IsActive:=true",
+            "record delete Lead 01",
+            "record list Lead --where Status=New --limit 10 --fields LastName,Company",
+            "record import Lead leads.csv --errors refused.csv --map Surname=LastName --ignore-unknown",
+            "record import --plan data-plan.json",
+            "record export Lead --format json",
+            "share forward Lead 01 02 --to globex --to initech",
+            "share forward Lead --all --to globex",
+            "share stop 01 --to globex",
+            "share list globex --status active",
+            "share retry globex 01",
+            "inbox list --connection acme --object Lead",
+            "inbox accept acme 01 02 --owner ann",
+            "inbox accept acme --all --object Lead",
+            "inbox decline acme 01",
+            "job list",
+            "failure list --connection acme",
+            "alarm list",
+            "log show --from 1 --limit 5 --connection acme",
+            "log tail --from 12",
+            "log verify --data d",
+            "log export org.log --data d",
+            "log import org.log --data d",
+            "token create ann",
+            "token create bob --admin",
+            "broker config --org-keys a/keys --org-keys b/keys --listen 127.0.0.1:4222 --store-dir s",
+            "config check",
+            "completions bash",
+        ];
+        for line in good {
+            let parsed = Cli::try_parse_from(["tieline"].into_iter().chain(id(line).split(' ')));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
+        }
+        let bad = [
+            "",
+            "frobnicate",
+            "init --data d",
+            "init --org Acme --data d",
+            "init --org acme --data d --broker broker",
+            "serve --config a --data b --what",
+            "connection invite --expires 10",
+            "connection invite --expires 31d",
+            "connection accept",
+            "publish set globex Lead",
+            "publish set globex Lead --all --field LastName",
+            "subscribe set acme Lead",
+            "subscribe set acme Lead --field Company=a=b",
+            "subscribe set acme Lead --all --file mapping.toml",
+            "subscribe set acme Lead --all --unmapped perhaps",
+            "record create Lead",
+            "record create Lead LastName",
+            "record import Lead",
+            "record import Lead leads.csv --plan plan.json",
+            "record export Lead --format xml",
+            "share forward Lead --to globex",
+            "share forward Lead 01 --all --to globex",
+            "share forward Lead 01",
+            "inbox accept acme",
+            "inbox accept acme 01 --all",
+            "inbox accept acme --all --owner ann",
+            "record get Lead one",
+            "broker config --listen 127.0.0.1:4222 --store-dir s",
+            "completions klingon",
+        ];
+        for line in bad {
+            let words = id(line);
+            let parsed = Cli::try_parse_from(["tieline"].into_iter().chain(words.split_whitespace()));
+            assert!(parsed.is_err(), "{line} parses");
+        }
+    }
+}

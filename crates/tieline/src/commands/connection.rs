@@ -1,0 +1,347 @@
+//! `tieline connection`: the agreed links with partners.
+
+use std::io::{IsTerminal, Read};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value as Json, json};
+use tieline_core::UserName;
+
+use super::{body, list, saved};
+use crate::client::path;
+use crate::error::{CliError, Result};
+use crate::output::{Column, Output, text, time, with};
+use crate::session::Session;
+
+/// Invite partners, answer invitations, see and end connections.
+///
+/// A CONNECTION is its id, or the partner's name or the label where that is distinct.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connection {
+    /// Make an invitation and print its URL: whoever holds it can answer once
+    Invite(Invite),
+    /// Show what an invitation says, without answering it
+    Inspect(Url),
+    /// Accept an invitation
+    Accept(Answer),
+    /// Decline an invitation
+    Decline(Url),
+    /// List the connections
+    List,
+    /// Show everything about a connection
+    Show(One),
+    /// Take an invitation back that was not answered
+    Revoke(One),
+    /// End a connection for good: both sides keep their records, nothing flows any more
+    Deactivate(Deactivate),
+    /// Let a suspended connection go on
+    Resume(One),
+    /// Compare all shares with the partner and repair what differs
+    Reconcile(One),
+}
+
+/// Make an invitation.
+#[derive(Debug, Args)]
+pub(crate) struct Invite {
+    /// What the connection is called here
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    /// How long the invitation can be answered: minutes, hours or days, as 90m, 12h or 7d; at most 30d
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = seconds)]
+    expires: u64,
+    /// Who manages the connection here, instead of you
+    #[arg(long, value_name = "USER")]
+    owner: Option<UserName>,
+}
+
+/// An invitation.
+#[derive(Debug, Args)]
+pub(crate) struct Url {
+    /// The connection URL; - reads it from standard input
+    url: String,
+}
+
+/// Accept an invitation.
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    #[command(flatten)]
+    url: Url,
+    /// Who manages the connection here, instead of you
+    #[arg(long, value_name = "USER")]
+    owner: Option<UserName>,
+    /// What the connection is called here
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+}
+
+/// A connection.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Id, partner or label of the connection
+    connection: String,
+}
+
+/// End a connection.
+#[derive(Debug, Args)]
+pub(crate) struct Deactivate {
+    #[command(flatten)]
+    one: One,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Connection {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Self::Invite(invite) => invite.run(session),
+            Self::Inspect(url) => {
+                let answer = session
+                    .client()?
+                    .post(&path(["invitations", "inspect"]), &json!({ "url": url.read()? }))?;
+                session.output.show(&answer, |output| output.facts(INVITATION, &answer))
+            }
+            Self::Accept(answer) => {
+                let body = body([
+                    ("url", json!(answer.url.read()?)),
+                    ("accept", json!(true)),
+                    ("owner", json!(answer.owner)),
+                    ("label", json!(answer.label)),
+                ]);
+                self::answer(session, &body)
+            }
+            Self::Decline(url) => answer(session, &json!({ "url": url.read()?, "accept": false })),
+            Self::List => {
+                let answer = session.client()?.get(&path(["connections"]), &[])?;
+                session.output.show(&answer, |output| output.table(LIST, list(&answer, "connections")))
+            }
+            Self::Show(one) => {
+                let answer = session.client()?.get(&path(["connections", &one.connection]), &[])?;
+                session.output.show(&answer, |output| show(output, &answer))
+            }
+            Self::Revoke(one) => one.act(session, "revoke", "revoked"),
+            Self::Deactivate(deactivate) => {
+                deactivate.confirm(session)?;
+                deactivate.one.act(session, "deactivate", "deactivated")
+            }
+            Self::Resume(one) => one.act(session, "resume", "resumed"),
+            Self::Reconcile(one) => one.act(session, "reconcile", "being compared with the partner"),
+        }
+    }
+}
+
+impl Invite {
+    fn run(self, session: &Session) -> Result<()> {
+        let body = body([
+            ("label", json!(self.label)),
+            ("expires_in_s", json!(self.expires)),
+            ("owner", json!(self.owner)),
+        ]);
+        let answer = session.client()?.post(&path(["invitations"]), &body)?;
+        session.output.show(&answer, |output| {
+            output.line(answer.get("url").and_then(Json::as_str).unwrap_or_default())?;
+            let facts = |pointer| answer.pointer(pointer).map(crate::output::moment).unwrap_or_default();
+            output.status(&format!(
+                "Connection {} waits for an answer until {}",
+                facts("/connection"),
+                facts("/expires")
+            ));
+            output.hint(
+                "Whoever holds the URL can answer once: send it to the partner over a channel that you trust",
+            );
+            Ok(())
+        })
+    }
+}
+
+impl Url {
+    fn read(&self) -> Result<String> {
+        if self.url != "-" {
+            return Ok(self.url.clone());
+        }
+        let mut text = String::new();
+        let read = std::io::stdin().take(4096).read_to_string(&mut text);
+        read.map_err(|error| CliError::refused("There is no URL on standard input").caused_by(&error))?;
+        Ok(text.trim().to_owned())
+    }
+}
+
+impl One {
+    fn act(&self, session: &Session, verb: &str, done: &str) -> Result<()> {
+        let answer = session.client()?.post(&path(["connections", &self.connection, verb]), &json!({}))?;
+        saved(session, &answer, &format!("Connection {} is {done}", self.connection))
+    }
+}
+
+impl Deactivate {
+    /// A person at a terminal is asked: a deactivated connection cannot be brought back.
+    fn confirm(&self, session: &Session) -> Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        let connection = &self.one.connection;
+        let mut answer = String::new();
+        if std::io::stdin().is_terminal() {
+            session.output.warn(&format!("Connection {connection} ends for good. Type yes to end it:"));
+            std::io::stdin().read_line(&mut answer)?;
+        }
+        if answer.trim() == "yes" {
+            return Ok(());
+        }
+        Err(CliError::usage(format!("Connection {connection} was not ended"))
+            .hint("Pass --yes to end it without a question"))
+    }
+}
+
+fn answer(session: &Session, body: &Json) -> Result<()> {
+    let answer = session.client()?.post(&path(["invitations", "answer"]), body)?;
+    session.output.show(&answer, |output| {
+        output.line(answer.get("connection").and_then(Json::as_str).unwrap_or_default())?;
+        output.status("The invitation was answered; the inviter is told as soon as it can be reached");
+        Ok(())
+    })
+}
+
+fn show(output: &Output, connection: &Json) -> Result<()> {
+    output.facts(FACTS, connection)?;
+    for (title, key, columns) in [
+        ("Published", "publish", RULES),
+        ("Subscribed", "subscribe", SUBSCRIPTIONS),
+        ("Offered by the partner", "catalogue", CATALOGUE),
+        ("Taken by the partner", "taken", TAKEN),
+    ] {
+        let rows = list(connection, key);
+        if !rows.is_empty() {
+            output.line(&format!("\n{title}"))?;
+            output.table(columns, rows)?;
+        }
+    }
+    Ok(())
+}
+
+/// Seconds of a time as `90m`, `12h` or `7d`.
+fn seconds(text: &str) -> Result<u64, String> {
+    const FORM: &str = "write minutes, hours or days, as 90m, 12h or 7d";
+    let unit = text.chars().last().ok_or(FORM)?;
+    let unit_s = match unit {
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(FORM.to_owned()),
+    };
+    let count: u64 = text.trim_end_matches(unit).parse().map_err(|_| FORM)?;
+    let range = 60..=30 * 86_400;
+    count.checked_mul(unit_s).filter(|s| range.contains(s)).ok_or_else(|| "from 1m to 30d".to_owned())
+}
+
+const LIST: &[Column] = &[
+    text("CONNECTION", "/id"),
+    text("PARTNER", "/partner"),
+    text("LABEL", "/label"),
+    text("STATUS", "/status"),
+    text("SIDE", "/side"),
+    text("OWNER", "/owner"),
+    text("SHARES", "/shares"),
+    time("SINCE", "/created"),
+    text("PROBLEM", "/cause"),
+];
+
+const INVITATION: &[Column] = &[
+    text("Inviter", "/inviter"),
+    text("Connection", "/connection"),
+    text("Broker", "/broker"),
+    time("Expires", "/expires"),
+    text("Expired", "/expired"),
+    text("Status here", "/status"),
+];
+
+const FACTS: &[Column] = &[
+    text("Connection", "/summary/id"),
+    text("Partner", "/summary/partner"),
+    text("Label", "/summary/label"),
+    text("Status", "/summary/status"),
+    text("Suspended", "/summary/suspended"),
+    text("Problem", "/summary/cause"),
+    text("Side", "/summary/side"),
+    text("Owner", "/summary/owner"),
+    text("Partner's owner", "/summary/partner_owner"),
+    text("Declined", "/declined"),
+    time("Created", "/summary/created"),
+    time("Expires", "/expires"),
+    time("Answered", "/summary/answered"),
+    time("Ended", "/ended"),
+    text("Shares", "/summary/shares"),
+    with("Received", "/summary/received", counts),
+    with("Sent", "/summary/sent", counts),
+    with("Lag", "/summary/lag", lag),
+    with("Follow-up lag", "/summary/follow_up_lag", lag),
+    text("Outbox", "/summary/outbox_messages"),
+    text("Inbox", "/summary/inbox_messages"),
+    text("Failures", "/summary/failures"),
+];
+
+const RULES: &[Column] = &[text("OBJECT", "/object"), text("FIELDS", "/fields")];
+
+const SUBSCRIPTIONS: &[Column] = &[
+    text("OBJECT", "/remote"),
+    text("AS", "/local"),
+    text("AUTO-ACCEPT", "/auto_accept"),
+    with("FIELDS", "/fields", super::subscribe::mappings),
+];
+
+const TAKEN: &[Column] = &[text("OBJECT", "/object"), text("AS", "/local"), text("FIELDS", "/fields")];
+
+const CATALOGUE: &[Column] = &[text("OBJECT", "/object"), with("FIELDS", "/fields", names)];
+
+/// Counters in one line, those that are zero left out.
+pub(super) fn counts(counts: &Json) -> String {
+    let Json::Object(counts) = counts else { return String::new() };
+    let some = counts.iter().filter(|(_, count)| count.as_u64() != Some(0));
+    some.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A lag in one line; nothing if none was measured.
+pub(super) fn lag(lag: &Json) -> String {
+    let ms = |key: &str| lag.get(key).and_then(Json::as_f64).unwrap_or_default();
+    match lag.get("count").and_then(Json::as_u64) {
+        None | Some(0) => String::new(),
+        Some(count) => format!("p50 {:.1} ms, p99 {:.1} ms, of {count}", ms("p50_ms"), ms("p99_ms")),
+    }
+}
+
+/// The names of fields that come with their types.
+fn names(fields: &Json) -> String {
+    let names =
+        fields.as_array().into_iter().flatten().filter_map(|field| field.get("name").and_then(Json::as_str));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        for (text, expected) in
+            [("1m", 60), ("90m", 5_400), ("12h", 43_200), ("7d", 604_800), ("30d", 2_592_000)]
+        {
+            assert_eq!(seconds(text), Ok(expected));
+        }
+        for text in ["", "7", "d", "0m", "31d", "1w", "-1d", "1.5h", "99999999999999999999d", "1ü"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn counters_fit_a_line() {
+        assert_eq!(
+            counts(&json!({"received": 3, "applied": 2, "held": 0, "rejected": 1})),
+            "3 received, 2 applied, 1 rejected"
+        );
+        assert_eq!(counts(&json!(null)), "");
+        assert_eq!(
+            lag(&json!({"count": 7, "p50_ms": 3.21, "p99_ms": 12.0})),
+            "p50 3.2 ms, p99 12.0 ms, of 7"
+        );
+        assert_eq!(lag(&json!({"count": 0, "p50_ms": null, "p99_ms": null})), "");
+    }
+}

@@ -1,0 +1,76 @@
+//! The commands, one file for each noun.
+//!
+//! A command collects what it needs, asks the daemon, and shows the answer: as it came with
+//! `--json`, else as a table or as facts. What a noun's answers look like stands beside its verbs.
+
+pub(crate) mod alarm;
+pub(crate) mod broker;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod connection;
+pub(crate) mod failure;
+pub(crate) mod inbox;
+pub(crate) mod init;
+pub(crate) mod job;
+pub(crate) mod log;
+pub(crate) mod object;
+pub(crate) mod publish;
+pub(crate) mod record;
+pub(crate) mod serve;
+pub(crate) mod share;
+pub(crate) mod status;
+pub(crate) mod subscribe;
+pub(crate) mod token;
+
+use serde_json::Value as Json;
+
+use crate::cli::Command;
+use crate::error::Result;
+use crate::session::Session;
+
+/// Runs a command.
+pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
+    match command {
+        Command::Init(init) => init.run(session),
+        Command::Serve(serve) => serve.run(session),
+        Command::Status(status) => status.run(session),
+        Command::Connection(verb) => verb.run(session),
+        Command::Publish(verb) => verb.run(session),
+        Command::Subscribe(verb) => verb.run(session),
+        Command::Object(verb) => verb.run(session),
+        Command::Record(verb) => verb.run(session),
+        Command::Share(verb) => verb.run(session),
+        Command::Inbox(verb) => verb.run(session),
+        Command::Job(verb) => verb.run(session),
+        Command::Failure(verb) => verb.run(session),
+        Command::Alarm(verb) => verb.run(session),
+        Command::Log(verb) => verb.run(session),
+        Command::Token(verb) => verb.run(session),
+        Command::Broker(verb) => verb.run(session),
+        Command::Config(verb) => verb.run(session),
+        Command::Completions(completions) => completions.run(session),
+    }
+}
+
+/// The list at `key` of an answer; an answer without it has nothing to list.
+pub(crate) fn list<'a>(answer: &'a Json, key: &str) -> &'a [Json] {
+    answer.get(key).and_then(Json::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Values that are sent: those that are nothing are left out, so that the daemon's default holds.
+pub(crate) fn body<const N: usize>(entries: [(&str, Json); N]) -> Json {
+    entries
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}
+
+/// Shows that a change was taken, or that there was nothing to change.
+pub(crate) fn saved(session: &Session, answer: &Json, text: &str) -> Result<()> {
+    session.output.show(answer, |output| {
+        let changed = answer.get("changed").and_then(Json::as_bool) != Some(false);
+        output.status(if changed { text } else { "Nothing had to change" });
+        Ok(())
+    })
+}

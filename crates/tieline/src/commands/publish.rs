@@ -1,0 +1,77 @@
+//! `tieline publish`: which objects and fields a partner gets (S2S-20).
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tieline_core::{FieldName, ObjectName};
+
+use super::{list, saved};
+use crate::client::path;
+use crate::error::Result;
+use crate::output::text;
+use crate::session::Session;
+
+/// Choose what a partner gets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Publish {
+    /// Publish fields of an object; what was published before and is not named is withdrawn
+    Set(Set),
+    /// List what is published
+    List(One),
+    /// Publish nothing of an object any more
+    Remove(Remove),
+}
+
+/// Publish fields of an object.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Id, partner or label of the connection
+    connection: String,
+    /// The object
+    object: ObjectName,
+    /// A field; may be repeated, or list several with commas
+    #[arg(long = "field", value_name = "FIELD", value_delimiter = ',', required_unless_present = "all")]
+    fields: Vec<FieldName>,
+    /// Every field that can be published
+    #[arg(long, conflicts_with = "fields")]
+    all: bool,
+}
+
+/// A connection.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Id, partner or label of the connection
+    connection: String,
+}
+
+/// Publish nothing of an object.
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Id, partner or label of the connection
+    connection: String,
+    /// The object
+    object: ObjectName,
+}
+
+impl Publish {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        let client = session.client()?;
+        let columns = [text("OBJECT", "/object"), text("FIELDS", "/fields")];
+        match self {
+            Self::Set(Set { connection, object, fields, all }) => {
+                let body = if all { json!({ "all": true }) } else { json!({ "fields": fields }) };
+                let answer =
+                    client.put(&path(["connections", &connection, "publish", object.as_str()]), &body)?;
+                saved(session, &answer, &format!("What {connection} gets of {object} is set"))
+            }
+            Self::List(One { connection }) => {
+                let answer = client.get(&path(["connections", &connection, "publish"]), &[])?;
+                session.output.show(&answer, |output| output.table(&columns, list(&answer, "publish")))
+            }
+            Self::Remove(Remove { connection, object }) => {
+                let answer =
+                    client.delete(&path(["connections", &connection, "publish", object.as_str()]))?;
+                saved(session, &answer, &format!("{object} is not published to {connection} any more"))
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! `tieline record`: reads, writes, imports and exports records.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value as Json, json};
+use tieline_core::{ObjectName, RecordId, UserName};
+
+use super::{body, list, saved};
+use crate::client::{Client, path};
+use crate::commands::object::Schema;
+use crate::error::{CliError, Result};
+use crate::output::{Column, Output, plain, reasons, text, time, with};
+use crate::session::Session;
+
+mod export;
+mod import;
+mod page;
+
+use export::Export;
+use import::Import;
+use page::List;
+
+/// Read, write, import and export records.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Record {
+    /// Create a record
+    Create(Create),
+    /// Show a record: fields, pending values, shares
+    Get(Get),
+    /// Write fields of a record
+    Update(Update),
+    /// Delete a record here: partners keep their copies
+    Delete(Delete),
+    /// List records of an object
+    List(List),
+    /// Create records from a CSV, JSON or tree file
+    Import(Import),
+    /// Write the records of an object to standard output or a file
+    Export(Export),
+}
+
+/// Fields of a record on the command line.
+#[derive(Debug, Args)]
+struct Fields {
+    /// A field and its value as text, as Status=Open; Field:=JSON for JSON; Field= takes a value away
+    #[arg(value_name = "FIELD=VALUE", required_unless_present = "file", value_parser = assignment)]
+    fields: Vec<(String, Given)>,
+    /// A file with the fields as a JSON object; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "fields")]
+    file: Option<PathBuf>,
+}
+
+/// A value as it is given on the command line.
+#[derive(Debug, Clone, PartialEq)]
+enum Given {
+    Text(String),
+    Json(Json),
+}
+
+/// Create a record.
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// The object
+    object: ObjectName,
+    #[command(flatten)]
+    fields: Fields,
+    /// Who owns it, instead of you
+    #[arg(long, value_name = "USER")]
+    owner: Option<UserName>,
+}
+
+/// Show a record.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The object
+    object: ObjectName,
+    /// The record
+    id: RecordId,
+    /// Show its history instead: what it was, when and by whom
+    #[arg(long)]
+    history: bool,
+}
+
+/// Write fields of a record.
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// The object
+    object: ObjectName,
+    /// The record
+    id: RecordId,
+    #[command(flatten)]
+    fields: Fields,
+}
+
+/// Delete a record.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// The object
+    object: ObjectName,
+    /// The record
+    id: RecordId,
+}
+
+const FACTS: &[Column] = &[
+    text("Record", "/id"),
+    text("Object", "/object"),
+    text("Owner", "/owner"),
+    time("Created", "/created"),
+    time("Modified", "/modified"),
+    text("By", "/modified_by"),
+];
+
+const PENDING: &[Column] = &[
+    text("FIELD", "/field"),
+    with("VALUE", "/value", pending),
+    text("APPROVAL", "/approval"),
+    with("WHY", "/reasons", reasons),
+];
+
+const HISTORY: &[Column] = &[
+    text("SEQ", "/seq"),
+    time("TIME", "/time"),
+    text("ACTION", "/body/action"),
+    text("BY", "/body/actor"),
+    with("VALUES", "/body/content/values", values),
+];
+
+const SHARES: &[Column] = &[
+    text("PARTNER", "/partner"),
+    text("DIRECTION", "/direction"),
+    with("STATUS", "", super::share::status),
+    text("BY", "/actor"),
+    time("UPDATED", "/updated"),
+    with("PROBLEM", "/problem/reasons", reasons),
+    text("SHARE", "/share"),
+];
+
+impl Record {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Self::Create(create) => create.run(session),
+            Self::Get(get) => get.run(session),
+            Self::Update(Update { object, id, fields }) => {
+                let client = session.client()?;
+                let fields = fields.to_json(&client, &object)?;
+                let route = path(["records", object.as_str(), &id.to_string()]);
+                let answer = client.patch(&route, &json!({ "fields": fields }))?;
+                saved(session, &answer, &format!("Record {id} was changed"))
+            }
+            Self::Delete(Delete { object, id }) => {
+                let answer =
+                    session.client()?.delete(&path(["records", object.as_str(), &id.to_string()]))?;
+                saved(session, &answer, &format!("Record {id} was deleted"))
+            }
+            Self::List(list) => list.run(session),
+            Self::Import(import) => import.run(session),
+            Self::Export(export) => export.run(session),
+        }
+    }
+}
+
+impl Create {
+    fn run(self, session: &Session) -> Result<()> {
+        let client = session.client()?;
+        let fields = self.fields.to_json(&client, &self.object)?;
+        let body = body([("fields", fields.into()), ("owner", json!(self.owner))]);
+        let answer = client.post(&path(["records", self.object.as_str()]), &body)?;
+        session
+            .output
+            .show(&answer, |output| output.line(answer.get("id").and_then(Json::as_str).unwrap_or_default()))
+    }
+}
+
+impl Get {
+    fn run(self, session: &Session) -> Result<()> {
+        let (client, id) = (session.client()?, self.id.to_string());
+        if self.history {
+            let answer = client.get(&path(["records", self.object.as_str(), &id, "history"]), &[])?;
+            return session.output.show(&answer, |output| output.table(HISTORY, list(&answer, "events")));
+        }
+        let answer = client.get(&path(["records", self.object.as_str(), &id]), &[])?;
+        session.output.show(&answer, |output| show(output, &answer))
+    }
+}
+
+impl Fields {
+    /// The fields as the API takes them.
+    fn to_json(&self, client: &Client, object: &ObjectName) -> Result<Map<String, Json>> {
+        if let Some(file) = &self.file {
+            return read_fields(file);
+        }
+        // Texts are read for the field's type, as the cells of a CSV file are.
+        let schema = Schema::fetch(client, object.as_str())?;
+        let value = |(field, given): &(String, Given)| {
+            let value = match given {
+                Given::Text(text) => schema.value(field, text)?,
+                Given::Json(json) => json.clone(),
+            };
+            Ok((field.clone(), value))
+        };
+        self.fields.iter().map(value).collect()
+    }
+}
+
+fn read_fields(file: &std::path::Path) -> Result<Map<String, Json>> {
+    let name = file.display().to_string();
+    let text = if file == std::path::Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|error| crate::import::unreadable(&name, &error))?;
+    serde_json::from_str(&text).map_err(|error| {
+        CliError::refused(format!("{name} does not hold one JSON object with the fields")).caused_by(&error)
+    })
+}
+
+fn assignment(text: &str) -> Result<(String, Given), String> {
+    let (field, value) = text.split_once('=').ok_or("write it as Field=value")?;
+    if let Some(field) = field.strip_suffix(':') {
+        let json = serde_json::from_str(value).map_err(|error| format!("{value} is not JSON: {error}"))?;
+        return Ok((field.to_owned(), Given::Json(json)));
+    }
+    Ok((field.to_owned(), Given::Text(value.to_owned())))
+}
+
+fn show(output: &Output, record: &Json) -> Result<()> {
+    output.facts(FACTS, record)?;
+    let fields = record.get("fields").and_then(Json::as_object);
+    let some = fields.into_iter().flatten().filter(|(_, value)| !value.is_null());
+    output.line("")?;
+    output.pairs(some.map(|(name, value)| (name.clone(), plain(value))))?;
+    for (title, key, columns) in [("Pending", "pending", PENDING), ("Shares", "shares", SHARES)] {
+        let rows = list(record, key);
+        if !rows.is_empty() {
+            output.line(&format!("\n{title}"))?;
+            output.table(columns, rows)?;
+        }
+    }
+    Ok(())
+}
+
+/// A value that was not applied; one that takes a value away has a word of its own.
+fn pending(value: &Json) -> String {
+    if value.is_null() { "(no value)".to_owned() } else { plain(value) }
+}
+
+/// Fields and values in one line.
+pub(super) fn values(fields: &Json) -> String {
+    let shown = |(name, value): (&String, &Json)| format!("{name}: {}", pending(value));
+    fields.as_object().into_iter().flatten().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read() {
+        let text = |field: &str, text: &str| Ok((field.to_owned(), Given::Text(text.to_owned())));
+        assert_eq!(assignment("Status=Open - Not Contacted"), text("Status", "Open - Not Contacted"));
+        assert_eq!(assignment("Status="), text("Status", ""));
+        assert_eq!(assignment("Formula=a=b"), text("Formula", "a=b"));
+        assert_eq!(assignment("Hot:=true"), Ok(("Hot".to_owned(), Given::Json(json!(true)))));
+        assert!(assignment("Hot").is_err());
+        assert!(assignment("Hot:=yes").is_err());
+    }
+}

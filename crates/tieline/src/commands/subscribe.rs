@@ -1,0 +1,232 @@
+//! `tieline subscribe`: what is taken from a partner, and as what (S2S-21 to S2S-30).
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value as Json, json};
+use tieline_core::{FieldName, ObjectName, UserName};
+
+use super::{list, saved};
+use crate::client::{Client, path};
+use crate::commands::object::Schema;
+use crate::error::{CliError, Result};
+use crate::output::{Column, plain, text, with};
+use crate::session::Session;
+
+mod rule;
+
+use rule::{Assignment, FieldPair, Picklist, Policy, Rule};
+
+/// Choose what is taken from a partner, and as what.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subscribe {
+    /// Take an object of a partner; what was taken before and is not named is not taken any more
+    Set(Box<Set>),
+    /// List what is taken
+    List(One),
+    /// Take nothing of an object any more
+    Remove(Remove),
+}
+
+/// Take an object of a partner.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Id, partner or label of the connection
+    connection: String,
+    /// The partner's object
+    object: ObjectName,
+    /// The object here, if it has another name
+    #[arg(long, value_name = "OBJECT")]
+    local: Option<ObjectName>,
+    /// A field of the partner and the field here, as Region=Territory__c; the same name may stand alone
+    #[arg(long = "field", value_name = "REMOTE=LOCAL", value_delimiter = ',', required_unless_present_any = ["all", "constants", "file"])]
+    fields: Vec<FieldPair>,
+    /// Besides --field, every published field that is here under the same name
+    #[arg(long)]
+    all: bool,
+    /// What a partner's picklist values are here, as Rating:Hot=Urgent,Cold=Later
+    #[arg(long = "picklist", value_name = "FIELD:VALUE=VALUE,…")]
+    picklists: Vec<Picklist>,
+    /// What becomes of other values: keep, reject or default=VALUE; FIELD: before it for one field
+    #[arg(long, value_name = "[FIELD:]POLICY")]
+    unmapped: Vec<Policy>,
+    /// A field here that has the same value in every copy
+    #[arg(long = "constant", value_name = "LOCAL=VALUE")]
+    constants: Vec<Assignment>,
+    /// What a field here becomes where the partner has no value
+    #[arg(long = "default", value_name = "LOCAL=VALUE")]
+    defaults: Vec<Assignment>,
+    /// A field here whose incoming values a person approves
+    #[arg(long = "approval", value_name = "LOCAL", value_delimiter = ',')]
+    approvals: Vec<FieldName>,
+    /// Accept what is offered without a person
+    #[arg(long)]
+    auto_accept: bool,
+    /// Create copies with all fields at once, so that rules see them together
+    #[arg(long)]
+    whole: bool,
+    /// Who owns what is accepted automatically
+    #[arg(long, value_name = "USER")]
+    owner: Option<UserName>,
+    /// The whole rule as TOML, with the keys of the API
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "local", "fields", "all", "picklists", "unmapped", "constants", "defaults", "approvals", "auto_accept", "whole", "owner",
+    ])]
+    file: Option<PathBuf>,
+}
+
+/// A connection.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Id, partner or label of the connection
+    connection: String,
+}
+
+/// Take nothing of an object.
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// Id, partner or label of the connection
+    connection: String,
+    /// The partner's object
+    object: ObjectName,
+}
+
+const COLUMNS: &[Column] = &[
+    text("OBJECT", "/remote"),
+    text("AS", "/local"),
+    text("AUTO-ACCEPT", "/auto_accept"),
+    text("WHOLE", "/accept_whole"),
+    with("FIELDS", "/fields", mappings),
+];
+
+impl Subscribe {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        let client = session.client()?;
+        match self {
+            Self::Set(set) => set.run(session, &client),
+            Self::List(One { connection }) => {
+                let answer = client.get(&path(["connections", &connection, "subscribe"]), &[])?;
+                session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "subscribe")))
+            }
+            Self::Remove(Remove { connection, object }) => {
+                let answer =
+                    client.delete(&path(["connections", &connection, "subscribe", object.as_str()]))?;
+                saved(session, &answer, &format!("Nothing of {object} is taken from {connection} any more"))
+            }
+        }
+    }
+}
+
+impl Set {
+    fn run(self, session: &Session, client: &Client) -> Result<()> {
+        let (connection, object) = (self.connection.clone(), self.object.clone());
+        let rule = match &self.file {
+            Some(file) => read_rule(file)?,
+            None => self.rule(client)?,
+        };
+        let answer = client.put(&path(["connections", &connection, "subscribe", object.as_str()]), &rule)?;
+        if !session.output.is_json() {
+            let message = |warning: &Json| warning.get("message").map(plain).unwrap_or_default();
+            list(&answer, "warnings").iter().for_each(|warning| session.output.warn(&message(warning)));
+        }
+        saved(session, &answer, &format!("What is taken of {object} from {connection} is set"))
+    }
+
+    fn rule(self, client: &Client) -> Result<Json> {
+        let local = self.local.unwrap_or_else(|| self.object.clone());
+        let schema = Schema::fetch(client, local.as_str())?;
+        let mut rule = Rule::new(self.fields);
+        if self.all {
+            rule.add_same(&published(client, &self.connection, &self.object)?, &schema);
+        }
+        rule.constants(self.constants, &schema)?;
+        rule.defaults(self.defaults, &schema)?;
+        rule.picklists(self.picklists)?;
+        rule.unmapped(self.unmapped)?;
+        rule.approvals(&self.approvals)?;
+        Ok(super::body([
+            ("local", json!(local)),
+            ("auto_accept", json!(self.auto_accept)),
+            ("accept_whole", json!(self.whole)),
+            ("owner", json!(self.owner)),
+            ("fields", rule.into_json()),
+        ]))
+    }
+}
+
+/// The fields that the partner publishes of an object.
+fn published(client: &Client, connection: &str, object: &ObjectName) -> Result<Vec<FieldName>> {
+    let answer = client.get(&path(["connections", connection]), &[])?;
+    let named = |entry: &&Json| entry.get("object").and_then(Json::as_str) == Some(object.as_str());
+    let Some(entry) = list(&answer, "catalogue").iter().find(named) else {
+        return Err(CliError::refused(format!("The partner of {connection} publishes nothing of {object}"))
+            .hint(format!("See what it publishes with tieline connection show {connection}")));
+    };
+    let names = list(entry, "fields").iter().filter_map(|field| field.get("name")?.as_str()?.parse().ok());
+    Ok(names.collect())
+}
+
+/// A rule from a file, with the keys of the API.
+fn read_rule(file: &std::path::Path) -> Result<Json> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| crate::import::unreadable(&name, &error))?;
+    let rule: toml::Value = toml::from_str(&text)
+        .map_err(|error| CliError::refused(format!("{name} is not TOML")).caused_by(&error))?;
+    Ok(json_of(rule))
+}
+
+/// TOML as JSON: dates become texts.
+fn json_of(value: toml::Value) -> Json {
+    match value {
+        toml::Value::Datetime(moment) => moment.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json_of).collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(key, v)| (key, json_of(v))).collect::<Map<_, _>>().into()
+        }
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(truth) => truth.into(),
+    }
+}
+
+/// The mappings of a rule in one line: `Company=Account__c, Rating[2], Source:="Partner"`.
+pub(crate) fn mappings(fields: &Json) -> String {
+    let shown = |field: &Json| {
+        let text = |key: &str| field.get(key).and_then(Json::as_str).unwrap_or_default();
+        let (local, from) = (text("local"), text("from"));
+        let values = field.pointer("/picklist/values").and_then(Json::as_object).map_or(0, Map::len);
+        let table = if values > 0 { format!("[{values}]") } else { String::new() };
+        match field.get("constant") {
+            Some(constant) if !constant.is_null() => format!("{local}:={constant}"),
+            _ if from == local => format!("{local}{table}"),
+            _ => format!("{from}={local}{table}"),
+        }
+    };
+    fields.as_array().into_iter().flatten().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_fit_a_line() {
+        let fields = json!([
+            {"local": "Name", "from": "Name"},
+            {"local": "Account__c", "from": "Company", "constant": null},
+            {"local": "Priority", "from": "Rating", "picklist": {"values": {"Hot": "Urgent", "Cold": "Later"}}},
+            {"local": "Source", "constant": "Partner"},
+        ]);
+        assert_eq!(mappings(&fields), r#"Name, Company=Account__c, Rating=Priority[2], Source:="Partner""#);
+    }
+
+    #[test]
+    fn toml_is_json() {
+        let toml = "local = \"Lead\"\n[[fields]]\nlocal = \"A\"\nconstant = 1979-05-27\n[[fields]]\nlocal = \"B\"\nconstant = 1.5\n";
+        assert_eq!(
+            json_of(toml::from_str(toml).unwrap()),
+            json!({"local": "Lead", "fields": [{"local": "A", "constant": "1979-05-27"}, {"local": "B", "constant": 1.5}]})
+        );
+    }
+}

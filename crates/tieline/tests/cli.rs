@@ -1,0 +1,14 @@
+//! The binary as people and scripts meet it: help, exit codes, output, and a daemon of its own.
+//!
+//! The daemons here are real ones, without a broker: what an org does alone needs none.
+
+#[path = "cli/daemon.rs"]
+mod daemon;
+#[path = "cli/exit_codes.rs"]
+mod exit_codes;
+#[path = "cli/help.rs"]
+mod help;
+#[path = "cli/log.rs"]
+mod log;
+#[path = "cli/records.rs"]
+mod records;
