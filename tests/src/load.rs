@@ -78,7 +78,11 @@ impl<T: Send + 'static> Load<T> {
         let more = |progress: &mut Progress| progress.acknowledged < wanted && !progress.ended;
         let waited = self.shared.moved.wait_timeout_while(self.shared.lock(), PATIENCE, more);
         let (progress, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(progress.acknowledged >= wanted, "only {} of {wanted} rounds were acknowledged", progress.acknowledged);
+        assert!(
+            progress.acknowledged >= wanted,
+            "only {} of {wanted} rounds were acknowledged",
+            progress.acknowledged
+        );
     }
 
     /// Ends it after the round under way; what it remembers.

@@ -306,11 +306,13 @@ impl Api {
     /// The sum of a metric over its series that have all these labels; zero if there is none.
     #[must_use]
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let wanted: Vec<String> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         let text = self.text("/metrics");
         let series = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
         let meant = |at: &str| {
-            at.is_empty() && wanted.is_empty() || at.starts_with('{') && wanted.iter().all(|label| at.contains(label))
+            at.is_empty() && wanted.is_empty()
+                || at.starts_with('{') && wanted.iter().all(|label| at.contains(label))
         };
         series.filter(|(at, _)| meant(at)).filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
     }

@@ -357,7 +357,10 @@ impl<'a> Pair<'a> {
     ) -> Result<(), String> {
         let Some(source) = &there.source else { return Ok(()) };
         let same_write = there.stamp.write() == field.stamp.write();
-        if !same_write || source.origin.connection != self.here.connection.id {
+        // A copy that was made anew may have got back what it had given before: then either side
+        // holds the mapped value of the other, and mappings need not invert.
+        let both = field.came_over() == Some(self.here.connection.id);
+        if !same_write || source.origin.connection != self.here.connection.id || both {
             return Ok(());
         }
         if source.origin.mapping != rule.version {

@@ -8,7 +8,9 @@ use tieline_core::command::{Command, Reply};
 use tieline_tests::live::admin;
 use tieline_tests::process::{Api, OrgProcess, Problem, connect, eventually};
 
-use crate::kit::{Pair, broker_for, create, list, publish, share_leads, stop_and_check, subscribe, until_value, update};
+use crate::kit::{
+    Pair, broker_for, create, list, publish, share_leads, stop_and_check, subscribe, until_value, update,
+};
 
 fn invite(api: &Api) -> (String, String) {
     let invitation = api.must("POST", "/v1/invitations", &json!({}));
@@ -108,7 +110,9 @@ fn short_invitation(org: &OrgProcess, broker: &str) -> String {
         let (secret, secret_hash) = handle.new_secret().unwrap();
         let expires = tieline_daemon::clock::now().plus_us(500_000);
         let command = Command::Invite { secret_hash, expires, owner: None, label: String::new() };
-        let Reply::Connection(id) = handle.execute(command, &admin()).await.unwrap().reply else { panic!("no invitation") };
+        let Reply::Connection(id) = handle.execute(command, &admin()).await.unwrap().reply else {
+            panic!("no invitation")
+        };
         let url = handle.invite_url(id, secret, expires);
         running.daemon.stop().await;
         url
@@ -145,8 +149,12 @@ fn after_a_deactivation_nothing_flows_and_both_keep_their_records() {
     share_leads(&pair.a.api, &pair.b.api, &second, true);
     let other = create(&pair.a.api, &json!({ "LastName": "Meitner", "Company": "KWI" }));
     crate::kit::forward(&pair.a.api, &second, &other);
-    pair.b.api.until("the other lead", "/v1/records/Lead?LastName=Meitner", |seen| seen["records"][0]["id"].as_str().map(drop));
-    let value = |api: &Api, id: &str, field: &str| api.get(&format!("/v1/records/Lead/{id}")).unwrap()["fields"][field].clone();
+    pair.b.api.until("the other lead", "/v1/records/Lead?LastName=Meitner", |seen| {
+        seen["records"][0]["id"].as_str().map(drop)
+    });
+    let value = |api: &Api, id: &str, field: &str| {
+        api.get(&format!("/v1/records/Lead/{id}")).unwrap()["fields"][field].clone()
+    };
     assert_eq!(value(&pair.b.api, &copy, "City"), "Paris");
     assert_eq!(value(&pair.a.api, &lead, "Rating"), Json::Null);
     pair.finish();
@@ -160,23 +168,36 @@ fn of_three_orgs_that_accept_one_lead_at_once_one_gets_it_and_the_others_see_tak
     broker.restart().unwrap();
     orgs.iter_mut().for_each(|org| org.start(&broker.url()));
     let [mut origin, partners @ ..] = orgs;
-    let fields: Vec<Json> = ["LastName", "Company"].iter().map(|name| json!({ "local": name, "from": name })).collect();
-    let partners: Vec<(OrgProcess, String)> = partners.into_iter().map(|org| {
-        let id = connect(&origin.api, &org.api);
-        publish(&origin.api, &id, &["LastName", "Company"]);
-        subscribe(&origin.api, &org.api, &id, &json!({ "local": "Lead", "fields": fields }));
-        (org, id)
-    }).collect();
+    let fields: Vec<Json> =
+        ["LastName", "Company"].iter().map(|name| json!({ "local": name, "from": name })).collect();
+    let partners: Vec<(OrgProcess, String)> = partners
+        .into_iter()
+        .map(|org| {
+            let id = connect(&origin.api, &org.api);
+            publish(&origin.api, &id, &["LastName", "Company"]);
+            subscribe(&origin.api, &org.api, &id, &json!({ "local": "Lead", "fields": fields }));
+            (org, id)
+        })
+        .collect();
     let ids: Vec<&String> = partners.iter().map(|(_, id)| id).collect();
 
     for round in 0..3 {
         let lead = create(&origin.api, &json!({ "LastName": format!("Lead {round}"), "Company": "X" }));
-        origin.api.must("POST", "/v1/shares", &json!({ "connections": ids, "object": "Lead", "records": [lead] }));
-        let offers: Vec<Json> = partners.iter().map(|(org, _)| {
-            org.api.until("the offer", "/v1/inbox", |seen| {
-                list(&seen["offers"]).find(|offer| offer["origin_record"] == lead.as_str()).map(|offer| offer["share"].clone())
+        origin.api.must(
+            "POST",
+            "/v1/shares",
+            &json!({ "connections": ids, "object": "Lead", "records": [lead] }),
+        );
+        let offers: Vec<Json> = partners
+            .iter()
+            .map(|(org, _)| {
+                org.api.until("the offer", "/v1/inbox", |seen| {
+                    list(&seen["offers"])
+                        .find(|offer| offer["origin_record"] == lead.as_str())
+                        .map(|offer| offer["share"].clone())
+                })
             })
-        }).collect();
+            .collect();
         let together = Barrier::new(partners.len());
         std::thread::scope(|scope| {
             for ((org, id), share) in partners.iter().zip(&offers) {
@@ -187,19 +208,27 @@ fn of_three_orgs_that_accept_one_lead_at_once_one_gets_it_and_the_others_see_tak
                 });
             }
         });
-        let ends: Vec<Json> = partners.iter().zip(&offers).map(|((org, id), share)| {
-            let end = |api: &Api| {
-                api.until("the end", &format!("/v1/connections/{id}/shares"), |seen| {
-                    let found = list(&seen["shares"]).find(|found| found["share"] == *share)?;
-                    let ended = found["status"] == "active" || found["status"] == "taken";
-                    ended.then(|| found.clone())
-                })
-            };
-            let there = end(&org.api);
-            assert_eq!(there["record"].is_string(), there["status"] == "active", "a loser has no copy: {there}");
-            assert_eq!(end(&origin.api)["status"], there["status"]);
-            there["status"].clone()
-        }).collect();
+        let ends: Vec<Json> = partners
+            .iter()
+            .zip(&offers)
+            .map(|((org, id), share)| {
+                let end = |api: &Api| {
+                    api.until("the end", &format!("/v1/connections/{id}/shares"), |seen| {
+                        let found = list(&seen["shares"]).find(|found| found["share"] == *share)?;
+                        let ended = found["status"] == "active" || found["status"] == "taken";
+                        ended.then(|| found.clone())
+                    })
+                };
+                let there = end(&org.api);
+                assert_eq!(
+                    there["record"].is_string(),
+                    there["status"] == "active",
+                    "a loser has no copy: {there}"
+                );
+                assert_eq!(end(&origin.api)["status"], there["status"]);
+                there["status"].clone()
+            })
+            .collect();
         assert_eq!(ends.iter().filter(|end| **end == "active").count(), 1, "{ends:?}");
     }
     stop_and_check(&mut origin);

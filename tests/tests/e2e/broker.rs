@@ -33,7 +33,9 @@ fn orgs_that_start_without_a_broker_take_edits_and_agree_once_it_is_there() {
     // An invitation can be made, carried and answered before anybody can be reached.
     let (id, url) = std::thread::scope(|scope| {
         let agreed = scope.spawn(|| connect_by_url(&a.api, &b.api));
-        b.api.until("the answer", "/v1/connections", |seen| (seen["connections"][0]["status"] == "pending").then_some(()));
+        b.api.until("the answer", "/v1/connections", |seen| {
+            (seen["connections"][0]["status"] == "pending").then_some(())
+        });
         update(&a.api, &lead, &json!({ "City": "Warsaw" }));
         broker.restart().unwrap();
         agreed.join().unwrap()

@@ -86,8 +86,14 @@ fn bytes_that_are_no_whole_frame_are_refused_by_their_code() {
     let header_bytes = usize::from(u16::from_le_bytes([real[3], real[4]]));
 
     for (length, code) in [
-        (0, "truncated"), (1, "truncated"), (4, "truncated"), (5, "truncated"), (5 + header_bytes / 2, "truncated"),
-        (5 + header_bytes + 10, "truncated"), (5 + header_bytes + 30, "truncated"), (real.len() - 1, "bad_seal"),
+        (0, "truncated"),
+        (1, "truncated"),
+        (4, "truncated"),
+        (5, "truncated"),
+        (5 + header_bytes / 2, "truncated"),
+        (5 + header_bytes + 10, "truncated"),
+        (5 + header_bytes + 30, "truncated"),
+        (real.len() - 1, "bad_seal"),
     ] {
         attack.refuse(&format!("a frame cut after {length} bytes"), real[..length].to_vec(), code);
     }
@@ -142,22 +148,44 @@ fn sealed_frames_that_do_not_belong_where_they_are_are_refused_by_their_code() {
     let next = following(&last(), 1);
     let wrong_key = seal_frame(&forge.keys.receiving, &next.encode(), b"").unwrap();
     attack.refuse("a seal with another key", wrong_key, "bad_seal");
-    attack.refuse("a key that nobody knows", one(FrameHeader { key: next.key ^ 1, ..following(&last(), 1) }), "unknown_key");
+    attack.refuse(
+        "a key that nobody knows",
+        one(FrameHeader { key: next.key ^ 1, ..following(&last(), 1) }),
+        "unknown_key",
+    );
     attack.refuse("a later header", one(FrameHeader { version: 2, ..following(&last(), 1) }), "version");
-    attack.refuse("too many messages", one(FrameHeader { count: 5_000, ..following(&last(), 1) }), "bad_body");
+    attack.refuse(
+        "too many messages",
+        one(FrameHeader { count: 5_000, ..following(&last(), 1) }),
+        "bad_body",
+    );
     let route = |from: &str| FrameHeader { from: from.parse().unwrap(), ..following(&last(), 1) };
     attack.refuse("the name of another org", one(route("initech")), "wrong_route");
     let bomb = [0x91].repeat(3_000);
     attack.refuse("a header that nests", seal_frame(&forge.keys.sending, &bomb, b"").unwrap(), "bad_header");
     let older = Incarnation(last().from_incarnation.0 - 1);
-    attack.refuse("an older life", one(FrameHeader { from_incarnation: older, ..following(&last(), 1) }), "older_incarnation");
+    attack.refuse(
+        "an older life",
+        one(FrameHeader { from_incarnation: older, ..following(&last(), 1) }),
+        "older_incarnation",
+    );
     let beyond = Position(last().last().0 + 4);
-    attack.refuse("positions beyond a gap", one(FrameHeader { first: beyond, ..following(&last(), 1) }), "gap");
+    attack.refuse(
+        "positions beyond a gap",
+        one(FrameHeader { first: beyond, ..following(&last(), 1) }),
+        "gap",
+    );
     let chain_before = Chain(last().chain_after.0 ^ 1);
-    attack.refuse("another history", one(FrameHeader { chain_before, ..following(&last(), 1) }), "wrong_chain");
+    attack.refuse(
+        "another history",
+        one(FrameHeader { chain_before, ..following(&last(), 1) }),
+        "wrong_chain",
+    );
 
     // Frames that were taken before are passed over: nothing happens twice.
-    let received = |pair: &Pair| pair.b.api.get(&format!("/v1/connections/{}", pair.id)).unwrap()["inbound"]["received"].clone();
+    let received = |pair: &Pair| {
+        pair.b.api.get(&format!("/v1/connections/{}", pair.id)).unwrap()["inbound"]["received"].clone()
+    };
     attack.pair.until_settled();
     let before = (received(&attack.pair), attack.refused_at_all());
     for frame in real {
@@ -172,7 +200,8 @@ fn sealed_frames_that_do_not_belong_where_they_are_are_refused_by_their_code() {
 
 #[test]
 fn frames_of_another_connection_and_of_another_org_change_nothing() {
-    let (mut a, mut b, mut c) = (OrgProcess::make("acme"), OrgProcess::make("globex"), OrgProcess::make("initech"));
+    let (mut a, mut b, mut c) =
+        (OrgProcess::make("acme"), OrgProcess::make("globex"), OrgProcess::make("initech"));
     let mut broker = broker_for([&a.home, &b.home, &c.home]);
     broker.restart().unwrap();
     for org in [&mut a, &mut b, &mut c] {
@@ -190,7 +219,9 @@ fn frames_of_another_connection_and_of_another_org_change_nothing() {
     let other = Forge::new(&attack.pair.url(), &attack.pair.a.home, &attack.pair.b.home, &second_url);
     let lead = create(&attack.pair.a.api, &json!({ "LastName": "Meitner", "Company": "KWI" }));
     crate::kit::forward(&attack.pair.a.api, &second, &lead);
-    attack.pair.b.api.until("the other lead", "/v1/records/Lead?LastName=Meitner", |seen| seen["records"][0]["id"].as_str().map(drop));
+    attack.pair.b.api.until("the other lead", "/v1/records/Lead?LastName=Meitner", |seen| {
+        seen["records"][0]["id"].as_str().map(drop)
+    });
     let foreign = other.captured().pop().unwrap();
     drop(other);
     attack.refuse("a frame of another connection", foreign.to_vec(), "unknown_key");

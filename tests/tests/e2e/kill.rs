@@ -40,7 +40,9 @@ impl Side {
             let fields = json!({ "LastName": format!("made {number}"), "Company": "X" });
             operations.push(json!({ "op": "create", "object": "Lead", "fields": fields }));
         }
-        let Some(answer) = acknowledged(self.api.send("POST", "/v1/batch", &json!({ "operations": operations }))) else {
+        let Some(answer) =
+            acknowledged(self.api.send("POST", "/v1/batch", &json!({ "operations": operations })))
+        else {
             return false;
         };
         assert_eq!(answer["refused"], 0, "{answer}");
@@ -61,12 +63,17 @@ impl Side {
     fn check(&self, partner: &Api, theirs: &[String]) {
         assert!(self.acknowledged > 0, "nothing was acknowledged");
         for (here, there) in self.records.iter().zip(theirs) {
-            let value = |api: &Api, id: &String| api.get(&format!("/v1/records/Lead/{id}")).unwrap()["fields"][self.field].clone();
+            let value = |api: &Api, id: &String| {
+                api.get(&format!("/v1/records/Lead/{id}")).unwrap()["fields"][self.field].clone()
+            };
             let found = value(&self.api, here);
             let number: u64 = found.as_str().and_then(|text| text.rsplit('/').next()?.parse().ok()).unwrap();
             assert!(
                 (self.acknowledged..=self.tried).contains(&number),
-                "{} of {here} is {found}; {} was acknowledged and {} tried", self.field, self.acknowledged, self.tried
+                "{} of {here} is {found}; {} was acknowledged and {} tried",
+                self.field,
+                self.acknowledged,
+                self.tried
             );
             assert_eq!(value(partner, there), found, "{} at the partner", self.field);
         }
@@ -101,7 +108,8 @@ impl Loaded {
         let create = |n| json!({ "op": "create", "object": "Lead", "fields": { "LastName": format!("Lead {n}"), "Company": "X" } });
         let operations: Vec<Json> = (0..RECORDS).map(create).collect();
         let made = pair.a.api.must("POST", "/v1/batch", &json!({ "operations": operations }));
-        let leads: Vec<String> = list(&made["results"]).map(|result| result["id"].as_str().unwrap().to_owned()).collect();
+        let leads: Vec<String> =
+            list(&made["results"]).map(|result| result["id"].as_str().unwrap().to_owned()).collect();
         let body = json!({ "connections": [pair.id], "object": "Lead", "records": leads });
         pair.a.api.must("POST", "/v1/shares", &body);
         let copies: Vec<String> = leads.iter().map(|lead| pair.copy_of(lead)).collect();

@@ -135,7 +135,9 @@ pub(crate) fn publish(api: &Api, id: &str, fields: &[&str]) {
 pub(crate) fn subscribe(from: &Api, to: &Api, id: &str, rule: &Json) {
     let path = format!("/v1/connections/{id}");
     to.until("a catalogue", &path, |seen| {
-        list(&seen["catalogue"]).any(|object| object["object"] == "Lead" || object["name"] == "Lead").then_some(())
+        list(&seen["catalogue"])
+            .any(|object| object["object"] == "Lead" || object["name"] == "Lead")
+            .then_some(())
     });
     to.must("PUT", &format!("{path}/subscribe/Lead"), rule);
     from.until("the subscription", &path, |seen| {
@@ -164,7 +166,9 @@ pub(crate) fn forward(api: &Api, connection: &str, lead: &str) {
 pub(crate) fn until_value(api: &Api, id: &str, field: &str, value: impl Into<Json>) {
     let value = value.into();
     let what = format!("{field} = {value:.60}");
-    api.until(&what, &format!("/v1/records/Lead/{id}"), |seen| (seen["fields"][field] == value).then_some(()));
+    api.until(&what, &format!("/v1/records/Lead/{id}"), |seen| {
+        (seen["fields"][field] == value).then_some(())
+    });
 }
 
 /// Waits until `/readyz` says yes.

@@ -171,13 +171,21 @@ fn a_file_of_the_log_that_is_cut_anywhere_never_passes_for_a_whole_one() {
         match org.try_start("127.0.0.1:9", &[]) {
             // The end of the file is padding: nothing was lost.
             Ok(()) => {
-                assert_eq!(org.api.get("/v1/status").unwrap()["log"], whole, "cut to {keep} of {length} bytes");
+                assert_eq!(
+                    org.api.get("/v1/status").unwrap()["log"],
+                    whole,
+                    "cut to {keep} of {length} bytes"
+                );
                 org.kill9();
             }
             Err(ended) => {
                 assert!(matches!(ended.code, Some(1 | 5)), "cut to {keep}: {ended:?}");
                 for words in ["The daemon did not start", "log", "backup"] {
-                    assert!(ended.said.contains(words), "cut to {keep}: {words:?} is not said: {}", ended.said);
+                    assert!(
+                        ended.said.contains(words),
+                        "cut to {keep}: {words:?} is not said: {}",
+                        ended.said
+                    );
                 }
                 refused += 1;
             }

@@ -100,17 +100,20 @@ fn a_sealed_frame_with_nonsense_ends_by_itself_and_the_next_one_is_taken() {
     let more = |outcome: &str| after[outcome].as_u64().unwrap() - before[outcome].as_u64().unwrap();
     // Of 17 messages four are control and are not counted.
     assert_eq!(more("received"), 14, "{after}");
-    let ends = ["rejected", "filtered", "held", "applied", "unchanged", "superseded"].map(|end| more(end));
+    let ends = ["rejected", "filtered", "held", "applied", "unchanged", "superseded"].map(more);
     assert_eq!(ends, [9, 3, 1, 1, 0, 0], "{after}");
     let failures = pair.b.api.get("/v1/failures").unwrap();
-    let malformed = crate::kit::list(&failures["failures"]).filter(|failure| failure["reasons"][0]["code"] == MALFORMED);
+    let malformed =
+        crate::kit::list(&failures["failures"]).filter(|failure| failure["reasons"][0]["code"] == MALFORMED);
     assert_eq!(malformed.count(), 7, "{failures}");
     drop(impostor);
 
     // The partner is back and hears of messages that it never sent: it takes its own log for
     // shortened, and both reconcile.
     pair.a.start(&pair.broker.url());
-    pair.a.api.until("the alarm", "/v1/alarms", |seen| (seen["alarms"][0]["code"] == "log_restored").then_some(()));
+    pair.a
+        .api
+        .until("the alarm", "/v1/alarms", |seen| (seen["alarms"][0]["code"] == "log_restored").then_some(()));
     update(&pair.a.api, &lead, &json!({ "City": "true again" }));
     until_value(&pair.b.api, &copy, "City", "true again");
     update(&pair.b.api, &copy, &json!({ "Rating": "Hot" }));

@@ -3,7 +3,10 @@
 use serde_json::{Value as Json, json};
 use tieline_tests::process::Api;
 
-use crate::kit::{Pair, broker_for, create, forward, list, publish, stop_and_check, subscribe, until_ready, until_value, update};
+use crate::kit::{
+    Pair, broker_for, create, forward, list, publish, stop_and_check, subscribe, until_ready, until_value,
+    update,
+};
 use tieline_tests::process::OrgProcess;
 
 /// The partner's `Title` is our `Website`, and the partner's hot leads are only warm to us.
@@ -37,7 +40,10 @@ fn agree(a: &Api, b: &Api) -> String {
     let invitation = a.must("POST", "/v1/invitations", &json!({ "label": "globex", "expires_in_s": 3600 }));
     let url = &invitation["url"];
     let looked_at = b.must("POST", "/v1/invitations/inspect", &json!({ "url": url }));
-    assert_eq!((&looked_at["inviter"], &looked_at["expired"], &looked_at["status"]), (&json!("acme"), &json!(false), &Json::Null));
+    assert_eq!(
+        (&looked_at["inviter"], &looked_at["expired"], &looked_at["status"]),
+        (&json!("acme"), &json!(false), &Json::Null)
+    );
     assert_eq!(b.get("/v1/connections").unwrap()["connections"], json!([]), "to look is not to answer");
     b.must("POST", "/v1/invitations/answer", &json!({ "url": url, "accept": true, "label": "acme" }));
     for (api, partner) in [(a, "globex"), (b, "acme")] {
@@ -73,11 +79,13 @@ fn two_orgs_share_a_lead_from_the_invitation_to_the_figures() {
     let offer = b.api.until("an offer", "/v1/inbox", |seen| list(&seen["offers"]).next().cloned());
     assert_eq!((&offer["partner"], &offer["origin_record"]), (&json!("acme"), &json!(lead)));
     assert_eq!(offer["preview"], json!({ "Title": "Professor" }), "only published view fields are shown");
-    let accepted = b.api.must("POST", "/v1/inbox/accept", &json!({ "connection": "acme", "shares": [offer["share"]] }));
+    let accepted =
+        b.api.must("POST", "/v1/inbox/accept", &json!({ "connection": "acme", "shares": [offer["share"]] }));
     assert_eq!(accepted["results"][0]["ok"], true, "{accepted}");
 
     let shares = format!("/v1/connections/{id}/shares?status=active");
-    let copy = b.api.until("the copy", &shares, |seen| Some(seen["shares"][0]["record"].as_str()?.to_owned()));
+    let copy =
+        b.api.until("the copy", &shares, |seen| Some(seen["shares"][0]["record"].as_str()?.to_owned()));
     until_value(&b.api, &copy, "City", "Paris");
     let seen = b.api.get(&format!("/v1/records/Lead/{copy}")).unwrap();
     assert_eq!(seen["fields"]["Description"], "Professor", "the field mapping");
@@ -122,7 +130,11 @@ fn refused_update_is_known_on_both_sides(a: &Api, b: &Api, id: &str, lead: &str,
         });
         assert_eq!((&problem["outcome"], &problem["at_partner"]), (&json!("rejected"), &json!(at_partner)));
         let reason = &problem["reasons"][0];
-        assert_eq!((&reason["code"], &reason["field"]), (&json!("rule_refused"), &json!("City")), "{problem}");
+        assert_eq!(
+            (&reason["code"], &reason["field"]),
+            (&json!("rule_refused"), &json!("City")),
+            "{problem}"
+        );
         let failures = api.get(&format!("/v1/failures?connection={id}")).unwrap();
         let failure = &failures["failures"][0];
         assert_eq!(failure["direction"], direction, "{failures}");
@@ -148,13 +160,22 @@ fn figures(pair: &Pair) {
         until_ready(&org.api);
         let text = org.api.text("/metrics");
         let label = format!("connection=\"{partner}:");
-        let lag = text.lines().find(|line| line.starts_with("tieline_propagation_lag_seconds_bucket{") && line.contains(&label));
+        let lag = text.lines().find(|line| {
+            line.starts_with("tieline_propagation_lag_seconds_bucket{") && line.contains(&label)
+        });
         assert!(lag.is_some_and(|line| line.contains("object=\"Lead\"")), "no lag of {partner} in {text}");
         let seen = org.api.get(&format!("/v1/connections/{partner}")).unwrap();
         for (direction, told) in [("in", "received"), ("out", "sent")] {
             for outcome in ["applied", "rejected"] {
-                let counted = org.api.metric("tieline_outcomes_total", &[("direction", direction), ("outcome", outcome)]);
-                assert_eq!(json!(counted as u64), seen["summary"][told][outcome], "{direction} {outcome} at {}", org.home.name);
+                let counted = org
+                    .api
+                    .metric("tieline_outcomes_total", &[("direction", direction), ("outcome", outcome)]);
+                assert_eq!(
+                    json!(counted as u64),
+                    seen["summary"][told][outcome],
+                    "{direction} {outcome} at {}",
+                    org.home.name
+                );
             }
         }
         assert_eq!(org.api.metric("tieline_broker_up", &[]) as u64, 1);
