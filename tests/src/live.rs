@@ -77,8 +77,7 @@ impl OrgHome {
 
     /// Starts a daemon of the org in this process.
     pub async fn start(&self, broker: &str) -> Org {
-        let daemon = Daemon::start(&self.config(broker), false).await.expect("a daemon");
-        Org { daemon, actor: admin() }
+        Org::serve(&self.config(broker)).await
     }
 
     /// Copies the whole data directory, as a backup would while the daemon is stopped.
@@ -120,6 +119,12 @@ pub struct Org {
 }
 
 impl Org {
+    /// Starts the daemon of `config` in this process.
+    pub async fn serve(config: &Config) -> Self {
+        let daemon = Daemon::start(config, false).await.expect("a daemon");
+        Self { daemon, actor: admin() }
+    }
+
     /// Its handle.
     #[must_use]
     pub const fn handle(&self) -> &OrgHandle {

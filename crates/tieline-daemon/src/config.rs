@@ -21,6 +21,8 @@ const ENV_SEPARATOR: &str = "__";
 
 /// The smallest useful cache of the log.
 const CACHE_BYTES_MIN: u64 = 1 << 20;
+/// More often than this, snapshots would cost more than the work between them.
+const SNAPSHOT_EVENTS_MIN: u64 = 100;
 /// The smallest reserve on the disk: one batch and what the log needs to write it.
 const FREE_BYTES_MIN: u64 = 16 << 20;
 
@@ -85,6 +87,8 @@ pub struct Store {
     pub cache_bytes: u64,
     /// Writes are refused while less than this is free on the disk.
     pub min_free_bytes: u64,
+    /// A snapshot of the state is written after so many events.
+    pub snapshot_every_events: u64,
 }
 
 /// Why a configuration cannot be used.
@@ -178,6 +182,9 @@ impl Config {
         }
         if self.store.cache_bytes < CACHE_BYTES_MIN {
             return Err(("store.cache_bytes", format!("it has to be at least {CACHE_BYTES_MIN}")));
+        }
+        if self.store.snapshot_every_events < SNAPSHOT_EVENTS_MIN {
+            return Err(("store.snapshot_every_events", format!("it has to be at least {SNAPSHOT_EVENTS_MIN}")));
         }
         if self.store.min_free_bytes < FREE_BYTES_MIN {
             return Err(("store.min_free_bytes", format!("it has to be at least {FREE_BYTES_MIN}")));

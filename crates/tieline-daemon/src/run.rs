@@ -13,7 +13,7 @@ use tieline_bus::{Bus, BusConfig, BusError, OrgKeys};
 use tieline_core::command::Command;
 use tieline_core::event::IncarnationCause;
 use tieline_core::state::STATE_FORMAT;
-use tieline_core::{Incarnation, UserName};
+use tieline_core::{Incarnation, Seq, UserName};
 use tieline_store::{LogReader, OpenError, SledLog, SnapshotStore, SpaceGuard};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -31,8 +31,6 @@ use crate::{handshake, jobs, storage, writer};
 
 /// Batches that wait while one is made durable.
 const BATCHES_QUEUED: usize = 1;
-/// Events after which a start writes a new snapshot.
-const SNAPSHOT_AFTER_EVENTS: u64 = 100_000;
 /// Snapshots that are kept.
 const SNAPSHOTS_KEPT: usize = 2;
 /// How long stopping waits for requests, and for the broker to take the last frames.
@@ -89,7 +87,7 @@ pub struct Daemon {
     threads: Vec<JoinHandle<()>>,
     tasks: tokio::task::JoinSet<()>,
     api: tokio::task::JoinHandle<std::io::Result<()>>,
-    snapshots: SnapshotStore,
+    snapshots: Arc<SnapshotStore>,
 }
 
 impl Daemon {
@@ -103,7 +101,7 @@ impl Daemon {
         let keys = Arc::new(OrgKeys::load(&crate::keys_dir(data))?);
         let log = open_log(config, recover)?;
         let reader = log.reader();
-        let snapshots = SnapshotStore::open(crate::snapshots_dir(data)).map_err(StartError::Snapshots)?;
+        let snapshots = Arc::new(SnapshotStore::open(crate::snapshots_dir(data)).map_err(StartError::Snapshots)?);
         if recover {
             // They may be of the life whose end was lost.
             snapshots.prune(0).map_err(StartError::Snapshots)?;
@@ -113,9 +111,7 @@ impl Daemon {
         tracing::info!(seq = %rebuilt.engine.state().seq, snapshot = %rebuilt.snapshot,
             replayed = rebuilt.replayed, "state rebuilt");
         check_org(data, &rebuilt.engine, &keys)?;
-        if rebuilt.replayed > SNAPSHOT_AFTER_EVENTS {
-            write_snapshot(&snapshots, rebuilt.engine.state());
-        }
+        let snapshot = rebuilt.snapshot;
         let bus = Bus::start(BusConfig::new(config.broker.url.nats_url(), keys.clone())).await?;
         let shared = Arc::new(Shared {
             intake: Intake::new(),
@@ -140,7 +136,9 @@ impl Daemon {
             announce_restore(&handle).await;
         }
         let stop = CancellationToken::new();
-        let tasks = start_tasks(&handle, &stop);
+        let mut tasks = start_tasks(&handle, &stop);
+        let every = config.store.snapshot_every_events;
+        tasks.spawn(keep_snapshots(handle.clone(), snapshots.clone(), snapshot, every, stop.clone()));
         let (address, api) = start_api(config, &handle, &stop).await?;
         tracing::info!(%address, org = %handle.shared.keys.org(), "serving");
         Ok(Self { handle, address, stop, threads, tasks, api, snapshots })
@@ -257,6 +255,45 @@ async fn keep_lines(handle: OrgHandle, mut lines: Lines, stop: CancellationToken
         }
     }
     lines.join().await;
+}
+
+/// Writes a snapshot from time to time. Its state is replayed from the log beside the running one,
+/// so nobody waits for it.
+async fn keep_snapshots(
+    handle: OrgHandle,
+    snapshots: Arc<SnapshotStore>,
+    mut last: Seq,
+    every_events: u64,
+    stop: CancellationToken,
+) {
+    let mut durable = handle.durable();
+    loop {
+        let due = Seq(last.0 + every_events);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            reached = durable.wait_for(|durable| *durable >= due) => if reached.is_err() { return },
+        }
+        let (log, store) = (handle.log(), snapshots.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let rebuilt = rebuild(&log, Some(&store))?;
+            write_snapshot(&store, rebuilt.engine.state());
+            Ok::<_, ReplayError>(rebuilt.engine.state().seq)
+        });
+        last = tokio::select! {
+            () = stop.cancelled() => return,
+            written = written => match written {
+                Ok(Ok(seq)) => seq,
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the log cannot be replayed: verify it with `tieline log verify`");
+                    due
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a snapshot was not written");
+                    due
+                }
+            },
+        };
+    }
 }
 
 async fn upkeep(handle: OrgHandle, stop: CancellationToken) {

@@ -28,7 +28,7 @@ fn each_layer_overrides_the_one_before() {
     assert_eq!(config.data_dir, Path::new("/d"));
     assert_eq!(config.http.listen.to_string(), "[::1]:2");
     assert_eq!(config.log.format, LogFormat::Json);
-    assert_eq!(config.store, Store { cache_bytes: 2_000_000, min_free_bytes: 99_000_000 });
+    assert_eq!(config.store, Store { cache_bytes: 2_000_000, min_free_bytes: 99_000_000, snapshot_every_events: 500_000 });
     assert_eq!(config.broker, defaults.broker);
 }
 
@@ -44,7 +44,7 @@ fn the_broker_is_named_with_or_without_its_scheme() {
 fn errors_name_the_key_the_place_and_the_remedy() {
     // A file, an environment, and parts of the error.
     type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
-    let cases: [Case<'_>; 12] = [
+    let cases: [Case<'_>; 13] = [
         ("data_dri = \"/d\"", &[], &["FILE sets data_dri", "use one of data_dir, broker"]),
         ("[http]\nlsten = 1", &[], &["FILE sets http.lsten", "use one of listen"]),
         (
@@ -60,6 +60,7 @@ fn errors_name_the_key_the_place_and_the_remedy() {
         ("[broker]\nurl = \"nowhere\"", &[], &["broker.url in FILE", "write host:port"]),
         ("[store]\ncache_bytes = \"much\"", &[], &["store.cache_bytes in FILE", "much"]),
         ("[store]\ncache_bytes = 1", &[], &["store.cache_bytes in FILE", "at least 1048576"]),
+        ("[store]\nsnapshot_every_events = 1", &[], &["store.snapshot_every_events in FILE", "at least 100"]),
         ("[store]\nmin_free_bytes = 1", &[], &["store.min_free_bytes in FILE", "at least 16777216"]),
         ("[log]\nformat = \"xml\"", &[], &["log.format in FILE", "xml"]),
         ("[log]\nlevel = \"a=b=c\"", &[], &["log.level in FILE", "level filter"]),
