@@ -5,7 +5,8 @@
 #   deploy/demo.sh           build, play, stay up
 #   ONCE=1 deploy/demo.sh    build, play, stop; the exit code says whether all went as told
 #
-# TIELINE_BIN names a binary to play with instead of building one.
+# TIELINE_BIN names a binary to play with instead of building one, and TIELINE_DEMO_DIR another
+# directory than .demo/, which is emptied first.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)

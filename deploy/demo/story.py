@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-HOME = ROOT / ".demo"
+HOME = Path(os.environ.get("TIELINE_DEMO_DIR", ROOT / ".demo")).resolve()
 STORY = Path("deploy/demo")
 DEADLINE_S = 30
 LOG_TAIL_LINES = 25
@@ -36,6 +36,11 @@ def say(text=""):
 
 def title(text):
     say(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n== {text}")
+
+
+def near(path):
+    """A path as a person would write it in the root of the project."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 def free_ports(count):
@@ -96,18 +101,18 @@ class Org:
 
     def __init__(self, name, binary, port):
         self.name, self.binary, self.port = name, binary, port
-        self.data = HOME.relative_to(ROOT) / name
+        self.data = near(HOME) / name
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("TIELINE")}
         self.environment["TIELINE_DATA"] = str(self.data)
 
-    def _run(self, arguments):
+    def run(self, arguments):
         command = [self.binary, *map(str, arguments)]
         return subprocess.run(command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def tell(self, *arguments, code=0, shown=None):
         """Runs a command as a person would, and shows it with all that it says."""
         say(f"\n{self.name}$ tieline {shown or shlex.join(map(str, arguments))}")
-        done = self._run(arguments)
+        done = self.run(arguments)
         for line in (done.stdout + done.stderr).splitlines():
             say(f"   {line}".rstrip())
         if done.returncode != code:
@@ -116,7 +121,7 @@ class Org:
 
     def ask(self, *arguments):
         """Runs a command for the story itself: its JSON, or nothing if it fails."""
-        done = self._run([*arguments, "--json"])
+        done = self.run([*arguments, "--json"])
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def connection(self, partner):
@@ -151,14 +156,14 @@ def two_orgs(binary):
     for org, admin in ((acme, "ann"), (globex, "bob")):
         org.tell("init", "--org", org.name, "--admin", admin, "--broker", broker, "--listen", f"127.0.0.1:{org.port}")
     keys = [word for org in (acme, globex) for word in ("--org-keys", org.data / "keys")]
-    arguments = ["broker", "config", *keys, "--listen", broker, "--store-dir", HOME / "nats"]
-    say(f"\n$ tieline {shlex.join(map(str, arguments))} > .demo/nats.conf")
-    written = acme._run(arguments)
+    arguments = ["broker", "config", *keys, "--listen", broker, "--store-dir", near(HOME) / "nats"]
+    say(f"\n$ tieline {shlex.join(map(str, arguments))} > {near(HOME)}/nats.conf")
+    written = acme.run(arguments)
     (HOME / "nats.conf").write_text(written.stdout)
     expect("the broker has two accounts for each org, and one between them", written.stdout.count("nkey") >= 4)
 
     server = subprocess.run(["deploy/nats-server.sh"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    say(f"\n$ nats-server -c .demo/nats.conf &\nacme$ tieline serve &\nglobex$ tieline serve &")
+    say(f"\n$ nats-server -c {near(HOME)}/nats.conf &\nacme$ tieline serve &\nglobex$ tieline serve &")
     start("nats", [server, "-c", str(HOME / "nats.conf")])
     for org in (acme, globex):
         start(org.name, [binary, "serve", "--data", str(org.data)])
@@ -209,11 +214,11 @@ def agree_on_fields(acme, globex):
 
 def import_leads(acme):
     title("4. Acme imports its leads; one row of the file is broken")
-    arguments = ["record", "import", "Lead", STORY / "leads.csv", "--errors", HOME.relative_to(ROOT) / "refused.csv"]
+    arguments = ["record", "import", "Lead", STORY / "leads.csv", "--errors", near(HOME) / "refused.csv"]
     acme.tell(*arguments, code=3)
     expect("24 leads are there and the broken row is not", len(acme.leads()) == 24)
     refused = (HOME / "refused.csv").read_text()
-    expect("the broken row waits in .demo/refused.csv with its line and reason", "Lindqvist" in refused and "\n15,it has 10 cells" in refused)
+    expect("the broken row waits in refused.csv with its line and reason", "Lindqvist" in refused and "\n15,it has 10 cells" in refused)
 
 
 def share(acme, globex):
@@ -311,9 +316,9 @@ def stay_up(acme, globex):
     for org in (acme, globex):
         say(f"   {org.name:8} API      http://127.0.0.1:{org.port}/v1   (token in {org.data}/admin.token)")
         say(f"   {'':8} metrics  http://127.0.0.1:{org.port}/metrics")
-        say(f"   {'':8} log      .demo/{org.name}.log")
+        say(f"   {'':8} log      {near(HOME)}/{org.name}.log")
         say(f"   {'':8} try      {acme.binary} --data {org.data} status")
-    say(f"   {'broker':8} log      .demo/nats.log")
+    say(f"   {'broker':8} log      {near(HOME)}/nats.log")
     while all(process.poll() is None for _, process in RUNNING):
         time.sleep(0.5)
     raise NotAsTold("a daemon or the broker ended by itself")
@@ -322,19 +327,19 @@ def stay_up(acme, globex):
 def show_logs():
     for log in sorted(HOME.glob("*.log")):
         lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        say(f"\n--- the end of .demo/{log.name}")
+        say(f"\n--- the end of {near(log)}")
         for line in lines:
             say(f"   {line}")
 
 
 def clear_home():
-    """Empties .demo, unless another demo lives there."""
-    HOME.mkdir(exist_ok=True)
+    """Empties the directory of the story, unless another one lives there."""
+    HOME.mkdir(parents=True, exist_ok=True)
     lock = open(HOME / "lock", "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit("Another demo is running in .demo: stop it first")
+        sys.exit(f"Another demo is running in {near(HOME)}: stop it first")
     for entry in HOME.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry)
@@ -369,6 +374,10 @@ def main():
         tell_all()
     except KeyboardInterrupt:
         say("\nStopping …")
+    except BrokenPipeError:
+        # Whoever listened has gone: there is nobody to tell anything.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (NotAsTold, subprocess.CalledProcessError) as error:
         say(f"\n✗ {error}")
         show_logs()

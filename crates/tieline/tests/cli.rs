@@ -2,6 +2,9 @@
 //!
 //! The daemons here are real ones, without a broker: what an org does alone needs none.
 
+// A test ends where something is not as it has to be.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 #[path = "cli/daemon.rs"]
 mod daemon;
 #[path = "cli/exit_codes.rs"]

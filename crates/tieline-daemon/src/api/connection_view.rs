@@ -13,6 +13,7 @@ use super::publish::PublishView;
 use super::subscribe::SubscribeView;
 use crate::clock::now;
 use crate::lag::{LagKind, LagSummary};
+use crate::org::LinkStatus;
 
 /// A connection in short.
 #[derive(Debug, Serialize, ToSchema)]
@@ -193,7 +194,7 @@ impl ConnectionSummary {
             created: connection.created.to_string(),
             answered: connection.answered.map(|time| time.to_string()),
             shares: connection.shares.len(),
-            outbox_messages: connection.outbox.entries.len(),
+            outbox_messages: outbox_messages(connection, &link),
             inbox_messages: link.inbox_depth,
             received: (&connection.inbound.counts).into(),
             sent: (&connection.outbox.outcomes).into(),
@@ -202,6 +203,14 @@ impl ConnectionSummary {
             failures: connection.failures.len(),
         }
     }
+}
+
+/// Messages that the partner has not confirmed. The log notes receipts once a second at most; the
+/// link has the newest.
+pub(crate) fn outbox_messages(connection: &Connection, link: &LinkStatus) -> usize {
+    let outbox = &connection.outbox;
+    let confirmed = link.confirmed.0.saturating_sub(outbox.receipt.position.0);
+    outbox.entries.len().saturating_sub(usize::try_from(confirmed).unwrap_or(usize::MAX))
 }
 
 /// Why nothing flows over a connection that is active; nothing if all is well.

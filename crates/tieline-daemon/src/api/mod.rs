@@ -157,6 +157,7 @@ pub fn router(org: OrgHandle, stopping: CancellationToken) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(axum::middleware::from_fn(request::tell_of_unread))
         .layer(axum::middleware::from_fn_with_state(api.clone(), timed))
         .layer(DefaultBodyLimit::max(REQUEST_BODY_BYTES_MAX))
         .with_state(api)

@@ -3,11 +3,17 @@
 //! A body is bounded before it is read, is UTF-8 and JSON of bounded depth, and has no key that
 //! nobody knows. Each refusal is a problem that names the place.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::HttpBody;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tieline_core::limits::{PAGE_MAX, REQUEST_BODY_BYTES_MAX};
@@ -28,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let detail = "the body has to be JSON: send it with the header Content-Type: application/json";
             return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+        let bytes = read(request, state).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -40,9 +46,35 @@ impl<S: Send + Sync> FromRequest<S> for Text {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+        let bytes = read(request, state).await?;
         utf8(&bytes).map(|text| Self(text.to_owned()))
     }
+}
+
+/// Whether anybody has read the body of a request.
+#[derive(Clone, Default)]
+struct BodyRead(Arc<AtomicBool>);
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let noted = request.extensions().get::<BodyRead>().cloned();
+    let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+    if let Some(BodyRead(noted)) = noted {
+        noted.store(true, Ordering::Relaxed);
+    }
+    Ok(bytes)
+}
+
+/// A body that nobody read ends its connection. The client is told so, or it would send its next
+/// request into a connection that is about to end.
+pub(crate) async fn tell_of_unread(mut request: Request, next: Next) -> Response {
+    let read = BodyRead::default();
+    let has_body = !request.body().is_end_stream();
+    request.extensions_mut().insert(read.clone());
+    let mut response = next.run(request).await;
+    if has_body && !read.0.load(Ordering::Relaxed) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -8,7 +8,7 @@ use tieline_core::{ConnectionId, Seq, Timestamp};
 use tieline_store::LogReader;
 
 use super::Api;
-use super::connection_view::cause;
+use super::connection_view::{cause, outbox_messages};
 use super::log::blocking;
 use crate::clock::now;
 use crate::metrics::{Metric, connection_label};
@@ -56,7 +56,8 @@ fn connection_gauges(api: &Api, connection: &Connection) -> Oldest {
     let metrics = api.org.observer().metrics();
     let label = connection_label(connection);
     let set = |metric, value: f64| metrics.gauge(metric, &[&label]).set(value);
-    set(Metric::OutboxMessages, connection.outbox.entries.len() as f64);
+    let link_now = api.org.link(connection.id).unwrap_or_default();
+    set(Metric::OutboxMessages, outbox_messages(connection, &link_now) as f64);
     set(Metric::HeldMessages, connection.inbound.counts.held as f64);
     set(Metric::ConnectionReady, f64::from(u8::from(cause(api, connection).is_none())));
     // Of a connection that has ended nothing more is heard, and that is no alarm.

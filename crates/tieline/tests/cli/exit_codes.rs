@@ -40,7 +40,7 @@ fn with_an_org() {
         (&["status"][..], 0, ""),
         (&["record", "create", "Lead", "LastName=Ng"], 3, "Company of Lead is required"),
         (&["record", "create", "Lead", "Lastnam=Ng"], 3, "did you mean LastName?"),
-        (&["record", "create", "Led", "LastName=Ng"], 4, "there is no object Led"),
+        (&["record", "create", "Led", "LastName=Ng"], 4, "there is no object"),
         (&["record", "get", "Lead", nobody], 4, "there is no record"),
         (&["connection", "show", "globex"], 4, "there is no connection \"globex\""),
         (&["connection", "inspect", "tieline://x"], 3, "incomplete"),

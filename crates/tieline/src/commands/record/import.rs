@@ -111,8 +111,15 @@ impl Import {
             ignore_unknown: self.ignore_unknown,
             times_as_dates: self.times_as_dates,
         };
-        let columns =
-            Columns::find(records.columns(), &schema, &reading).map_err(|error| error.about(&name))?;
+        let columns = Columns::find(records.columns(), &schema, &reading).map_err(|error| {
+            let error = error.about(&name);
+            match other_delimiter(records.columns()) {
+                Some(other) => error.hint(format!(
+                    "The cells look separated by another character: try --delimiter '{other}'"
+                )),
+                None => error,
+            }
+        })?;
         let ignored: Vec<&str> = columns.ignored().collect();
         if !ignored.is_empty() {
             session.output.warn(&format!("{name}: the columns {} are dropped", ignored.join(", ")));
@@ -124,6 +131,15 @@ impl Import {
             records: records.as_mut(),
         })
     }
+}
+
+/// What a header of one column looks separated by instead.
+fn other_delimiter(columns: &[String]) -> Option<&'static str> {
+    let [only] = columns else { return None };
+    [(';', ";"), ('\t', "tab"), ('|', "|"), (',', ",")]
+        .into_iter()
+        .find(|(c, _)| only.contains(*c))
+        .map(|(_, name)| name)
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {
@@ -141,6 +157,16 @@ fn delimiter(text: &str) -> Result<u8, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_delimiter_is_noticed() {
+        let guess =
+            |columns: &[&str]| other_delimiter(&columns.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>());
+        assert_eq!(guess(&["LastName;Company"]), Some(";"));
+        assert_eq!(guess(&["LastName\tCompany"]), Some("tab"));
+        assert_eq!(guess(&["LastName"]), None);
+        assert_eq!(guess(&["LastName;", "Company"]), None);
+    }
 
     #[test]
     fn delimiters_are_one_character() {
