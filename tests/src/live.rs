@@ -157,7 +157,9 @@ impl Org {
                 durable.changed().await.expect("a running daemon");
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what} did not happen in time"))
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("{what} did not happen in time"))
     }
 
     /// Creates a record.
@@ -240,7 +242,13 @@ pub async fn publish(org: &Org, connection: ConnectionId, object: &str, fields: 
 }
 
 /// Subscribes fields of an object of the same name, each to the field of the same name.
-pub async fn subscribe(org: &Org, connection: ConnectionId, object: &str, fields: &[&str], auto_accept: bool) {
+pub async fn subscribe(
+    org: &Org,
+    connection: ConnectionId,
+    object: &str,
+    fields: &[&str],
+    auto_accept: bool,
+) {
     use tieline_core::mapping::{FieldMapping, SubscribeRule};
     let object: ObjectName = parse(object);
     org.until("a catalogue", |state| {
@@ -311,9 +319,11 @@ impl Pair {
     pub async fn copy_of(&self, lead: RecordId) -> RecordId {
         use tieline_core::state::ShareStatus::Active;
         let share = tieline_core::ShareId::derive(self.connection, &self.acme.name, lead);
-        let at = |org| Org::until(org, "an active share", move |state: &State| {
-            state.share(self.connection, share).filter(|share| share.status == Active)?.record
-        });
+        let at = |org| {
+            Org::until(org, "an active share", move |state: &State| {
+                state.share(self.connection, share).filter(|share| share.status == Active)?.record
+            })
+        };
         at(&self.a).await;
         at(&self.b).await
     }

@@ -17,7 +17,19 @@ fn root() -> PathBuf {
 /// The crates that `package` is built from, directly or not.
 fn tree(package: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}", "-p", package])
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+            "-p",
+            package,
+        ])
         .current_dir(root())
         .output()
         .unwrap();
@@ -31,8 +43,22 @@ fn the_core_depends_on_nothing_that_does_io() {
     let tree = tree("tieline-core");
     assert!(tree.contains("serde"), "the tree was read");
     for banned in [
-        "tokio", "mio", "sled", "async-nats", "axum", "hyper", "ureq", "rand", "getrandom", "tempfile", "rustix",
-        "chrono", "tracing", "log", "metrics", "config",
+        "tokio",
+        "mio",
+        "sled",
+        "async-nats",
+        "axum",
+        "hyper",
+        "ureq",
+        "rand",
+        "getrandom",
+        "tempfile",
+        "rustix",
+        "chrono",
+        "tracing",
+        "log",
+        "metrics",
+        "config",
     ] {
         assert!(!tree.contains(banned), "tieline-core may do no I/O, but depends on {banned}");
     }

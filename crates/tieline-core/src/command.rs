@@ -4,8 +4,8 @@
 
 use crate::job::JobKind;
 use crate::mapping::SubscribeRule;
-use crate::publish::PublishRule;
 use crate::message::EndReason;
+use crate::publish::PublishRule;
 use crate::reason::Reason;
 use crate::schema::ObjectSchema;
 use crate::value::Value;

@@ -162,7 +162,8 @@ impl Engine {
     /// Whether a frame is of the present lives of both logs.
     fn is_of_present_lives(&self, header: &FrameHeader) -> bool {
         let connection = self.state.connections.get(&header.connection);
-        let lives = self.state.org.as_ref().zip(connection).map(|(org, c)| (c.partner_incarnation, org.incarnation));
+        let lives =
+            self.state.org.as_ref().zip(connection).map(|(org, c)| (c.partner_incarnation, org.incarnation));
         lives == Some((header.from_incarnation, header.to_incarnation))
     }
 

@@ -168,7 +168,8 @@ impl BodyWriter {
     #[must_use]
     pub fn push(&mut self, envelope: &Envelope) -> bool {
         let size = ENVELOPE_BYTES + envelope.body.len();
-        let full = self.bytes.len() + size > FRAME_BODY_BYTES_MAX || self.count as usize >= FRAME_MESSAGES_MAX;
+        let full =
+            self.bytes.len() + size > FRAME_BODY_BYTES_MAX || self.count as usize >= FRAME_MESSAGES_MAX;
         if self.count > 0 && full {
             return false;
         }
@@ -249,9 +250,8 @@ mod tests {
     use super::*;
 
     fn envelope() -> impl Strategy<Value = Envelope> {
-        (any::<u64>(), any::<i64>(), any::<u16>(), prop::collection::vec(any::<u8>(), 0..50)).prop_map(
-            |(seq, time, kind, body)| Envelope { seq: Seq(seq), time: Timestamp(time), kind, body },
-        )
+        (any::<u64>(), any::<i64>(), any::<u16>(), prop::collection::vec(any::<u8>(), 0..50))
+            .prop_map(|(seq, time, kind, body)| Envelope { seq: Seq(seq), time: Timestamp(time), kind, body })
     }
 
     proptest! {

@@ -306,7 +306,9 @@ mod tests {
 
     #[test]
     fn names_keep_their_rules() {
-        for (text, ok) in [("acme", true), ("a-1", true), ("", false), ("hub", false), ("Acme", false), ("in_a", false)] {
+        for (text, ok) in
+            [("acme", true), ("a-1", true), ("", false), ("hub", false), ("Acme", false), ("in_a", false)]
+        {
             assert_eq!(text.parse::<OrgName>().is_ok(), ok, "{text}");
         }
         for (text, ok) in [("Fund__c", true), ("1x", false), ("a.b", false), ("Ä", false)] {

@@ -145,9 +145,20 @@ impl Link {
 
     /// Takes the clear part of a frame whose seal was right and whose route was that of this
     /// connection.
-    pub fn hear(&mut self, org: &Org, connection: &Connection, header: &FrameHeader, now: Timestamp) -> Heard {
+    pub fn hear(
+        &mut self,
+        org: &Org,
+        connection: &Connection,
+        header: &FrameHeader,
+        now: Timestamp,
+    ) -> Heard {
         if let Some(heard) = before_figures(org, connection, header) {
             return heard;
+        }
+        if connection.status == ConnectionStatus::Deactivated {
+            // The outbox was dropped with its figures: they prove nothing any more.
+            self.heard = Some(now);
+            return Heard::Go;
         }
         let outbox = &connection.outbox;
         let theirs = header.received;
@@ -341,6 +352,12 @@ fn before_figures(org: &Org, connection: &Connection, header: &FrameHeader) -> O
         let incarnation = header.from_incarnation;
         return Some(Heard::Learn(Command::TakeIncarnation { connection: connection.id, incarnation }));
     }
+    if header.deactivated && connection.status == ConnectionStatus::Active {
+        return Some(Heard::Learn(Command::Deactivate { connection: connection.id, by_partner: true }));
+    }
+    if connection.suspended {
+        return Some(Heard::Refused("suspended"));
+    }
     if header.to_incarnation > org.incarnation {
         return Some(Heard::Learn(Command::StartIncarnation {
             cause: IncarnationCause::TailLost,
@@ -351,8 +368,9 @@ fn before_figures(org: &Org, connection: &Connection, header: &FrameHeader) -> O
     if header.to_incarnation < org.incarnation {
         return Some(Heard::Stale);
     }
-    if header.deactivated && connection.status == ConnectionStatus::Active {
-        return Some(Heard::Learn(Command::Deactivate { connection: connection.id, by_partner: true }));
+    if connection.suspended {
+        // A person has to look first: taken now, its messages would end filtered and be lost.
+        return Some(Heard::Refused("suspended"));
     }
     None
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::numbered_kinds;
 use crate::content::Content;
-use crate::publish::CatalogueObject;
 use crate::outcome::Outcome;
+use crate::publish::CatalogueObject;
 use crate::reason::ReasonCode;
 use crate::value::Value;
 use crate::vecmap::VecMap;
@@ -315,6 +315,9 @@ pub struct ShareEntry {
     pub generation: u32,
     /// How far it has come.
     pub stage: ShareStage,
+    /// Whether the sender offered this generation.
+    #[serde(default)]
+    pub origin: bool,
     /// Why it ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndReason>,

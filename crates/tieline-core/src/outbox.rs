@@ -42,9 +42,10 @@ fn message(
         Event::ShareGranted(e) => return granted(e, position, rules),
         Event::SnapshotSent(e) => return snapshot(e, rules),
         Event::ShareOffered(e) => {
-            let rule = rules.get(&e.object)?;
+            // An object that is not published any more is offered without a preview, as it would be
+            // granted without fields: both sides go on knowing the same shares.
             let preview: Vec<_> = e.preview.iter().collect();
-            let (preview, _) = publish::visible(Some(rule), preview, |(name, _)| name);
+            let (preview, _) = publish::visible(rules.get(&e.object), preview, |(name, _)| name);
             let preview = preview.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let (share, generation, object) = (e.share, e.generation, e.object.clone());
             Offer { share, generation, object, record: e.record, preview }.into()

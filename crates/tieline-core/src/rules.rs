@@ -52,9 +52,10 @@ impl CompiledRule {
         let reason = match verdict {
             Ok(false) => return None,
             Ok(true) => Reason::new(ReasonCode::RuleRefused, &self.message),
-            Err(error) => {
-                Reason::new(ReasonCode::RuleFailed, format!("rule {} could not be evaluated: {error}", self.name))
-            }
+            Err(error) => Reason::new(
+                ReasonCode::RuleFailed,
+                format!("rule {} could not be evaluated: {error}", self.name),
+            ),
         };
         let reason = reason.by_rule(&self.name);
         Some(match &self.field {

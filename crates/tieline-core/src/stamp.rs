@@ -47,6 +47,12 @@ impl Stamp {
         (self.time, self.org)
     }
 
+    /// The same write, computed or mapped anew by `org`: its revision is above both.
+    #[must_use]
+    pub fn revised(self, present: Self, org: OrgId) -> Self {
+        Self { rev: self.rev.max(present.rev) + 1, reviser: org, ..self }
+    }
+
     /// What tells versions of the same write apart.
     #[must_use]
     pub const fn revision(&self) -> (u32, OrgId) {

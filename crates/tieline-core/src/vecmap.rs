@@ -112,6 +112,11 @@ impl<K, V> VecMap<K, V> {
         self.0.iter().map(|(k, _)| k)
     }
 
+    /// The values in the order of their keys, to change.
+    pub fn values_mut(&mut self) -> impl ExactSizeIterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, v)| v)
+    }
+
     /// The values in the order of their keys.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &V> {
         self.0.iter().map(|(_, v)| v)

@@ -184,7 +184,10 @@ impl Config {
             return Err(("store.cache_bytes", format!("it has to be at least {CACHE_BYTES_MIN}")));
         }
         if self.store.snapshot_every_events < SNAPSHOT_EVENTS_MIN {
-            return Err(("store.snapshot_every_events", format!("it has to be at least {SNAPSHOT_EVENTS_MIN}")));
+            return Err((
+                "store.snapshot_every_events",
+                format!("it has to be at least {SNAPSHOT_EVENTS_MIN}"),
+            ));
         }
         if self.store.min_free_bytes < FREE_BYTES_MIN {
             return Err(("store.min_free_bytes", format!("it has to be at least {FREE_BYTES_MIN}")));

@@ -246,7 +246,13 @@ pub(crate) fn line(org: &OrgHandle, id: ConnectionId) -> Option<Line> {
         with_connection(state, id, |own, connection| {
             let partner = connection.partner.clone()?;
             let key = connection.partner_key?;
-            Some((own.name.clone(), partner, *key, *connection.secret_hash, Link::new(own, connection, now())))
+            Some((
+                own.name.clone(),
+                partner,
+                *key,
+                *connection.secret_hash,
+                Link::new(own, connection, now()),
+            ))
         })
     });
     let (own, partner, key, secret_hash, link) = parts??;

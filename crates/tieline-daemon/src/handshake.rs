@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tieline_bus::SecretHash;
 use tieline_bus::bus::Hello;
 use tieline_bus::seal::{HandshakeKeys, hello_connection};
-use tieline_bus::SecretHash;
 use tieline_core::command::{Command, Reply};
 use tieline_core::state::{Connection, ConnectionStatus};
 use tieline_core::{ConnectionId, Incarnation, OrgName, UserName};
@@ -178,7 +178,12 @@ async fn say_hello(org: &OrgHandle, id: ConnectionId) {
     }
 }
 
-async fn ask(org: &OrgHandle, inviter: &OrgName, keys: &HandshakeKeys, said: &HelloSaid) -> Option<WelcomeSaid> {
+async fn ask(
+    org: &OrgHandle,
+    inviter: &OrgName,
+    keys: &HandshakeKeys,
+    said: &HelloSaid,
+) -> Option<WelcomeSaid> {
     let sealed = keys.seal_hello(&rmp_serde::to_vec_named(said).ok()?).ok()?;
     let reply = org.shared.bus.hello(inviter, Bytes::from(sealed), ANSWER_WITHIN).await.ok()?;
     let opened = keys.open_welcome(&reply).ok()?;

@@ -51,7 +51,12 @@ pub fn new_token() -> Result<String, getrandom::Error> {
 ///
 /// # Errors
 /// There is a log already, or it cannot be made.
-pub fn create_org(data: &Path, name: OrgName, admin: UserName, token_hash: [u8; 32]) -> Result<(), InitError> {
+pub fn create_org(
+    data: &Path,
+    name: OrgName,
+    admin: UserName,
+    token_hash: [u8; 32],
+) -> Result<(), InitError> {
     let config = Config::new(crate::log_dir(data));
     let mut log = SledLog::open(&config, Incarnation::default())?;
     if log.head().seq.0 > 0 {

@@ -8,10 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tieline_core::ConnectionId;
+use tieline_core::UserName;
 use tieline_core::command::Command;
 use tieline_core::frame::FrameHeader;
 use tieline_core::message::Envelope;
-use tieline_core::UserName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::org::{ExecuteError, Executed, FrameTaken};

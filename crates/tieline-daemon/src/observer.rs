@@ -85,7 +85,8 @@ impl Observer {
     /// Makes the handles of a connection.
     pub(crate) fn open(&self, connection: &Connection) {
         let label = connection_label(connection);
-        let counter = |metric, direction: Direction| self.metrics.counter(metric, &[&label, direction.as_str()]);
+        let counter =
+            |metric, direction: Direction| self.metrics.counter(metric, &[&label, direction.as_str()]);
         let handles = PerConnection {
             frames_in: counter(Metric::Frames, Direction::In),
             frames_out: counter(Metric::Frames, Direction::Out),
@@ -138,7 +139,8 @@ impl Observer {
             for change in ended {
                 counts.take(change.outcome, 1);
                 let lag_us = now.since_us(change.committed);
-                let kind = if change.kind == SNAPSHOT_KIND { LagKind::FollowUp } else { LagKind::Propagation };
+                let kind =
+                    if change.kind == SNAPSHOT_KIND { LagKind::FollowUp } else { LagKind::Propagation };
                 self.lags.record(id, kind, lag_us);
                 let Some(object) = &change.object else { continue };
                 if !known.lags.contains_key(object) {

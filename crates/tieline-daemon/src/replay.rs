@@ -45,7 +45,8 @@ pub fn rebuild(log: &LogReader, snapshots: Option<&SnapshotStore>) -> Result<Reb
     let mut cursor = log.cursor(snapshot.next());
     let mut replayed = 0;
     while let Some(groups) = cursor.next_groups()? {
-        for StoredEvent { seq, time, kind, body, .. } in groups.events().filter(|event| event.seq > snapshot) {
+        for StoredEvent { seq, time, kind, body, .. } in groups.events().filter(|event| event.seq > snapshot)
+        {
             engine.replay(time, kind, body).map_err(|source| ReplayError::Decode { seq, source })?;
             replayed += 1;
         }

@@ -66,7 +66,9 @@ pub enum StartError {
     #[error("the snapshots cannot be kept")]
     Snapshots(#[source] tieline_store::FileError),
     /// The API cannot listen.
-    #[error("the API cannot listen on {address}: is another daemon running, or the address not of this machine?")]
+    #[error(
+        "the API cannot listen on {address}: is another daemon running, or the address not of this machine?"
+    )]
     Listen {
         /// Where.
         address: String,
@@ -101,7 +103,8 @@ impl Daemon {
         let keys = Arc::new(OrgKeys::load(&crate::keys_dir(data))?);
         let log = open_log(config, recover)?;
         let reader = log.reader();
-        let snapshots = Arc::new(SnapshotStore::open(crate::snapshots_dir(data)).map_err(StartError::Snapshots)?);
+        let snapshots =
+            Arc::new(SnapshotStore::open(crate::snapshots_dir(data)).map_err(StartError::Snapshots)?);
         if recover {
             // They may be of the life whose end was lost.
             snapshots.prune(0).map_err(StartError::Snapshots)?;
@@ -323,4 +326,3 @@ async fn start_api(
 pub fn read_log(data: &Path) -> Result<LogReader, OpenError> {
     LogReader::open(&tieline_store::Config::new(crate::log_dir(data)))
 }
-

@@ -84,7 +84,9 @@ fn watchdog() -> Arc<AtomicU64> {
         while let Some(busy_since) = watched.upgrade() {
             let since = busy_since.load(Ordering::Relaxed);
             if since > 0 && begun.elapsed().as_secs() > since + STALLED_SECS {
-                tracing::error!("a batch is not durable after {STALLED_SECS} s: the disk hangs, the process ends");
+                tracing::error!(
+                    "a batch is not durable after {STALLED_SECS} s: the disk hangs, the process ends"
+                );
                 std::process::exit(crate::EXIT_LOG_FAILED);
             }
             drop(busy_since);

@@ -60,7 +60,10 @@ impl Line {
     }
 
     /// Opens a frame and hears its header. The messages, if there are some to be taken.
-    async fn open(&mut self, frame: &[u8]) -> Result<Option<(FrameHeader, Option<Vec<Envelope>>)>, &'static str> {
+    async fn open(
+        &mut self,
+        frame: &[u8],
+    ) -> Result<Option<(FrameHeader, Option<Vec<Envelope>>)>, &'static str> {
         if self.org.space().free_bytes < self.org.shared.space_threshold_bytes {
             // Nothing is taken while the disk is nearly full; the partner sends it again.
             return Err("no_space");
@@ -93,9 +96,9 @@ impl Line {
 
     fn hear(&mut self, header: &FrameHeader) -> Heard {
         let (id, link) = (self.id, &mut self.link);
-        let heard = self
-            .org
-            .peek(|state| with_connection(state, id, |org, connection| link.hear(org, connection, header, now())));
+        let heard = self.org.peek(|state| {
+            with_connection(state, id, |org, connection| link.hear(org, connection, header, now()))
+        });
         heard.unwrap_or(Heard::Refused("unknown_connection"))
     }
 }

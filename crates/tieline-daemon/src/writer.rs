@@ -151,9 +151,11 @@ impl Deciding<'_> {
         let context = self.context(now, UserName::connection_user());
         let (mut groups, mut ended) = (Vec::new(), Vec::new());
         let end = match &messages {
-            Some(messages) => self.engine.receive_with(&header, messages, &context, &mut groups, |state, received| {
-                ended.extend(EndedChange::of(state, received));
-            }),
+            Some(messages) => {
+                self.engine.receive_with(&header, messages, &context, &mut groups, |state, received| {
+                    ended.extend(EndedChange::of(state, received));
+                })
+            }
             None => self.engine.receive_malformed(&header, &context, &mut groups),
         };
         groups.into_iter().for_each(|group| self.keep(group));

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use tieline_core::apply::apply;
-use tieline_core::event::{Closing, Event, Received, RecordAction, ShareGranted};
+use tieline_core::event::{Event, Received, RecordAction, ShareGranted};
 use tieline_core::log::{Log, MemLog, StoredEvent};
-use tieline_core::message::{EndReason, is_counted};
+use tieline_core::message::is_counted;
 use tieline_core::outcome::Outcome;
 use tieline_core::state::{ShareRole, ShareStatus, State};
 use tieline_core::{ConnectionId, Incarnation, OrgName, Position, RecordId, Seq, Timestamp};
@@ -113,10 +113,10 @@ impl Audit {
                 }
             }
             Event::Received(e) => self.received(e, truth)?,
-            Event::MessageSettled(e) if !e.recovered => {
-                if self.held.remove(&(e.connection, e.position)).is_none() {
-                    return Err(broken("a held message settles once", format!("{e:?}")));
-                }
+            Event::MessageSettled(e)
+                if !e.recovered && self.held.remove(&(e.connection, e.position)).is_none() =>
+            {
+                return Err(broken("a held message settles once", format!("{e:?}")));
             }
             Event::ShareGranted(e) => self.granted(e)?,
             _ => {}
@@ -226,18 +226,5 @@ pub(super) fn positions(event: &Event) -> Vec<(ConnectionId, Position)> {
         Event::SettledSent(e) => vec![(e.connection, e.position)],
         Event::ReconcileAsked(e) => vec![(e.connection, e.position)],
         _ => Vec::new(),
-    }
-}
-
-/// How many counted messages an event gives out over one connection.
-pub(super) fn counted(event: &Event) -> usize {
-    match event {
-        Event::RecordChanged(_)
-        | Event::ShareOffered(_)
-        | Event::ShareGranted(_)
-        | Event::SnapshotSent(_) => positions(event).len(),
-        // A returned grant is control.
-        Event::ShareClosed(e) if e.closing != Closing::Ended(EndReason::Returned) => positions(event).len(),
-        _ => 0,
     }
 }

@@ -233,7 +233,7 @@ impl SimOrg {
             if let Some(position) = known.due(self.wall) {
                 drop(self.execute(&Command::TryHeld { connection, position }, "held", out)?);
             }
-            let confirmed = self.links.get(&connection).map_or(Position::default(), Link::confirmed);
+            let confirmed = self.links.get(&connection).map(Link::confirmed).unwrap_or_default();
             let last = self.noted.get(&connection).copied().unwrap_or_default();
             if confirmed > receipt && out.now.since_us(last) >= RECEIPT_PAUSE_US {
                 self.noted.insert(connection, out.now);

@@ -127,7 +127,9 @@ fn still_maps(state: &State, record: &Record, pending: &PendingValue) -> bool {
     let Some(object) = state.object(&record.object) else { return false };
     let share = record.share_over(connection.id).and_then(|id| connection.shares.get(&id));
     let active = connection.is_active() && share.is_some_and(|share| share.status == ShareStatus::Active);
-    let Some(rule) = connection.subscribe.values().find(|rule| rule.local == record.object) else { return false };
+    let Some(rule) = connection.subscribe.values().find(|rule| rule.local == record.object) else {
+        return false;
+    };
     let maps = |local: &FieldName, value: &PendingValue| {
         rule.mapping_of(local).is_some_and(|mapping| {
             let field = object.field(local.as_str());
@@ -135,9 +137,15 @@ fn still_maps(state: &State, record: &Record, pending: &PendingValue) -> bool {
                 && field.is_some_and(|field| rule.map_value(mapping, &value.incoming, field).is_ok())
         })
     };
-    let same_message = |other: &PendingValue| (other.origin.connection, other.position)
-        == (pending.origin.connection, pending.position);
-    active && record.pending.iter().filter(|(_, other)| same_message(other)).all(|(local, other)| maps(local, other))
+    let same_message = |other: &PendingValue| {
+        (other.origin.connection, other.position) == (pending.origin.connection, pending.position)
+    };
+    active
+        && record
+            .pending
+            .iter()
+            .filter(|(_, other)| same_message(other))
+            .all(|(local, other)| maps(local, other))
 }
 
 /// Whether the mappings take everything that came for a copy, and nothing required is missing.
@@ -250,26 +258,14 @@ impl<'a> Pair<'a> {
     fn compare_share(&self, id: ShareId, share: &Share, overridden: bool) -> Result<(), Broken> {
         let rule = "both sides agree on every share";
         let Some(other) = self.there.connection.shares.get(&id) else {
-            // An offer of something that is not subscribed is filtered; its origin waits.
-            let explained = share.role == ShareRole::Origin && share.status == ShareStatus::Offered
-                || share.status.stage() == ShareStage::Ended;
-            return if explained {
+            let ended = share.status.stage() == ShareStage::Ended;
+            return if ended {
                 Ok(())
             } else {
                 Err(self.broken(rule, format!("{id} {share:?} is unknown there")))
             };
         };
         let (mine, theirs) = ((share.generation, share.status), (other.generation, other.status));
-        let unseen = |a: &Share, b: &Share| {
-            // The partner does not take the object, so it filtered the later offer.
-            a.role == ShareRole::Origin
-                && a.generation > b.generation
-                && a.status.stage() != ShareStage::Active
-                && b.status.stage() == ShareStage::Ended
-        };
-        if unseen(share, other) || unseen(other, share) {
-            return Ok(());
-        }
         let same = mine.0 == theirs.0 && mine.1.stage() == theirs.1.stage();
         if !same {
             return Err(self.broken(rule, format!("{id} is {share:?} here and {other:?} there")));
@@ -337,7 +333,9 @@ impl<'a> Pair<'a> {
             if !arrived && !listed && (source.is_none() || two_way && !remapped) {
                 return Err(self.broken("every write comes through or is listed", context()));
             }
-            if let Some(there) = there {
+            if let Some(there) = there
+                && waits.is_none()
+            {
                 self.compare_values(rule, mapping, field, there, &theirs.object).map_err(|text| {
                     self.broken("the copy holds the mapped value", format!("{text}: {}", context()))
                 })?;

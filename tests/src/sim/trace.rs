@@ -22,11 +22,7 @@ impl Trace {
     #[must_use]
     pub(super) fn new(all: bool) -> Self {
         // The offset basis of FNV-1a.
-        Self {
-            last: VecDeque::new(),
-            kept: if all { usize::MAX } else { KEPT },
-            hash: 0xcbf2_9ce4_8422_2325,
-        }
+        Self { last: VecDeque::new(), kept: if all { usize::MAX } else { KEPT }, hash: 0xcbf2_9ce4_8422_2325 }
     }
 
     /// Adds a line: when, who, what.

@@ -42,7 +42,6 @@ impl Packet {
     pub(super) const fn size(&self) -> usize {
         self.header.len() + self.body.len()
     }
-
 }
 
 fn checksum(header: &[u8], body: &[u8]) -> u64 {

@@ -2,13 +2,12 @@
 
 use tieline_core::command::{Command, Reply};
 use tieline_core::log::{Log, MemLog};
-use tieline_core::state::ConnectionStatus;
 use tieline_core::{ConnectionId, Timestamp};
 
 use super::audit::Audit;
 use super::dialect::{Dialect, Quirks, RULES};
 use super::org::SimOrg;
-use super::outside::{Outside, Totals, name};
+use super::outside::{Outside, name};
 use super::trace::Trace;
 use super::wire::{Lane, Weather};
 use super::{Broken, Options, Passed};
@@ -132,11 +131,6 @@ impl World {
     /// The last lines of the trace.
     pub(super) fn trace(&self) -> Vec<String> {
         self.out.trace.last()
-    }
-
-    /// The totals so far.
-    pub(super) const fn totals(&self) -> &Totals {
-        &self.out.totals
     }
 
     /// The whole run.
@@ -416,13 +410,5 @@ impl World {
             drop(self.execute(at, &Command::DefineObject { schema }, "relaxes its rules")?);
         }
         Ok(())
-    }
-
-    /// Whether a connection is active on both sides.
-    pub(super) fn is_active(&self, connection: ConnectionId, one: usize, two: usize) -> bool {
-        [one, two].iter().all(|at| {
-            let known = self.org(*at).state().connections.get(&connection);
-            known.is_some_and(|known| known.status == ConnectionStatus::Active)
-        })
     }
 }

@@ -8,7 +8,7 @@ use tieline_tests::process::{Api, OrgProcess, connect_by_url};
 use crate::kill::Loaded;
 use crate::kit::{Pair, broker_for, create, share_leads, until_ready, until_value, update};
 
-/// Waits until `/readyz` says no, and both the broker and the connection name a cause.
+/// Waits until `/readyz` says no, and a part of it names a cause in these words.
 fn until_cause(api: &Api, part: &str, words: &str) {
     api.until_answer(&format!("a cause with {words:?}"), "/readyz", |answer| {
         let problem = answer.as_ref().err().filter(|problem| problem.status == 503)?;

@@ -162,7 +162,7 @@ fn daemons_that_are_killed_again_and_again_lose_nothing_and_repeat_nothing() {
     let mut loaded = Loaded::start();
     let url = loaded.pair.url();
     let mut rng = Rng::new(0x7e1e);
-    for kill in 0..8 {
+    for kill in 0..12 {
         // The moment is counted in rounds of the side that lives on: it falls anywhere within a
         // round of the side that dies.
         let (dies, lives) = if kill % 2 == 0 {

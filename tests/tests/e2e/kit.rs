@@ -12,7 +12,7 @@ use tieline_daemon::run::read_log;
 use tieline_store::{LogReader, SnapshotStore};
 use tieline_tests::live::OrgHome;
 use tieline_tests::nats::{Edition, NatsServer};
-use tieline_tests::process::{Api, OrgProcess, connect_by_url};
+use tieline_tests::process::{Api, OrgProcess, connect_by_url, eventually};
 
 /// The lead fields that a pair shares.
 pub(crate) const LEAD_FIELDS: [&str; 7] =
@@ -192,7 +192,7 @@ pub(crate) fn stop_and_check(org: &mut OrgProcess) {
     let seen = org.api.get("/v1/state-hash").unwrap();
     org.stop();
     assert!(!org.log().contains("panicked"), "{}", org.log());
-    let log = read_log(org.home.path()).unwrap();
+    let log = open_log(org);
     let mut engine = Engine::default();
     let (mut at_seen, upto) = (String::new(), Seq(seen["seq"].as_u64().unwrap()));
     each_event(&log, |event| {
@@ -211,6 +211,12 @@ pub(crate) fn stop_and_check(org: &mut OrgProcess) {
     }
 }
 
+/// The log of an org whose daemon is stopped. A child that another test is just starting holds for a
+/// moment what this process had open, the lock of a log included.
+pub(crate) fn open_log(org: &OrgProcess) -> LogReader {
+    eventually("the log is free", || read_log(org.home.path()).ok())
+}
+
 /// Hands over every event of a log that no daemon uses.
 pub(crate) fn each_event(log: &LogReader, mut take: impl FnMut(StoredEvent<'_>)) {
     let mut cursor = log.cursor(Seq(1));
@@ -222,7 +228,7 @@ pub(crate) fn each_event(log: &LogReader, mut take: impl FnMut(StoredEvent<'_>))
 /// The decoded events of the log of an org whose daemon is stopped.
 pub(crate) fn events(org: &OrgProcess) -> Vec<Event> {
     let mut events = Vec::new();
-    each_event(&read_log(org.home.path()).unwrap(), |event| {
+    each_event(&open_log(org), |event| {
         events.push(Event::decode(event.kind, event.body).unwrap());
     });
     events

@@ -11,6 +11,7 @@ mod input;
 mod kill;
 mod kit;
 mod narrow;
+mod objects;
 mod restore;
 mod sealed;
 mod story;

@@ -4,12 +4,11 @@
 use std::path::Path;
 
 use serde_json::json;
-use tieline_daemon::run::read_log;
 use tieline_tests::forge::Forge;
 use tieline_tests::load::Load;
 use tieline_tests::process::eventually;
 
-use crate::kit::{LEAD_FIELDS, Pair, each_event, publish, until_value, update};
+use crate::kit::{LEAD_FIELDS, Pair, each_event, open_log, publish, until_value, update};
 
 /// What the partner has seen before, so that a search that finds nothing is known to search.
 const KNOWN: &str = "canary-known";
@@ -103,7 +102,7 @@ fn nowhere(mut pair: Pair, known: &str, hidden: &[&str]) {
     pair.b.stop();
     let mut found = vec![false; hidden.len() + 1];
     // The log is compressed: it is searched event by event, the messages as they came included.
-    each_event(&read_log(pair.b.home.path()).unwrap(), |event| {
+    each_event(&open_log(&pair.b), |event| {
         for (text, found) in std::iter::once(&known).chain(hidden).zip(&mut found) {
             *found |= contains(event.body, text);
         }

@@ -98,7 +98,7 @@ fn a_sealed_frame_with_nonsense_ends_by_itself_and_the_next_one_is_taken() {
 
     let after = counts(&pair);
     let more = |outcome: &str| after[outcome].as_u64().unwrap() - before[outcome].as_u64().unwrap();
-    // Of 17 messages four are control and are not counted.
+    // Of 17 messages three are control and are not counted.
     assert_eq!(more("received"), 14, "{after}");
     let ends = ["rejected", "filtered", "held", "applied", "unchanged", "superseded"].map(more);
     assert_eq!(ends, [9, 3, 1, 1, 0, 0], "{after}");

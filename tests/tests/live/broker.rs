@@ -49,7 +49,12 @@ async fn a_ring_that_an_administrator_deletes_is_made_again() {
     for i in 0..5 {
         pair.b.handle().delete_ring(pair.connection).await.unwrap();
         let city = text(&format!("city {i}"));
-        pair.a.execute(Command::UpdateRecord { record: lead, values: [("City".parse().unwrap(), city.clone())].into_iter().collect() }).await;
+        pair.a
+            .execute(Command::UpdateRecord {
+                record: lead,
+                values: [("City".parse().unwrap(), city.clone())].into_iter().collect(),
+            })
+            .await;
         pair.b.until_value(copy, "City", &city).await;
     }
     pair.until_settled().await;

@@ -6,5 +6,5 @@
 mod broker;
 mod refusal;
 mod restore;
-mod share;
 mod several;
+mod share;

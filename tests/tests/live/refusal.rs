@@ -31,9 +31,8 @@ async fn a_refused_update_is_known_on_both_sides_and_comes_through_when_the_rule
     pair.a.update(lead, &[("City", text("Atlantis")), ("Website", text("https://sea.example"))]).await;
 
     for (org, at_partner) in [(&pair.b, false), (&pair.a, true)] {
-        let problem = org
-            .until("the refusal", |state| state.share(pair.connection, share)?.problem.clone())
-            .await;
+        let problem =
+            org.until("the refusal", |state| state.share(pair.connection, share)?.problem.clone()).await;
         assert_eq!((problem.outcome, problem.at_partner), (Outcome::Rejected, at_partner));
         assert_eq!(problem.reasons[0].code, ReasonCode::RuleRefused);
         assert_eq!(problem.reasons[0].field.as_ref().map(|field| field.as_str()), Some("City"));
@@ -46,10 +45,8 @@ async fn a_refused_update_is_known_on_both_sides_and_comes_through_when_the_rule
     refuse_atlantis(&pair.b, false).await;
     pair.b.until_value(copy, "City", &text("Atlantis")).await;
     for org in [&pair.a, &pair.b] {
-        org.until("no problem", |state| {
-            state.share(pair.connection, share)?.problem.is_none().then_some(())
-        })
-        .await;
+        org.until("no problem", |state| state.share(pair.connection, share)?.problem.is_none().then_some(()))
+            .await;
     }
     pair.until_settled().await;
     pair.stop().await;

@@ -45,7 +45,12 @@ async fn an_origin_put_back_in_time_reconciles_with_its_partner() {
     pair.a.until_value(lost, "LastName", &text("Meitner")).await;
     pair.a.update(lost, &[("City", text("Vienna"))]).await;
     pair.b.until_value(lost_copy, "City", &text("Vienna")).await;
-    pair.b.execute(Command::UpdateRecord { record: old_copy, values: tieline_tests::live::values(&[("City", text("Sancellemoz"))]) }).await;
+    pair.b
+        .execute(Command::UpdateRecord {
+            record: old_copy,
+            values: tieline_tests::live::values(&[("City", text("Sancellemoz"))]),
+        })
+        .await;
     pair.a.until_value(old, "City", &text("Sancellemoz")).await;
     pair.until_settled().await;
     pair.stop().await;

@@ -1,9 +1,9 @@
 //! Several orgs at once: one record, three acceptors; one field, two writers.
 
+use tieline_core::ShareId;
 use tieline_core::command::Command;
 use tieline_core::state::ShareStatus;
 use tieline_core::value::Value;
-use tieline_core::ShareId;
 use tieline_tests::live::{OrgHome, Pair, connect, publish, subscribe, text};
 use tieline_tests::nats::{Edition, NatsServer};
 
@@ -24,10 +24,13 @@ async fn of_three_orgs_that_accept_at_once_one_gets_the_lead_and_the_others_are_
         partners.push((org, connection));
     }
     for round in 0..5 {
-        let lead = a.create("Lead", &[("LastName", text(&format!("Lead {round}"))), ("Company", text("X"))]).await;
+        let lead =
+            a.create("Lead", &[("LastName", text(&format!("Lead {round}"))), ("Company", text("X"))]).await;
         let forwards =
             partners.iter().map(|(_, connection)| Command::Forward { record: lead, connection: *connection });
-        for result in a.handle().execute_batch(forwards.collect(), &tieline_tests::live::admin()).await.unwrap() {
+        for result in
+            a.handle().execute_batch(forwards.collect(), &tieline_tests::live::admin()).await.unwrap()
+        {
             result.unwrap();
         }
         let mut ends = Vec::new();
@@ -35,7 +38,8 @@ async fn of_three_orgs_that_accept_at_once_one_gets_the_lead_and_the_others_are_
             let share = ShareId::derive(*connection, &origin.name, lead);
             let ended = |state: &tieline_core::state::State| {
                 let share = state.share(*connection, share)?;
-                matches!(share.status, ShareStatus::Active | ShareStatus::Taken).then_some((share.status, share.record))
+                matches!(share.status, ShareStatus::Active | ShareStatus::Taken)
+                    .then_some((share.status, share.record))
             };
             let (status, record) = org.until("active or taken", ended).await;
             assert_eq!(record.is_some(), status == ShareStatus::Active, "a loser has no copy");
@@ -61,8 +65,10 @@ async fn edits_of_one_field_on_both_sides_at_once_end_the_same() {
     }
     pair.until_settled().await;
     let city: tieline_core::FieldName = "City".parse().unwrap();
-    let at_a = pair.a.handle().read(|state| state.record(lead).unwrap().fields.get(&city).cloned()).await.unwrap();
-    let at_b = pair.b.handle().read(|state| state.record(copy).unwrap().fields.get(&city).cloned()).await.unwrap();
+    let at_a =
+        pair.a.handle().read(|state| state.record(lead).unwrap().fields.get(&city).cloned()).await.unwrap();
+    let at_b =
+        pair.b.handle().read(|state| state.record(copy).unwrap().fields.get(&city).cloned()).await.unwrap();
     assert_ne!(at_a.value, Value::Null);
     assert_eq!((at_a.value, at_a.stamp.write()), (at_b.value, at_b.stamp.write()));
     pair.stop().await;

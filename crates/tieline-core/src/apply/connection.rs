@@ -49,6 +49,7 @@ fn new_connection(
         outbox: Outbox::default(),
         inbound: Inbound::default(),
         shares: BTreeMap::new(),
+        heard: BTreeMap::new(),
         failures: std::collections::VecDeque::new(),
         held_by_time: std::collections::BTreeSet::new(),
         held_by_share: BTreeMap::new(),
@@ -118,8 +119,16 @@ pub(super) fn deactivated(state: &mut State, time: Timestamp, event: &Connection
 pub(super) fn suspended(state: &mut State, event: &ConnectionSuspended) {
     if let Some(connection) = state.connections.get_mut(&event.connection) {
         connection.suspended = event.suspended;
+        if !event.suspended {
+            // Whoever lets it go on has looked at what was found.
+            connection.tail_lost = None;
+        }
         // A person who lets it go on overrides the wait for its share states, too.
         connection.reconciling &= event.suspended;
+        if !event.suspended {
+            // Somebody has looked at both logs: the next finding is believed again.
+            connection.tail_lost = None;
+        }
     }
 }
 

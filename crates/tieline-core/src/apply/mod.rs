@@ -56,6 +56,7 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::GrantRequested(e) => share::grant_requested(state, time, e),
         Event::ShareGranted(e) => share::granted(state, seq, time, e),
         Event::ShareRefused(e) => share::refused(state, seq, time, e),
+        Event::ShareHeard(e) => share::heard(state, e),
         Event::ShareRestored(e) => share::restored(state, time, e),
         Event::ShareLinked(e) => share::linked(state, time, e),
         Event::ShareClosed(e) => share::closed(state, seq, time, e),

@@ -2,8 +2,8 @@
 
 use super::{take_counted_position, take_position};
 use crate::event::{
-    Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareLinked,
-    ShareOffered, ShareRefused, ShareRestored, SnapshotSent,
+    Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
+    ShareLinked, ShareOffered, ShareRefused, ShareRestored, SnapshotSent,
 };
 use crate::message::EndReason;
 use crate::state::{Share, ShareRole, ShareStatus, State};
@@ -53,6 +53,7 @@ pub(super) fn offered(state: &mut State, seq: Seq, time: Timestamp, event: &Shar
     share.role = ShareRole::Origin;
     share.object = event.object.clone();
     share.origin_record = event.record;
+    connection.heard.remove(&event.share);
     share.generation = event.generation;
     share.status = ShareStatus::Offered;
     share.record = Some(event.record);
@@ -125,6 +126,12 @@ pub(super) fn refused(state: &mut State, seq: Seq, time: Timestamp, event: &Shar
     }
 }
 
+pub(super) fn heard(state: &mut State, event: &ShareHeard) {
+    if let Some(connection) = state.connections.get_mut(&event.connection) {
+        connection.heard.insert(event.share, event.generation);
+    }
+}
+
 pub(super) fn restored(state: &mut State, time: Timestamp, event: &ShareRestored) {
     let Some(connection) = state.connections.get_mut(&event.connection) else { return };
     let share = Share {
@@ -171,10 +178,10 @@ pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &Share
     share.preview = VecMap::new();
     share.kept = None;
     share.updated = time;
-    // What waited came over a share that is over: when the record is shared again, its grant and
-    // the snapshots bring the values that count then.
     if let Some(record) = share.record.and_then(|record| state.records.get_mut(&record)) {
-        record.pending.retain(|_, pending| pending.origin.connection != event.connection);
+        for pending in record.pending.values_mut().filter(|p| p.origin.connection == event.connection) {
+            pending.orphan = true;
+        }
     }
 }
 

@@ -214,6 +214,10 @@ pub(super) fn deactivate(
     let actor = (!by_partner).then(|| draft.actor.clone());
     draft.emit(ConnectionDeactivated { connection: id, actor });
     jobs::begin(draft, JobKind::Close { connection: id });
+    if connection.reconciling {
+        // Grants over other connections need not wait for this one any more.
+        super::reconcile::grant_waiting(draft, id);
+    }
     Ok(Reply::Connection(id))
 }
 

@@ -3,6 +3,7 @@
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::share;
+use crate::decide::write::is_open;
 use crate::decide::{connection, copy, jobs, reconcile};
 use crate::event::{Closing, PendingValue};
 use crate::job::JobKind;
@@ -65,12 +66,11 @@ fn backfill_new(draft: &mut Draft<'_>, connection: &Connection, notice: &Subscri
     }
 }
 
+/// The offer is gone. So is ours of the same generation, if the two crossed: the partner took our
+/// offer for the answer to its own, and had given its record away.
 fn take_refusal(draft: &mut Draft<'_>, connection: &Connection, refuse: &Refuse) {
     let Some(share) = connection.shares.get(&refuse.share) else { return };
-    let awaited = share.role == ShareRole::Copy
-        && share.generation == refuse.generation
-        && matches!(share.status, ShareStatus::Offered | ShareStatus::Accepting);
-    if awaited {
+    if share.generation == refuse.generation && is_open(share) {
         let closing = match refuse.code {
             ReasonCode::Taken => Closing::Taken,
             ReasonCode::RecordDeleted => Closing::Ended(EndReason::Deleted),

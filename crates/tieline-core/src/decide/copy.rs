@@ -189,13 +189,9 @@ fn link(
     let (end, written) = write_fields(draft, incoming, content, id, record, 0);
     let (connection, share) = (incoming.connection, incoming.id);
     draft.emit(ShareLinked { connection: connection.id, share, generation, record: Some(id), kept: None });
-    let mut ours = shared_content(connection, record, false, |name| {
-        // What the grant has just brought later is not ours to send back.
-        let remote = incoming.rule.mapping_of(name).and_then(FieldMapping::remote);
-        let theirs = remote.filter(|remote| content.values.contains_key(*remote));
-        let mine = record.fields.get(name).map(|field| field.stamp.write());
-        theirs.is_none_or(|remote| mine > Some(content.stamp_of(remote).write()))
-    });
+    // Everything else goes back, also what is older than the grant: the origin may take it into
+    // another field, or by another mapping, than when the share ended.
+    let mut ours = shared_content(connection, record, false, |name| !written.contains_key(name));
     // Values of other connections that waited here and were written together with the grant.
     for (name, candidate) in written {
         let of_others = candidate.origin.is_some_and(|origin| origin.connection != connection.id);
@@ -382,6 +378,7 @@ fn judge(record: &Record, mapping: &FieldMapping, stamp: Stamp, origin: Origin, 
     if let Some(pending) = record.pending.get(&mapping.local)
         && pending.stamp >= stamp
         && pending.origin == origin
+        && !pending.orphan
     {
         return Verdict::Same;
     }
@@ -399,8 +396,7 @@ fn judge(record: &Record, mapping: &FieldMapping, stamp: Stamp, origin: Origin, 
             if !revised {
                 return Verdict::Same;
             }
-            let rev = stamp.rev.max(field.stamp.rev) + 1;
-            Verdict::Newer(Stamp { rev, reviser: own, ..stamp })
+            Verdict::Newer(stamp.revised(field.stamp, own))
         }
     }
 }
@@ -544,6 +540,7 @@ fn wait(
                 position: incoming.position,
                 reasons: about.cloned().collect(),
                 approval: sorted.approval.contains(name),
+                orphan: false,
             };
             (name.clone(), Some(pending))
         })

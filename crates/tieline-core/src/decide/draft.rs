@@ -45,6 +45,11 @@ impl<'a> Draft<'a> {
         self.events.insert(0, event.into());
     }
 
+    /// Whether a grant to this connection was asked for.
+    pub(crate) fn requests_grant(&self, id: ConnectionId) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::GrantRequested(e) if e.connection == id))
+    }
+
     /// The events.
     pub(crate) fn finish(self) -> Vec<Event> {
         self.events

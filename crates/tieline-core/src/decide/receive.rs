@@ -225,10 +225,6 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
             return take_crossing_offer(draft, connection, offer, share);
         }
     }
-    let Some(rule) = connection.subscribe.get(&offer.object) else {
-        let text = format!("{} is not subscribed", offer.object);
-        return Ending::filtered(id, ReasonCode::NotSubscribed, &text);
-    };
     draft.emit(OfferReceived {
         connection: connection.id,
         share: offer.share,
@@ -237,6 +233,12 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
         record: offer.record,
         preview: offer.preview.clone(),
     });
+    let Some(rule) = connection.subscribe.get(&offer.object) else {
+        // It is kept all the same: both sides know the generation, and the inbox shows the offer
+        // once the object is subscribed (S2S-46).
+        let text = format!("{} is not subscribed", offer.object);
+        return Ending::filtered(id, ReasonCode::NotSubscribed, &text);
+    };
     if rule.auto_accept {
         let owner = rule.owner.as_ref().unwrap_or(&connection.owner).clone();
         share::answer(draft, connection, offer.share, offer.generation, Some(rule.accept_whole), owner);

@@ -15,7 +15,7 @@ use crate::decide::write::{
 use crate::decide::{jobs, rules, share};
 use crate::event::{
     AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
-    IncarnationStarted, PartnerReincarnated, ReconcileAsked, RecordAction, ShareLinked, ShareRestored,
+    IncarnationStarted, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard, ShareRestored,
     ShareStatesSent, SnapshotSent,
 };
 use crate::job::JobKind;
@@ -158,7 +158,8 @@ fn entry(connection: &Connection, id: ShareId, share: &Share, record: Option<&Re
         ShareStatus::Inactive(reason) => Some(reason),
         _ => None,
     };
-    ShareEntry { share: id, generation: share.generation, stage: share.status.stage(), ended, taken }
+    let origin = share.role == ShareRole::Origin;
+    ShareEntry { share: id, generation: share.generation, stage: share.status.stage(), origin, ended, taken }
 }
 
 /// Compares a run of the partner's shares with ours.
@@ -177,6 +178,13 @@ pub(super) fn compare(draft: &mut Draft<'_>, connection: &Connection, states: &S
             }
         }
     }
+    for theirs in &states.entries {
+        let known = connection.shares.contains_key(&theirs.share);
+        if !known && connection.heard.get(&theirs.share) < Some(&theirs.generation) {
+            let (share, generation) = (theirs.share, theirs.generation);
+            draft.emit(ShareHeard { connection: connection.id, share, generation });
+        }
+    }
     if states.upto.is_none() {
         grant_waiting(draft, connection.id);
     }
@@ -190,7 +198,7 @@ pub(super) fn grant_waiting(draft: &mut Draft<'_>, done: ConnectionId) {
     }
     for connection in state.connections.values().filter(|connection| connection.is_active()) {
         let waits = |share: &Share| share.role == ShareRole::Origin && share.status == ShareStatus::Accepting;
-        if connection.shares.values().any(waits) {
+        if connection.shares.values().any(waits) || draft.requests_grant(connection.id) {
             jobs::begin(draft, JobKind::Grant { connection: connection.id });
         }
     }
@@ -278,26 +286,29 @@ fn compare_one(
 /// Takes over the partner's further stage, as far as this side can do so by itself.
 fn adopt(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share, theirs: &ShareEntry) {
     let later = Share { generation: theirs.generation, ..share.clone() };
-    match (theirs.stage, share.role) {
-        (ShareStage::Ended, _) if is_open(share) => {
-            let reason = theirs.ended.unwrap_or(EndReason::Withdrawn);
-            share::close(draft, connection, id, &later, Closing::Ended(reason), false);
-        }
-        (ShareStage::Active, ShareRole::Origin) if theirs.generation == share.generation => {
-            // We had granted it and forgot: the holder's word stands.
-            draft.emit(ShareLinked {
-                connection: connection.id,
-                share: id,
-                generation: theirs.generation,
-                record: share.record,
-                kept: None,
-            });
-        }
-        (ShareStage::Accepting, ShareRole::Origin) if theirs.generation == share.generation => {
-            draft.emit(GrantRequested { connection: connection.id, share: id, whole: share.whole });
-        }
+    if theirs.stage == ShareStage::Ended {
+        let reason = theirs.ended.unwrap_or(EndReason::Withdrawn);
+        return share::close(draft, connection, id, &later, Closing::Ended(reason), false);
+    }
+    if theirs.origin {
         // The origin sends the rest: an offer of the later generation, or grant and follow-up.
-        _ => {}
+        return;
+    }
+    // We had offered that generation, or granted it, and forgot: the holder's word stands.
+    let Some((record_id, record)) = share.record.and_then(|id| Some((id, draft.state.record(id)?))) else {
+        return share::close(draft, connection, id, &later, Closing::Ended(EndReason::Deleted), true);
+    };
+    let (over, generation) = (connection.id, theirs.generation);
+    if theirs.stage == ShareStage::Active {
+        let (object, record) = (record.object.clone(), record_id);
+        draft.emit(ShareRestored { connection: over, share: id, generation, object, record });
+        return;
+    }
+    if share.generation != generation || share.status != ShareStatus::Offered {
+        share::offer(draft, connection, id, generation, record_id, record);
+    }
+    if theirs.stage == ShareStage::Accepting {
+        draft.emit(GrantRequested { connection: over, share: id, whole: share.whole });
     }
 }
 

@@ -57,7 +57,8 @@ pub(super) fn forward(draft: &mut Draft<'_>, id: RecordId, over: ConnectionId) -
         return Err(Refusal::conflict("taken", text));
     }
     let share = known.unwrap_or_else(|| ShareId::derive(over, &draft.org().name, id));
-    let generation = connection.shares.get(&share).map_or(0, |share| share.generation) + 1;
+    let known = connection.shares.get(&share).map(|share| share.generation);
+    let generation = known.max(connection.heard.get(&share).copied()).unwrap_or(0) + 1;
     offer(draft, connection, share, generation, id, record);
     Ok(Reply::Share(share))
 }

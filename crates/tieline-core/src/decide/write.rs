@@ -89,8 +89,17 @@ pub(super) fn pending_candidates(record: &Record, state: &State, besides: &Candi
             let mapping = rule.mapping_of(name).filter(|m| m.remote() == Some(&pending.remote))?;
             let field = state.object(&record.object)?.field(name.as_str())?;
             let value = rule.map_value(mapping, &pending.incoming, field).ok()?;
-            let origin = Some(Origin { connection: connection.id, mapping: rule.version });
-            Some((name.clone(), Candidate { value, stamp: pending.stamp, origin, received: None }))
+            let origin = Origin { connection: connection.id, mapping: rule.version };
+            let origin = (!pending.orphan).then_some(origin);
+            // What waits may be the field's own write, mapped anew.
+            let present = record.fields.get(name).map(|field| field.stamp);
+            let own = state.org.as_ref()?.id;
+            let stamp = match present.filter(|present| present.write() == pending.stamp.write()) {
+                Some(present) => pending.stamp.revised(present, own),
+                None => pending.stamp,
+            };
+            let received = (stamp != pending.stamp).then_some(pending.stamp);
+            Some((name.clone(), Candidate { value, stamp, origin, received }))
         })
         .collect()
 }

@@ -22,8 +22,8 @@ pub use org::{
 };
 pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, ValuesPending};
 pub use share::{
-    Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareLinked,
-    ShareOffered, ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent,
+    Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
+    ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent,
 };
 
 use crate::codec::numbered_kinds;
@@ -63,6 +63,7 @@ numbered_kinds! {
         48 GrantRequested,
         49 ShareStatesSent,
         55 ShareRestored,
+        56 ShareHeard,
         50 Received,
         51 MessageSettled,
         52 OutcomesReported,

@@ -107,6 +107,10 @@ pub struct PendingValue {
     /// Whether it waits for a person's approval.
     #[serde(default)]
     pub approval: bool,
+    /// Whether its share has ended since: then it counts as written here once it is written, and
+    /// goes to everybody with whom the record is shared by then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub orphan: bool,
 }
 
 /// Remote values wait on a record, or (`None`) one does so no more.

@@ -136,6 +136,17 @@ pub struct ShareLinked {
     pub kept: Option<Content>,
 }
 
+/// The partner knows a share that we forgot: when we offer it again, we exceed its generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareHeard {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// The generation that the partner knows.
+    pub generation: u32,
+}
+
 /// A restored origin takes over a share that only its holder still knew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareRestored {

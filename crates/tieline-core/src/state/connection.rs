@@ -117,6 +117,9 @@ pub struct Connection {
     pub inbound: Inbound,
     /// The shares.
     pub shares: BTreeMap<ShareId, Share>,
+    /// Shares that only the partner knows, with their generations.
+    #[serde(default)]
+    pub heard: BTreeMap<ShareId, u32>,
     /// The newest failures in both directions.
     pub failures: VecDeque<Failure>,
     /// Held messages by the time when they are tried again, derived.

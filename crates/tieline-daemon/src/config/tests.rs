@@ -28,7 +28,10 @@ fn each_layer_overrides_the_one_before() {
     assert_eq!(config.data_dir, Path::new("/d"));
     assert_eq!(config.http.listen.to_string(), "[::1]:2");
     assert_eq!(config.log.format, LogFormat::Json);
-    assert_eq!(config.store, Store { cache_bytes: 2_000_000, min_free_bytes: 99_000_000, snapshot_every_events: 500_000 });
+    assert_eq!(
+        config.store,
+        Store { cache_bytes: 2_000_000, min_free_bytes: 99_000_000, snapshot_every_events: 500_000 }
+    );
     assert_eq!(config.broker, defaults.broker);
 }
 

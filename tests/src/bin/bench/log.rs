@@ -25,7 +25,8 @@ pub(crate) fn run(report: &mut Report, rounds: usize) {
 /// Bodies that look like changes: some text repeats, some does not.
 fn body(i: usize) -> Vec<u8> {
     let hash = blake3::hash(&i.to_le_bytes()).to_hex();
-    let mut body = format!("{{\"record\":\"{hash}\",\"City\":\"City {}\",\"Status\":\"Working\"}}", i % 97).into_bytes();
+    let mut body =
+        format!("{{\"record\":\"{hash}\",\"City\":\"City {}\",\"Status\":\"Working\"}}", i % 97).into_bytes();
     body.resize(EVENT_BYTES, b' ');
     body
 }

@@ -36,7 +36,12 @@ pub(crate) fn run(report: &mut Report, rounds: usize, changes: usize, lag_second
         let broker = cpu_seconds(&setup.broker.pid().to_string()) - broker_before;
         report.sample("raw changes/s", changes as f64 / raw.seconds);
         report.sample("raw cpu", (raw.cpu_seconds + broker) / changes as f64 * 1e6);
-        eprintln!("round {}: tieline {:.0}/s, raw {:.0}/s", round + 1, report.median("changes/s"), report.median("raw changes/s"));
+        eprintln!(
+            "round {}: tieline {:.0}/s, raw {:.0}/s",
+            round + 1,
+            report.median("changes/s"),
+            report.median("raw changes/s")
+        );
     }
     rebuild(report, setup);
     log::run(report, rounds.min(3));
@@ -58,10 +63,22 @@ fn lines(report: &mut Report) {
     report.line("lag at 100 changes/s, p99", "lag p99", "µs", None, "");
     report.line("raw JetStream latency, p50", "raw latency", "µs", None, "");
     report.line("fdatasync, median", "fdatasync", "µs", None, "");
-    report.line("log append, durable", "log append", "1/s", Some(("sled append", "sled entry per event")), "");
+    report.line(
+        "log append, durable",
+        "log append",
+        "1/s",
+        Some(("sled append", "sled entry per event")),
+        "",
+    );
     report.line("verified replay", "log replay", "1/s", None, "1,000,000/s");
     report.line("state rebuilt from the log", "rebuild", "1/s", None, "500,000/s");
-    report.line("log on disk per byte of event", "log bytes", "", Some(("sled bytes", "sled entry per event")), "under 0.6");
+    report.line(
+        "log on disk per byte of event",
+        "log bytes",
+        "",
+        Some(("sled bytes", "sled entry per event")),
+        "under 0.6",
+    );
 }
 
 fn setup() -> Setup {
@@ -100,7 +117,9 @@ message = "A website is reachable"
         .collect();
     let rule = json!({ "local": "Lead", "auto_accept": true, "fields": mappings });
     b.api.must("PUT", &format!("{path}/subscribe/Lead"), &rule);
-    a.api.until("a subscription", &path, |seen| seen["taken"].to_string().contains("Description").then_some(()));
+    a.api.until("a subscription", &path, |seen| {
+        seen["taken"].to_string().contains("Description").then_some(())
+    });
     let records = leads(&a.api, &connection);
     b.api.until("all copies", "/v1/status", |seen| (seen["records"]["Lead"] == RECORDS).then_some(()));
     Setup { broker, a, b, connection, records }
@@ -159,7 +178,8 @@ fn throughput(report: &mut Report, setup: &Setup, changes: usize, round: usize) 
             let (bodies, next, api) = (&bodies, &next, setup.a.api.clone());
             scope.spawn(move || {
                 while let Some(body) = bodies.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    let done = api.send_bytes("POST", "/v1/batch", "application/json", body).expect("a batch");
+                    let done =
+                        api.send_bytes("POST", "/v1/batch", "application/json", body).expect("a batch");
                     assert_eq!(done["refused"], 0, "{done}");
                 }
             });

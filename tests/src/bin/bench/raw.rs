@@ -81,7 +81,8 @@ pub(crate) fn publisher(said: &[String]) {
     let (url, keys, count, bytes) = arguments(said);
     let begun = Instant::now();
     let startup = runtime().block_on(async {
-        let context = jetstream::ContextBuilder::new().timeout(Duration::from_secs(30)).max_ack_inflight(WINDOW);
+        let context =
+            jetstream::ContextBuilder::new().timeout(Duration::from_secs(30)).max_ack_inflight(WINDOW);
         let js = context.build(connect(&url, &keys).await);
         let startup = begun.elapsed();
         let room = Arc::new(tokio::sync::Semaphore::new(WINDOW));
@@ -111,7 +112,8 @@ pub(crate) fn consumer(said: &[String]) {
             ..Default::default()
         };
         let consumer = stream.create_consumer(config).await.expect("a consumer");
-        let mut messages = consumer.stream().max_messages_per_batch(1_000).messages().await.expect("messages");
+        let mut messages =
+            consumer.stream().max_messages_per_batch(1_000).messages().await.expect("messages");
         for _ in 0..count {
             messages.next().await.expect("a message").expect("a message");
         }

@@ -1,0 +1,55 @@
+//! The simulator over a fixed number of seeds, and proof that it can fail.
+//!
+//! `make sim SEED=… RUNS=…` runs more of them.
+
+// A test ends where something is not as it has to be.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+use tieline_tests::sim::{Options, Sabotage, run};
+
+/// Seeds with two to three orgs, faults of every kind, crashes, and orgs set back to old copies.
+const SEEDS: std::ops::Range<u64> = 1_000..1_040;
+/// Seeds of those in which both sides do not agree after a restore, listed in
+/// `docs/reliability.md`: when one of them holds, it goes from both lists.
+const KNOWN_TO_FAIL: [u64; 5] = [1_010, 1_016, 1_020, 1_032, 1_035];
+
+#[test]
+fn every_rule_holds_without_restores() {
+    let options = Options { restores: false, ..Options::default() };
+    for seed in SEEDS {
+        if let Err(failed) = run(seed, &options) {
+            panic!("{failed}");
+        }
+    }
+}
+
+#[test]
+fn every_rule_holds_with_restores_but_for_the_seeds_that_are_known() {
+    for seed in SEEDS {
+        match run(seed, &Options::default()) {
+            Ok(_) => assert!(!KNOWN_TO_FAIL.contains(&seed), "seed {seed} holds now: take it off the lists"),
+            Err(failed) => assert!(KNOWN_TO_FAIL.contains(&seed), "{failed}"),
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in SEEDS.start..SEEDS.start + 3 {
+        let options = Options { restores: false, ..Options::default() };
+        let traces = [run(seed, &options), run(seed, &options)].map(|run| run.map(|passed| passed.trace));
+        assert_eq!(traces[0], traces[1], "seed {seed}");
+    }
+    let other = run(SEEDS.start + 3, &Options { restores: false, ..Options::default() }).unwrap();
+    let first = run(SEEDS.start, &Options { restores: false, ..Options::default() }).unwrap();
+    assert_ne!(first.trace, other.trace, "another seed is another run");
+}
+
+#[test]
+fn a_rule_that_is_broken_on_purpose_is_noticed() {
+    for sabotage in Sabotage::ALL {
+        let options = Options { restores: false, sabotage: Some(sabotage), ..Options::default() };
+        let noticed = (SEEDS.start..SEEDS.start + 5).filter(|seed| run(*seed, &options).is_err()).count();
+        assert!(noticed >= 4, "{sabotage:?} was noticed in {noticed} of 5 runs");
+    }
+}
