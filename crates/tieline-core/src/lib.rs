@@ -6,7 +6,7 @@
 //!                       ▼ log                             └── outbox ── positions ◀── events
 //! ```
 //!
-//! - Names and values: [`ids`], [`value`], [`schema`], [`content`], [`stamp`], [`limits`].
+//! - Names and values: `ids`, [`value`], [`schema`], [`content`], [`stamp`], [`limits`].
 //! - Facts: [`event`] (the log), [`message`] and [`frame`] (between orgs), [`codec`].
 //! - Rules: [`rules`] and [`expr`] (validation), [`mapping`] and [`publish`] (what crosses).
 //! - The machine: [`mod@decide`], [`mod@apply`], [`state`], [`engine`], [`link`], [`outbox`], [`job`].
