@@ -44,7 +44,7 @@ cargo build -q -p tieline
 for org in acme globex; do
     target/debug/tieline init --org "$org" --data "$work/$org" >/dev/null 2>&1
 done
-target/debug/tieline broker config --org-keys "$work/acme" --org-keys "$work/globex" \
+target/debug/tieline broker config --org-keys "$work/acme/keys" --org-keys "$work/globex/keys" \
     --listen 127.0.0.1:4222 --store-dir "$work/store" >"$work/nats.conf"
 "$(deploy/nats-server.sh)" -t -c "$work/nats.conf" >/dev/null 2>&1 || {
     echo "deploy-check: nats-server does not take the broker's configuration" >&2
