@@ -16,8 +16,9 @@ use tieline_daemon::config::Config;
 use tieline_daemon::init::{create_org, token_hash};
 use tieline_daemon::org::{ExecuteError, OrgHandle};
 
-/// How long a test waits for something that has to come.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for something that has to come: longer than the longest pause of a sender
+/// that goes back to the same figure once more.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The administrator of every org of a test.
 #[must_use]
