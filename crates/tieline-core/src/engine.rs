@@ -65,11 +65,14 @@ impl Engine {
     /// The command is refused, and nothing has happened.
     pub fn execute(&mut self, command: &Command, context: &Context) -> Result<(Group, Reply), Refusal> {
         let decision = decide(&self.state, command, context)?;
-        Ok((self.fold(context.now, decision.events), decision.reply))
+        let mut group = Group::new(context.now);
+        self.fold(&mut group, &decision.events);
+        self.keep(decision.events);
+        Ok((group, decision.reply))
     }
 
-    /// Takes the messages of a frame that are new, one group each, and a last group that tells the
-    /// partner their outcomes. The header must have been found to be of this connection and pair of
+    /// Takes the messages of a frame that are new, one group each; the last one also tells the partner
+    /// their outcomes. The header must have been found to be of this connection and pair of
     /// incarnations (`link`).
     pub fn receive(
         &mut self,
@@ -116,14 +119,10 @@ impl Engine {
             position = position.next();
             chain = chain.then(position, envelope.seq, envelope.time);
             let events = decide_message(&self.state, id, position, chain, envelope, context);
-            groups.push(self.fold_with(context.now, events, |state, events| {
-                if let Some(Event::Received(received)) = events.first() {
-                    ended(state, received);
-                }
-            }));
+            let last = position == header.last();
+            groups.push(self.take(id, context, events, last, &mut ended));
             taken += 1;
         }
-        self.report(id, context, groups);
         FrameEnd::Taken(taken)
     }
 
@@ -152,10 +151,10 @@ impl Engine {
         while position < header.last() {
             position = position.next();
             let events = decide_malformed(id, position, header);
-            groups.push(self.fold(context.now, events));
+            let last = position == header.last();
+            groups.push(self.take(id, context, events, last, &mut |_, _| {}));
             taken += 1;
         }
-        self.report(id, context, groups);
         FrameEnd::Taken(taken)
     }
 
@@ -167,29 +166,44 @@ impl Engine {
         lives == Some((header.from_incarnation, header.to_incarnation))
     }
 
-    /// Tells the partner the outcomes that it does not know.
-    fn report(&mut self, connection: ConnectionId, context: &Context, groups: &mut Vec<Group>) {
-        let events = decide_report(&self.state, connection, context);
-        if !events.is_empty() {
-            groups.push(self.fold(context.now, events));
+    /// Takes what a message caused. The group of a frame's last message also tells the partner the
+    /// outcomes that it does not know: once the messages are durable, so is the report, and what a
+    /// crash loses comes again.
+    fn take(
+        &mut self,
+        connection: ConnectionId,
+        context: &Context,
+        mut events: Vec<Event>,
+        last: bool,
+        ended: &mut impl FnMut(&State, &Received),
+    ) -> Group {
+        let mut group = Group::new(context.now);
+        self.fold(&mut group, &events);
+        if let Some(Event::Received(received)) = events.first() {
+            ended(&self.state, received);
         }
+        if last {
+            let report = decide_report(&self.state, connection, context);
+            self.fold(&mut group, &report);
+            events.extend(report);
+        }
+        self.keep(events);
+        group
     }
 
-    fn fold(&mut self, now: Timestamp, events: Vec<Event>) -> Group {
-        self.fold_with(now, events, |_, _| {})
-    }
-
-    fn fold_with(&mut self, now: Timestamp, events: Vec<Event>, see: impl FnOnce(&State, &[Event])) -> Group {
-        let mut group = Group::new(now);
-        for event in &events {
+    /// Folds events into a group and into the state.
+    fn fold(&mut self, group: &mut Group, events: &[Event]) {
+        for event in events {
             group.push_with(event.kind(), |body| event.encode_body(body));
-            apply(&mut self.state, now, event);
+            apply(&mut self.state, group.time(), event);
         }
-        see(&self.state, &events);
+    }
+
+    /// Keeps the events of a whole group for those who collect them.
+    fn keep(&mut self, events: Vec<Event>) {
         if let Some(collected) = self.collected.as_mut().filter(|_| !events.is_empty()) {
             collected.push(events);
         }
-        group
     }
 
     /// Folds an event of the log.

@@ -318,6 +318,9 @@ pub struct ShareEntry {
     /// Whether the sender offered this generation.
     #[serde(default)]
     pub origin: bool,
+    /// The sender's record, if it offered this generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordId>,
     /// Why it ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndReason>,

@@ -110,6 +110,7 @@ fn granted(event: &ShareGranted, position: Position, rules: &PublishRules) -> Op
 fn snapshot(event: &SnapshotSent, rules: &PublishRules) -> Option<Message> {
     let content = event.content.visible(rules.get(&event.object), |_| true);
     let (share, generation) = (event.delivery.share, event.delivery.generation);
-    (!content.is_empty())
+    // A record that is lost there is named even if no field of it may leave: so the share can end.
+    (!content.is_empty() || event.recreate.is_some())
         .then(|| Snapshot { share, generation, content, recreate: event.recreate.clone() }.into())
 }

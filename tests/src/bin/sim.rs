@@ -11,15 +11,17 @@ struct Wanted {
     seed: u64,
     runs: u64,
     jobs: usize,
+    /// Go on after a failure, and list all seeds that fail.
+    all: bool,
     options: Options,
 }
 
 const USAGE: &str =
-    "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--verbose]";
+    "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--all] [--verbose]";
 
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut wanted = Wanted { seed: 1, runs: 1, jobs, options: Options::default() };
+    let mut wanted = Wanted { seed: 1, runs: 1, jobs, all: false, options: Options::default() };
     while let Some(argument) = arguments.next() {
         let mut number = || {
             let text = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;
@@ -37,6 +39,7 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
                 wanted.options.steps =
                     u32::try_from(number()?).map_err(|_| "--steps is too large".to_owned())?;
             }
+            "--all" => wanted.all = true,
             "--no-restores" => wanted.options.restores = false,
             "--verbose" => wanted.options.verbose = true,
             other => return Err(format!("unknown argument {other:?}")),
@@ -57,27 +60,31 @@ fn main() -> ExitCode {
     if wanted.runs == 1 {
         println!("{}", sim::plan(wanted.seed, &wanted.options));
     }
-    let (totals, failed) = run_all(&wanted);
+    let (totals, mut failed) = run_all(&wanted);
+    failed.sort_by_key(|failed| failed.seed);
     println!("{totals}{:>14} faults in all", totals.faults());
-    match failed {
-        None => {
-            println!("{} runs held", wanted.runs);
-            ExitCode::SUCCESS
+    let Some(first) = failed.first() else {
+        println!("{} runs held", wanted.runs);
+        return ExitCode::SUCCESS;
+    };
+    println!("{}", sim::plan(first.seed, &wanted.options));
+    println!("{first}");
+    println!("run it again with --seed {} --runs 1", first.seed);
+    if wanted.all {
+        for failed in &failed {
+            println!("seed {}: {}", failed.seed, failed.broken.invariant);
         }
-        Some(failed) => {
-            println!("{}", sim::plan(failed.seed, &wanted.options));
-            println!("{failed}");
-            println!("run it again with --seed {} --runs 1", failed.seed);
-            ExitCode::FAILURE
-        }
+        println!("{} of {} runs failed", failed.len(), wanted.runs);
     }
+    ExitCode::FAILURE
 }
 
-/// Runs all seeds on all processors; each seed is a world of its own. Stops at the first failure.
-fn run_all(wanted: &Wanted) -> (Totals, Option<Box<Failed>>) {
+/// Runs all seeds on all processors; each seed is a world of its own. Stops at the first failure
+/// unless all are wanted.
+fn run_all(wanted: &Wanted) -> (Totals, Vec<Box<Failed>>) {
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
-    let result = Mutex::new((Totals::default(), None));
+    let result = Mutex::new((Totals::default(), Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..wanted.jobs {
             scope.spawn(|| {
@@ -91,8 +98,8 @@ fn run_all(wanted: &Wanted) -> (Totals, Option<Box<Failed>>) {
                     match outcome {
                         Ok(passed) => result.0.add(&passed.totals),
                         Err(failed) => {
-                            stop.store(true, Ordering::Relaxed);
-                            result.1.get_or_insert(failed);
+                            stop.store(!wanted.all, Ordering::Relaxed);
+                            result.1.push(failed);
                         }
                     }
                 }

@@ -155,6 +155,10 @@ pub(super) fn partner_reincarnated(state: &mut State, event: &PartnerReincarnate
     }
     connection.partner_incarnation = event.incarnation;
     restart(connection);
+    // The partner may have lost what waits here: once it is written it goes to the partner, too.
+    for record in connection.shares.values().filter_map(|share| share.record) {
+        super::share::orphan(&mut state.records, record, event.connection);
+    }
 }
 
 /// Begins a new pair of incarnations: outboxes are discarded, positions and counters start anew,

@@ -1,12 +1,14 @@
 //! Folds what happens to shares.
 
+use std::collections::BTreeMap;
+
 use super::{take_counted_position, take_position};
 use crate::event::{
     Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
     ShareLinked, ShareOffered, ShareRefused, ShareRestored, SnapshotSent,
 };
 use crate::message::EndReason;
-use crate::state::{Share, ShareRole, ShareStatus, State};
+use crate::state::{Record, Share, ShareRole, ShareStatus, State};
 use crate::vecmap::VecMap;
 use crate::{ConnectionId, ObjectName, RecordId, Seq, ShareId, Timestamp};
 
@@ -178,10 +180,20 @@ pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &Share
     share.preview = VecMap::new();
     share.kept = None;
     share.updated = time;
-    if let Some(record) = share.record.and_then(|record| state.records.get_mut(&record)) {
-        for pending in record.pending.values_mut().filter(|p| p.origin.connection == event.connection) {
-            pending.orphan = true;
-        }
+    if let Some(record) = share.record {
+        orphan(&mut state.records, record, event.connection);
+    }
+}
+
+/// What waits on a record over a connection does so without it from now on.
+pub(super) fn orphan(
+    records: &mut BTreeMap<RecordId, Record>,
+    record: RecordId,
+    connection: ConnectionId,
+) {
+    let Some(record) = records.get_mut(&record) else { return };
+    for pending in record.pending.values_mut().filter(|pending| pending.origin.connection == connection) {
+        pending.orphan = true;
     }
 }
 

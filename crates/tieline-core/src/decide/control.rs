@@ -21,10 +21,15 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
             share::take_acceptance(draft, connection, accept.share, accept.generation, accept.whole);
         }
         Message::DeclineOffer(decline) => {
-            if let Some(share) = ours(connection, decline.share, decline.generation)
-                && matches!(share.status, ShareStatus::Offered | ShareStatus::Accepting)
-            {
-                share::close(draft, connection, decline.share, share, Closing::Declined, false);
+            if let Some(share) = ours(connection, decline.share, decline.generation) {
+                match share.status {
+                    ShareStatus::Offered | ShareStatus::Accepting => {
+                        share::close(draft, connection, decline.share, share, Closing::Declined, false);
+                    }
+                    // A restored holder has forgotten that it accepted, and does not want it now.
+                    ShareStatus::Active => take_back(draft, connection, decline.share, share),
+                    _ => {}
+                }
             }
         }
         Message::Refuse(refuse) => take_refusal(draft, connection, refuse),
@@ -80,14 +85,18 @@ fn take_refusal(draft: &mut Draft<'_>, connection: &Connection, refuse: &Refuse)
     }
 }
 
-/// The holder could not create the record: the others get another chance.
+/// The holder could not create the record.
 fn take_return(draft: &mut Draft<'_>, connection: &Connection, returned: &ReturnGrant) {
-    let Some(share) = ours(connection, returned.share, returned.generation) else { return };
-    if share.status != ShareStatus::Active {
-        return;
+    if let Some(share) = ours(connection, returned.share, returned.generation)
+        && share.status == ShareStatus::Active
+    {
+        take_back(draft, connection, returned.share, share);
     }
-    let closing = Closing::Ended(EndReason::Returned);
-    share::close(draft, connection, returned.share, share, closing, false);
+}
+
+/// Takes a grant back: the others get another chance.
+fn take_back(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share) {
+    share::close(draft, connection, id, share, Closing::Ended(EndReason::Returned), false);
     let state = draft.state;
     let Some((id, record)) = share.record.and_then(|id| Some((id, state.record(id)?))) else { return };
     for (other, lost) in state.shares_of(record) {

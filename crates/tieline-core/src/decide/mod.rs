@@ -7,6 +7,7 @@ mod connection;
 mod control;
 mod copy;
 mod draft;
+mod fields;
 mod jobs;
 mod org;
 mod receive;

@@ -5,8 +5,9 @@
 
 use crate::content::Content;
 use crate::decide::control;
-use crate::decide::copy::{self, FieldsEnd};
+use crate::decide::copy;
 use crate::decide::draft::Draft;
+use crate::decide::fields::FieldsEnd;
 use crate::decide::settle::rule_of;
 use crate::decide::share;
 use crate::decide::write::is_open;
@@ -17,7 +18,7 @@ use crate::message::{Envelope, Message, Offer, ShareEnded, is_counted};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, Share, ShareRole, ShareStatus};
-use crate::{ConnectionId, OrgName, Position, RecordId, Seq, ShareId, Timestamp};
+use crate::{ConnectionId, Position, RecordId, Seq, ShareId, Timestamp};
 
 /// How one counted message ended.
 #[derive(Debug, Clone)]
@@ -136,7 +137,10 @@ pub(super) fn take(
 ) -> Ending {
     let (share, content) = match message {
         Message::Offer(offer) => return take_offer(draft, connection, offer),
-        Message::ShareEnded(ended) => return take_end(draft, connection, ended),
+        Message::ShareEnded(ended) => {
+            let behind = held(draft, connection, ended.share, &Content::default()).filter(|_| !again);
+            return behind.unwrap_or_else(|| take_end(draft, connection, ended));
+        }
         Message::Grant(grant) => (grant.share, &grant.content),
         Message::Snapshot(snapshot) => (snapshot.share, &snapshot.content),
         Message::Change(change) => (change.share, &change.content),
@@ -202,6 +206,8 @@ fn held(draft: &Draft<'_>, connection: &Connection, share: ShareId, content: &Co
 /// Tries a held message whose time has come.
 pub(super) fn try_held(draft: &mut Draft<'_>, connection: &Connection, position: Position) {
     let Some(held) = connection.inbound.held.get(&position) else { return };
+    // That it was held is told before how it ended, also when a crash came in between.
+    super::settle::report(draft, connection);
     let ending = match Message::decode(held.kind, &held.body) {
         Ok(message) if connection.is_active() => take(draft, connection, position, &message, true),
         Ok(_) => Ending::filtered(None, ReasonCode::NotActive, "the connection is not active"),
@@ -257,7 +263,7 @@ fn take_crossing_offer(
     if share.role == ShareRole::Copy || share.status != ShareStatus::Offered {
         return Ending::new(Outcome::Unchanged, id);
     }
-    if stands(draft, connection, offer, share) {
+    if share::stands(draft, connection, offer.share, share.record, Some(offer.record)) {
         share::take_acceptance(draft, connection, offer.share, offer.generation, false);
         return Ending::new(Outcome::Applied, id);
     }
@@ -272,18 +278,6 @@ fn take_crossing_offer(
     let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();
     share::answer(draft, connection, offer.share, offer.generation, Some(false), owner);
     Ending::new(Outcome::Applied, id)
-}
-
-/// Whether our offer of two that cross stands: the share is named after our record; or after no
-/// record of either side, when those were replaced, and our name comes first. Both sides find the
-/// same.
-fn stands(draft: &Draft<'_>, connection: &Connection, offer: &Offer, share: &Share) -> bool {
-    let named_after = |org: &OrgName, record| ShareId::derive(connection.id, org, record) == offer.share;
-    let ours = &draft.org().name;
-    if share.record.is_some_and(|record| named_after(ours, record)) {
-        return true;
-    }
-    connection.partner.as_ref().is_some_and(|theirs| !named_after(theirs, offer.record) && ours < theirs)
 }
 
 fn take_end(draft: &mut Draft<'_>, connection: &Connection, ended: &ShareEnded) -> Ending {

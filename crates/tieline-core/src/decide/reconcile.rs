@@ -4,19 +4,22 @@
 //! The lower side of a difference adopts the stage by itself; the upper side sends what the lower
 //! one cannot know: an offer, a grant with its follow-up, later values.
 
+use std::cmp::Ordering;
+
 use crate::command::{Refusal, Reply};
 use crate::decide::connection as agreement;
-use crate::decide::copy::{self, FieldsEnd};
+use crate::decide::copy;
 use crate::decide::draft::Draft;
+use crate::decide::fields::FieldsEnd;
 use crate::decide::settle::rule_of;
 use crate::decide::write::{
-    Candidate, Candidates, Write, deliveries, is_open, record_changed, shared_content,
+    Candidate, Candidates, Write, deliveries, delivery, is_open, record_changed, shared_content,
 };
 use crate::decide::{jobs, rules, share};
 use crate::event::{
     AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
-    IncarnationStarted, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard, ShareRestored,
-    ShareStatesSent, SnapshotSent,
+    IncarnationStarted, OfferReceived, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard,
+    ShareLinked, ShareRestored, ShareStatesSent, SnapshotSent,
 };
 use crate::job::JobKind;
 use crate::limits::SHARE_STATES_MAX;
@@ -158,8 +161,9 @@ fn entry(connection: &Connection, id: ShareId, share: &Share, record: Option<&Re
         ShareStatus::Inactive(reason) => Some(reason),
         _ => None,
     };
-    let origin = share.role == ShareRole::Origin;
-    ShareEntry { share: id, generation: share.generation, stage: share.status.stage(), origin, ended, taken }
+    let (origin, stage) = (share.role == ShareRole::Origin, share.status.stage());
+    let record = share.record.filter(|_| origin);
+    ShareEntry { share: id, generation: share.generation, stage, origin, record, ended, taken }
 }
 
 /// Compares a run of the partner's shares with ours.
@@ -215,7 +219,8 @@ fn unknown_there(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, sh
         (ShareRole::Copy, ShareStage::Active, Some((_, record))) => {
             send_for_recreation(draft, connection, id, share, record);
         }
-        _ => share::close(draft, connection, id, share, Closing::Ended(EndReason::Withdrawn), false),
+        // The partner is told: it may have offered the record again since it listed its shares.
+        _ => share::close(draft, connection, id, share, Closing::Ended(EndReason::Withdrawn), true),
     }
 }
 
@@ -266,20 +271,70 @@ fn compare_one(
     let mine = (share.generation, share.status.stage());
     let other = (theirs.generation, theirs.stage);
     let record = share.record.and_then(|record| Some((record, draft.state.record(record)?)));
-    if other > mine {
-        adopt(draft, connection, id, share, theirs);
-    } else if mine > other
-        && share.role == ShareRole::Origin
-        && let Some((record_id, record)) = record
-    {
-        send_as_origin(draft, connection, id, share, mine.1, record_id, record);
+    match mine.cmp(&other) {
+        Ordering::Less => return adopt(draft, connection, id, share, theirs),
+        Ordering::Greater => match (share.role, mine.1, record) {
+            (ShareRole::Origin, stage, Some((record_id, record))) => {
+                return send_as_origin(draft, connection, id, share, stage, record_id, record);
+            }
+            (ShareRole::Copy, ShareStage::Active, Some((_, record))) => {
+                return send_for_recreation(draft, connection, id, share, record);
+            }
+            _ => return,
+        },
+        Ordering::Equal if theirs.origin && share.role == ShareRole::Origin => {
+            cross(draft, connection, id, share, theirs);
+        }
+        Ordering::Equal => {}
+    }
+    if mine.1 == ShareStage::Active {
+        send_values(draft, connection, id, share, theirs);
+    }
+}
+
+/// Sends what this side has later than the partner lists, of a share that is active on both sides.
+fn send_values(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    share: &Share,
+    theirs: &ShareEntry,
+) {
+    if let Some((record_id, record)) = share.record.and_then(|id| Some((id, draft.state.record(id)?))) {
+        send_later_values(draft, connection, id, share, theirs, record);
+        stamp_anew(draft, connection, id, share, theirs, record_id, record);
+    }
+}
+
+/// Both sides offered the same generation and hold themselves for its origin: one of the offers
+/// stands, and the other one accepts it.
+fn cross(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share, theirs: &ShareEntry) {
+    let generation = share.generation;
+    if share::stands(draft, connection, id, share.record, theirs.record) {
+        if share.status == ShareStatus::Offered {
+            share::take_acceptance(draft, connection, id, generation, false);
+        }
         return;
     }
-    let active =
-        theirs.stage == ShareStage::Active && theirs.generation == share.generation && is_open(share);
-    if active && let Some((record_id, record)) = record {
-        send_later_values(draft, connection, id, share, theirs, record);
-        stamp_anew(draft, connection, share, theirs, record_id, record);
+    let (Some(rule), Some(record)) = (rule_of(connection, share), theirs.record) else { return };
+    if !is_open(share) {
+        return;
+    }
+    let object = rule.remote.clone();
+    draft.emit(OfferReceived {
+        connection: connection.id,
+        share: id,
+        generation,
+        object,
+        record,
+        preview: VecMap::new(),
+    });
+    if share.status == ShareStatus::Active {
+        let (connection, record) = (connection.id, share.record);
+        draft.emit(ShareLinked { connection, share: id, generation, record, kept: None });
+    } else {
+        let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();
+        share::answer(draft, connection, id, generation, Some(false), owner);
     }
 }
 
@@ -301,8 +356,9 @@ fn adopt(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Sh
     let (over, generation) = (connection.id, theirs.generation);
     if theirs.stage == ShareStage::Active {
         let (object, record) = (record.object.clone(), record_id);
-        draft.emit(ShareRestored { connection: over, share: id, generation, object, record });
-        return;
+        draft.emit(ShareRestored { connection: over, share: id, generation, object: object.clone(), record });
+        let restored = Share { role: ShareRole::Origin, object, status: ShareStatus::Active, ..later };
+        return send_values(draft, connection, id, &restored, theirs);
     }
     if share.generation != generation || share.status != ShareStatus::Offered {
         share::offer(draft, connection, id, generation, record_id, record);
@@ -338,6 +394,7 @@ fn send_later_values(
 fn stamp_anew(
     draft: &mut Draft<'_>,
     connection: &Connection,
+    share_id: ShareId,
     share: &Share,
     theirs: &ShareEntry,
     id: RecordId,
@@ -368,7 +425,18 @@ fn stamp_anew(
     if candidates.is_empty() {
         return;
     }
-    let deliveries = deliveries(draft, &record.object, record, &candidates);
+    let mut deliveries = deliveries(draft, &record.object, record, &candidates);
+    if deliveries.iter().all(|delivery| delivery.connection != connection.id) {
+        // The share is active by the same word of the partner.
+        deliveries.extend(delivery(
+            draft,
+            connection,
+            share_id,
+            share.generation,
+            &record.object,
+            &candidates,
+        ));
+    }
     let write = Write {
         id,
         object: record.object.clone(),
@@ -378,6 +446,27 @@ fn stamp_anew(
         hops: 0,
     };
     draft.emit(record_changed(Some(record), write, candidates, deliveries));
+}
+
+/// The share as its holder knows it: active, and this side its origin.
+pub(super) fn restored(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    generation: u32,
+    recreate: &Recreate,
+    known: &Share,
+) -> Share {
+    let record = known.record.unwrap_or(recreate.record);
+    let object = recreate.object.clone();
+    draft.emit(ShareRestored {
+        connection: connection.id,
+        share: id,
+        generation,
+        object: object.clone(),
+        record,
+    });
+    Share { role: ShareRole::Origin, object, generation, status: ShareStatus::Active, ..known.clone() }
 }
 
 /// A restored origin creates again, under its id, a record that only the holder still has.

@@ -16,7 +16,7 @@ use crate::publish;
 use crate::reason::ReasonCode;
 use crate::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, RecordId, ShareId, UserName};
+use crate::{ConnectionId, FieldName, OrgName, RecordId, ShareId, UserName};
 
 /// A connection over which records may be shared now.
 pub(super) fn active(state: &State, id: ConnectionId) -> Result<&Connection, Refusal> {
@@ -315,4 +315,22 @@ fn create_set_of(state: &State, record: &Record, content: &Content) -> Vec<Field
 fn refuse(draft: &mut Draft<'_>, connection: &Connection, share: ShareId, generation: u32, code: ReasonCode) {
     let position = draft.position(connection);
     draft.emit(ShareRefused { connection: connection.id, share, generation, code, position });
+}
+
+/// Whether ours of two offers that cross stands: the share is named after our record; or after no
+/// record of either side, when those were replaced, and our name comes first. Both sides find the
+/// same.
+pub(super) fn stands(
+    draft: &Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    ours: Option<RecordId>,
+    theirs: Option<RecordId>,
+) -> bool {
+    let named_after = |org: &OrgName, record: Option<RecordId>| {
+        record.is_some_and(|record| ShareId::derive(connection.id, org, record) == id)
+    };
+    let name = &draft.org().name;
+    named_after(name, ours)
+        || connection.partner.as_ref().is_some_and(|partner| !named_after(partner, theirs) && name < partner)
 }

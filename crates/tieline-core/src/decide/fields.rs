@@ -1,0 +1,279 @@
+//! The fields of one message against those of the record: which are later, which may be written
+//! now, and which have to wait (PROTOCOL §6, §7).
+//!
+//! A field that may not be written stops no other message, and is never forgotten: it waits on the
+//! record, with its reason.
+
+use std::collections::BTreeSet;
+
+use crate::content::Content;
+use crate::decide::draft::Draft;
+use crate::decide::record::write_with_pending;
+use crate::decide::write::{Candidate, Candidates, pending_candidates, refusals};
+use crate::event::{Origin, PendingValue, ValuesPending};
+use crate::mapping::{FieldMapping, SubscribeRule};
+use crate::outcome::Outcome;
+use crate::reason::{Reason, ReasonCode};
+use crate::schema::ObjectSchema;
+use crate::stamp::Stamp;
+use crate::state::{Connection, Record, Share};
+use crate::value::Value;
+use crate::vecmap::VecMap;
+use crate::{FieldName, OrgId, Position, RecordId, ShareId, UserName};
+
+/// How a message with fields ended.
+pub(super) struct FieldsEnd {
+    pub(super) outcome: Outcome,
+    pub(super) record: Option<RecordId>,
+    pub(super) reasons: Vec<Reason>,
+}
+
+impl Default for FieldsEnd {
+    fn default() -> Self {
+        Self { outcome: Outcome::Filtered, record: None, reasons: Vec::new() }
+    }
+}
+
+impl FieldsEnd {
+    pub(super) fn filtered(reason: Reason) -> Self {
+        Self { reasons: vec![reason], ..Self::default() }
+    }
+
+    pub(super) fn inactive(text: &str) -> Self {
+        Self::filtered(Reason::new(ReasonCode::ShareInactive, text))
+    }
+}
+
+/// Who the message is about, gathered once.
+pub(super) struct Incoming<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) id: ShareId,
+    pub(super) share: &'a Share,
+    pub(super) rule: &'a SubscribeRule,
+    pub(super) object: &'a ObjectSchema,
+    pub(super) position: Position,
+}
+
+impl Incoming<'_> {
+    pub(super) const fn origin(&self) -> Origin {
+        Origin { connection: self.connection.id, mapping: self.rule.version }
+    }
+}
+
+/// How one incoming field stands against the one that is here.
+enum Verdict {
+    /// It is to be written, with this stamp.
+    Newer(Stamp),
+    Same,
+    Older,
+}
+
+fn judge(record: &Record, mapping: &FieldMapping, stamp: Stamp, origin: Origin, own: OrgId) -> Verdict {
+    if let Some(pending) = record.pending.get(&mapping.local)
+        && pending.stamp >= stamp
+        && pending.origin == origin
+        && !pending.orphan
+    {
+        return Verdict::Same;
+    }
+    let Some(field) = record.fields.get(&mapping.local) else { return Verdict::Newer(stamp) };
+    match stamp.write().cmp(&field.stamp.write()) {
+        std::cmp::Ordering::Greater => Verdict::Newer(stamp),
+        std::cmp::Ordering::Less if stamp.org == own => Verdict::Same,
+        std::cmp::Ordering::Less => Verdict::Older,
+        std::cmp::Ordering::Equal => {
+            let Some(source) = field.source.as_ref().filter(|s| s.origin.connection == origin.connection)
+            else {
+                return Verdict::Same;
+            };
+            let revised = stamp.revision() > source.revision || origin.mapping > source.origin.mapping;
+            if !revised {
+                return Verdict::Same;
+            }
+            Verdict::Newer(stamp.revised(field.stamp, own))
+        }
+    }
+}
+
+/// What became of the fields of one message before anything was tried.
+#[derive(Default)]
+struct Sorted {
+    candidates: Candidates,
+    /// The values as they came, for those that have to wait.
+    incoming: VecMap<FieldName, (FieldName, Value, Stamp)>,
+    approval: Vec<FieldName>,
+    refused: Vec<Reason>,
+    older: Vec<Reason>,
+    same: usize,
+}
+
+fn sort_fields(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, record: &Record) -> Sorted {
+    let (origin, own) = (incoming.origin(), draft.org().id);
+    let mut sorted = Sorted::default();
+    for (name, value, received) in content.iter() {
+        for mapping in incoming.rule.takes(name) {
+            let stamp = match judge(record, mapping, received, origin, own) {
+                Verdict::Newer(stamp) => stamp,
+                Verdict::Same => {
+                    sorted.same += 1;
+                    continue;
+                }
+                Verdict::Older => {
+                    let text = format!("{} already has a later value", mapping.local);
+                    sorted.older.push(Reason::new(ReasonCode::OlderStamp, text).on_field(&mapping.local));
+                    continue;
+                }
+            };
+            sorted.incoming.insert(mapping.local.clone(), (name.clone(), value.clone(), received));
+            if mapping.approval {
+                sorted.approval.push(mapping.local.clone());
+                continue;
+            }
+            match map(incoming, mapping, value) {
+                Ok(value) => {
+                    let received = (stamp != received).then_some(received);
+                    let candidate = Candidate { value, stamp, origin: Some(origin), received };
+                    sorted.candidates.insert(mapping.local.clone(), candidate);
+                }
+                Err(reason) => sorted.refused.push(reason),
+            }
+        }
+    }
+    sorted
+}
+
+/// Writes the fields that are later than what is here: together with everything that waits on the
+/// record, or alone, or not at all; then they wait. Also what was written, of all connections.
+pub(super) fn write_fields(
+    draft: &mut Draft<'_>,
+    incoming: &Incoming<'_>,
+    content: &Content,
+    id: RecordId,
+    record: &Record,
+    hops: u8,
+) -> (FieldsEnd, Candidates) {
+    let mut sorted = sort_fields(draft, incoming, content, record);
+    let mut reasons = std::mem::take(&mut sorted.refused);
+    if reasons.is_empty() && !sorted.candidates.is_empty() {
+        let mut all = pending_candidates(record, draft.state, &sorted.candidates);
+        all.extend(sorted.candidates.clone());
+        let together = refusals(draft.state, incoming.object, Some(record), &all, draft.now);
+        if !together.is_empty() {
+            reasons = refusals(draft.state, incoming.object, Some(record), &sorted.candidates, draft.now);
+        }
+    }
+    if !reasons.is_empty() {
+        wait(draft, incoming, id, record, &sorted, &reasons, false);
+        let end = FieldsEnd { outcome: Outcome::Rejected, record: Some(id), reasons };
+        return (end, Candidates::new());
+    }
+    if !sorted.approval.is_empty() {
+        let text = "the value waits for approval";
+        let reason = vec![Reason::new(ReasonCode::AwaitingApproval, text)];
+        wait(draft, incoming, id, record, &sorted, &reason, true);
+    }
+    let differs = sorted.candidates.iter().any(|(name, candidate)| record.value(name) != &candidate.value);
+    let candidates = std::mem::take(&mut sorted.candidates);
+    let written = if candidates.is_empty() {
+        candidates
+    } else {
+        let actor = UserName::connection_user();
+        write_with_pending(draft, id, record, incoming.object, candidates, actor, hops)
+    };
+    (ended(&sorted, differs, id), written)
+}
+
+/// The outcome of a message that was not refused (PROTOCOL §6).
+fn ended(sorted: &Sorted, differs: bool, id: RecordId) -> FieldsEnd {
+    let record = Some(id);
+    let waiting = |name: &FieldName| {
+        Reason::new(ReasonCode::AwaitingApproval, format!("{name} waits for approval")).on_field(name)
+    };
+    let mut reasons: Vec<Reason> = sorted.approval.iter().map(waiting).collect();
+    reasons.extend(sorted.older.iter().cloned());
+    let outcome = if differs {
+        Outcome::Applied
+    } else if !sorted.older.is_empty() {
+        Outcome::Superseded
+    } else if !sorted.approval.is_empty() || sorted.same > 0 || !sorted.incoming.is_empty() {
+        Outcome::Unchanged
+    } else {
+        let text = "none of the fields is subscribed";
+        reasons.push(Reason::new(ReasonCode::NotSubscribed, text));
+        Outcome::Filtered
+    };
+    FieldsEnd { outcome, record, reasons }
+}
+
+/// Keeps values that could not be written; `approval` says which ones are meant.
+fn wait(
+    draft: &mut Draft<'_>,
+    incoming: &Incoming<'_>,
+    id: RecordId,
+    record: &Record,
+    sorted: &Sorted,
+    reasons: &[Reason],
+    approval: bool,
+) {
+    // A later value that waits already, of another connection or mapping, is not replaced.
+    let later = |name: &FieldName, stamp: &Stamp| {
+        record.pending.get(name).is_some_and(|pending| pending.stamp.write() > stamp.write())
+    };
+    let meant = sorted
+        .incoming
+        .iter()
+        .filter(|(name, (_, _, stamp))| (!approval || sorted.approval.contains(name)) && !later(name, stamp));
+    let values: VecMap<FieldName, Option<PendingValue>> = meant
+        .map(|(name, (remote, value, stamp))| {
+            let about = reasons.iter().filter(|r| r.field.as_ref().is_none_or(|field| field == name));
+            let pending = PendingValue {
+                remote: remote.clone(),
+                incoming: value.clone(),
+                stamp: *stamp,
+                origin: incoming.origin(),
+                position: incoming.position,
+                reasons: about.cloned().collect(),
+                approval: sorted.approval.contains(name),
+                orphan: false,
+            };
+            (name.clone(), Some(pending))
+        })
+        .collect();
+    if !values.is_empty() {
+        draft.emit(ValuesPending { record: id, values });
+    }
+}
+
+pub(super) fn map(incoming: &Incoming<'_>, mapping: &FieldMapping, value: &Value) -> Result<Value, Reason> {
+    let field = incoming.object.require(&mapping.local)?;
+    incoming.rule.map_value(mapping, value, field)
+}
+
+/// As much of what waits on a record as is good now: all of it, or message by message; and why not
+/// all.
+pub(super) fn passing(
+    draft: &Draft<'_>,
+    object: &ObjectSchema,
+    record: &Record,
+) -> (Candidates, Vec<Reason>) {
+    let refused = |tried: &Candidates| refusals(draft.state, object, Some(record), tried, draft.now);
+    let waiting = pending_candidates(record, draft.state, &Candidates::new());
+    let reasons = refused(&waiting);
+    if reasons.is_empty() {
+        return (waiting, reasons);
+    }
+    let message_of = |name: &FieldName| {
+        record.pending.get(name).map(|pending| (pending.origin.connection, pending.position))
+    };
+    let messages: BTreeSet<_> = waiting.keys().map(message_of).collect();
+    let mut good = Candidates::new();
+    for message in messages {
+        let mut tried = good.clone();
+        let its = waiting.iter().filter(|(name, _)| message_of(name) == message);
+        tried.extend(its.map(|(name, candidate)| (name.clone(), candidate.clone())));
+        if refused(&tried).is_empty() {
+            good = tried;
+        }
+    }
+    (good, reasons)
+}
