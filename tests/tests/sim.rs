@@ -9,9 +9,6 @@ use tieline_tests::sim::{Options, Sabotage, run};
 
 /// Seeds with two to three orgs, faults of every kind, crashes, and orgs set back to old copies.
 const SEEDS: std::ops::Range<u64> = 1_000..1_040;
-/// Seeds of those in which both sides do not agree after a restore, listed in
-/// `docs/reliability.md`: when one of them holds, it goes from both lists.
-const KNOWN_TO_FAIL: [u64; 1] = [1_010];
 
 #[test]
 fn every_rule_holds_without_restores() {
@@ -24,11 +21,10 @@ fn every_rule_holds_without_restores() {
 }
 
 #[test]
-fn every_rule_holds_with_restores_but_for_the_seeds_that_are_known() {
+fn every_rule_holds_with_restores() {
     for seed in SEEDS {
-        match run(seed, &Options::default()) {
-            Ok(_) => assert!(!KNOWN_TO_FAIL.contains(&seed), "seed {seed} holds now: take it off the lists"),
-            Err(failed) => assert!(KNOWN_TO_FAIL.contains(&seed), "{failed}"),
+        if let Err(failed) = run(seed, &Options::default()) {
+            panic!("{failed}");
         }
     }
 }

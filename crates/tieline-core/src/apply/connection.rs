@@ -119,10 +119,6 @@ pub(super) fn deactivated(state: &mut State, time: Timestamp, event: &Connection
 pub(super) fn suspended(state: &mut State, event: &ConnectionSuspended) {
     if let Some(connection) = state.connections.get_mut(&event.connection) {
         connection.suspended = event.suspended;
-        if !event.suspended {
-            // Whoever lets it go on has looked at what was found.
-            connection.tail_lost = None;
-        }
         // A person who lets it go on overrides the wait for its share states, too.
         connection.reconciling &= event.suspended;
         if !event.suspended {
@@ -155,6 +151,8 @@ pub(super) fn partner_reincarnated(state: &mut State, event: &PartnerReincarnate
     }
     connection.partner_incarnation = event.incarnation;
     restart(connection);
+    // What would have shown that our own tail is lost, too, went with the old positions.
+    connection.recovering = true;
     // The partner may have lost what waits here: once it is written it goes to the partner, too.
     for record in connection.shares.values().filter_map(|share| share.record) {
         super::share::orphan(&mut state.records, record, event.connection);

@@ -143,6 +143,7 @@ pub(super) fn restored(state: &mut State, time: Timestamp, event: &ShareRestored
         ..new_share(ShareRole::Origin, event.object.clone(), event.record, time)
     };
     connection.shares.insert(event.share, share);
+    link(state, event.record, event.connection, event.share);
 }
 
 pub(super) fn linked(state: &mut State, time: Timestamp, event: &ShareLinked) {

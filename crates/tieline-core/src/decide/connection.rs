@@ -2,7 +2,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::jobs;
+use crate::decide::{jobs, reconcile};
 use crate::event::{
     ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
     InvitationAnswered, InvitationRevoked, InvitationSent, ReceiptNoted,
@@ -180,6 +180,11 @@ pub(super) fn take_welcome(
         incarnation,
         partner_owner,
     });
+    if connection.recovering {
+        // Our log had a new life while the answer was on its way, or has forgotten that it came: the
+        // partner waits for our shares.
+        reconcile::tell_all(draft, connection);
+    }
     Ok(Reply::Done)
 }
 
@@ -216,7 +221,7 @@ pub(super) fn deactivate(
     jobs::begin(draft, JobKind::Close { connection: id });
     if connection.reconciling {
         // Grants over other connections need not wait for this one any more.
-        super::reconcile::grant_waiting(draft, id);
+        reconcile::grant_waiting(draft, id);
     }
     Ok(Reply::Connection(id))
 }
@@ -228,7 +233,11 @@ pub(super) fn resume(draft: &mut Draft<'_>, id: ConnectionId) -> Result<Reply, R
         return Ok(Reply::Unchanged);
     }
     draft.emit(ConnectionSuspended { connection: id, suspended: false });
-    super::reconcile::grant_waiting(draft, id);
+    if connection.suspended && connection.recovering {
+        // A log may have had a new life meanwhile, of which nothing was told over this connection.
+        reconcile::tell_all(draft, connection);
+    }
+    reconcile::grant_waiting(draft, id);
     Ok(Reply::Connection(id))
 }
 

@@ -18,7 +18,7 @@ use crate::reason::{Reason, ReasonCode};
 use crate::stamp::Stamp;
 use crate::state::{Connection, FieldState, Record, Share, ShareRole, ShareStatus};
 use crate::vecmap::VecMap;
-use crate::{FieldName, Position, RecordId, ShareId, UserName};
+use crate::{FieldName, Position, RecordId, ShareId, Timestamp, UserName};
 
 /// A grant: the copy is created, or the one that is here from an earlier generation is linked.
 pub(super) fn take_grant(
@@ -215,6 +215,7 @@ fn create(
     let id = id.unwrap_or_else(|| RecordId(draft.draw()));
     let owner = incoming.share.actor.as_ref().unwrap_or(&connection.owner).clone();
     let delivery = delivery(draft, connection, share, generation, &incoming.object.name, &candidates);
+    let lent = lent(incoming, &candidates);
     let write = Write {
         id,
         object: incoming.object.name.clone(),
@@ -225,8 +226,25 @@ fn create(
     };
     draft.emit(record_changed(None, write, candidates, delivery.into_iter().collect()));
     draft.emit(ShareLinked { connection: connection.id, share, generation, record: Some(id), kept: None });
+    if !lent.is_empty() {
+        let delivery =
+            Delivery { connection: connection.id, share, generation, position: draft.position(connection) };
+        let object = incoming.object.name.clone();
+        draft.emit(SnapshotSent { delivery, object, content: lent, recreate: None });
+    }
     recovered(draft, connection, share, incoming.share);
     FieldsEnd { outcome: Outcome::Applied, record: Some(id), reasons: Vec::new() }
+}
+
+/// What a new copy lends back to a partner whose log has had a new life: values that waited here
+/// since before it, and that the partner may have lost.
+fn lent(incoming: &Incoming<'_>, candidates: &Candidates) -> Content {
+    let (connection, object) = (incoming.connection, &incoming.object.name);
+    let waited = connection.recovering && incoming.share.kept.is_some();
+    let taken = candidates.iter().filter(|(name, candidate)| {
+        candidate.origin.is_some() && waited && partner_takes(connection, object, name)
+    });
+    Content::stamped(taken.map(|(name, c)| (name.clone(), c.value.clone(), c.stamp)))
 }
 
 /// What the copy begins with: the mapped fields, the constants, and the object's own defaults.
@@ -257,7 +275,7 @@ fn candidates_of_copy(
         if !candidates.contains_key(name) {
             // A mapped field that comes later must win over the default, whenever it was written.
             let mapped = incoming.rule.mapping_of(name).is_some();
-            let stamp = if mapped { Stamp::new(crate::Timestamp(0), here.org) } else { here };
+            let stamp = if mapped { Stamp::new(Timestamp(0), here.org) } else { here };
             candidates.insert(name.clone(), Candidate::local(value.clone(), stamp));
         }
     }
@@ -274,26 +292,21 @@ pub(super) fn take_snapshot(
 ) -> FieldsEnd {
     let (id, generation) = (snapshot.share, snapshot.generation);
     let known = connection.shares.get(&id);
+    let active = Some((generation, ShareStage::Active));
     let stage = known.map(|share| (share.generation, share.status.stage()));
-    let behind = stage < Some((generation, ShareStage::Active));
-    let lost = known.and_then(|share| share.record).and_then(|id| draft.state.record(id)).is_none();
-    let ended = stage > Some((generation, ShareStage::Active));
-    match (&snapshot.recreate, known) {
-        (Some(recreate), _) if lost && !ended && connection.recovering => {
-            super::reconcile::recreate(draft, connection, position, snapshot, recreate)
+    if let Some(recreate) = snapshot.recreate.as_ref().filter(|_| connection.recovering && stage <= active) {
+        let record = known.and_then(|share| share.record).unwrap_or(recreate.record);
+        let present = draft.state.record(record).map(|_| record);
+        if present.is_none() || stage < active {
+            return super::reconcile::restore(draft, connection, position, snapshot, recreate, present);
         }
-        (Some(recreate), Some(known)) if behind && connection.recovering => {
-            let share = super::reconcile::restored(draft, connection, id, generation, recreate, known);
-            with_share(draft, connection, position, id, &share, |draft, incoming| {
-                write_to(draft, incoming, &snapshot.content, 0)
-            })
-        }
-        _ => take_fields(draft, connection, position, id, generation, &snapshot.content, 0),
     }
+    take_fields(draft, connection, position, id, generation, &snapshot.content, 0)
 }
 
-/// Creates a lost record again, from what its holder sent.
-pub(super) fn recreate_record(
+/// Takes what the holder of a share has of the record: into the record that is here, or into one
+/// that is created again.
+pub(super) fn take_back(
     draft: &mut Draft<'_>,
     connection: &Connection,
     position: Position,
@@ -301,9 +314,10 @@ pub(super) fn recreate_record(
     share: &Share,
     content: &Content,
 ) -> FieldsEnd {
-    let record = share.origin_record;
-    with_share(draft, connection, position, id, share, |draft, incoming| {
-        create(draft, incoming, content.clone(), share.generation, Some(record))
+    let present = share.record.and_then(|id| Some((id, draft.state.record(id)?)));
+    with_share(draft, connection, position, id, share, |draft, incoming| match present {
+        Some((id, record)) => link(draft, incoming, content, share.generation, id, record),
+        None => create(draft, incoming, content.clone(), share.generation, Some(share.origin_record)),
     })
 }
 

@@ -25,9 +25,10 @@ use crate::job::JobKind;
 use crate::limits::SHARE_STATES_MAX;
 use crate::mapping::FieldMapping;
 use crate::message::{EndReason, Recreate, ShareEntry, ShareStage, ShareStates, Snapshot};
+use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, Incarnation, Position, RecordId, ShareId};
+use crate::{ConnectionId, FieldName, Incarnation, Position, RecordId, ShareId};
 
 /// A partner that shows our tail lost twice within this time may be lying (PROTOCOL §9).
 const SECOND_FINDING_US: i64 = 24 * 3_600 * 1_000_000;
@@ -112,6 +113,11 @@ pub(super) fn take_incarnation(
 /// Tells the partner everything anew; positions begin at one.
 fn begin(draft: &mut Draft<'_>, connection: &Connection) {
     draft.restart_positions(connection.id);
+    tell_all(draft, connection);
+}
+
+/// Tells the partner our rules and the states of all shares.
+pub(super) fn tell_all(draft: &mut Draft<'_>, connection: &Connection) {
     rules::send_all(draft, connection);
     jobs::begin(draft, JobKind::Reconcile { connection: connection.id });
 }
@@ -151,12 +157,16 @@ pub(super) fn send_states(
 }
 
 fn entry(connection: &Connection, id: ShareId, share: &Share, record: Option<&Record>) -> ShareEntry {
-    let taken = record.zip(rule_of(connection, share)).map_or_else(VecMap::new, |(record, rule)| {
-        let mappings = rule.fields.iter().filter_map(|mapping| Some((mapping.remote()?, &mapping.local)));
-        mappings
-            .filter_map(|(remote, local)| Some((remote.clone(), record.fields.get(local)?.stamp)))
-            .collect()
-    });
+    let mut taken: VecMap<FieldName, Stamp> = VecMap::new();
+    if let Some((record, rule)) = record.zip(rule_of(connection, share)) {
+        for mapping in &rule.fields {
+            let stamp = record.fields.get(&mapping.local).map(|field| field.stamp);
+            let Some((remote, stamp)) = mapping.remote().zip(stamp) else { continue };
+            // A field that goes into several of ours is as old as the oldest of them.
+            let oldest = taken.get(remote).map_or(stamp, |known| stamp.min(*known));
+            taken.insert(remote.clone(), oldest);
+        }
+    }
     let ended = match share.status {
         ShareStatus::Inactive(reason) => Some(reason),
         _ => None,
@@ -378,7 +388,7 @@ fn send_later_values(
     record: &Record,
 ) {
     let content = shared_content(connection, record, true, |name| {
-        let listed = theirs.taken.get(name).map(crate::Stamp::write);
+        let listed = theirs.taken.get(name).map(Stamp::write);
         record.fields.get(name).is_some_and(|field| Some(field.stamp.write()) > listed)
     });
     if content.is_empty() {
@@ -403,7 +413,7 @@ fn stamp_anew(
     if !connection.recovering {
         return;
     }
-    let comes_back = |name: &crate::FieldName| {
+    let comes_back = |name: &FieldName| {
         rule_of(connection, share)
             .and_then(|rule| rule.mapping_of(name))
             .and_then(FieldMapping::remote)
@@ -418,7 +428,7 @@ fn stamp_anew(
             mine < Some(listed.write()) && !comes_back(name)
         })
         .map(|(name, listed)| {
-            let stamp = crate::Stamp { time: here.time.max(listed.time.plus_us(1)), ..here };
+            let stamp = Stamp { time: here.time.max(listed.time.plus_us(1)), ..here };
             (name.clone(), Candidate::local(record.value(name).clone(), stamp))
         })
         .collect();
@@ -448,41 +458,24 @@ fn stamp_anew(
     draft.emit(record_changed(Some(record), write, candidates, deliveries));
 }
 
-/// The share as its holder knows it: active, and this side its origin.
-pub(super) fn restored(
-    draft: &mut Draft<'_>,
-    connection: &Connection,
-    id: ShareId,
-    generation: u32,
-    recreate: &Recreate,
-    known: &Share,
-) -> Share {
-    let record = known.record.unwrap_or(recreate.record);
-    let object = recreate.object.clone();
-    draft.emit(ShareRestored {
-        connection: connection.id,
-        share: id,
-        generation,
-        object: object.clone(),
-        record,
-    });
-    Share { role: ShareRole::Origin, object, generation, status: ShareStatus::Active, ..known.clone() }
-}
-
-/// A restored origin creates again, under its id, a record that only the holder still has.
-pub(super) fn recreate(
+/// Takes a holder's word for a share that this side forgot, or whose record it lost: it is active,
+/// and this side is its origin. A lost record is created again under its id; one that is here takes
+/// what the holder has later.
+pub(super) fn restore(
     draft: &mut Draft<'_>,
     connection: &Connection,
     position: Position,
     snapshot: &Snapshot,
     recreate: &Recreate,
+    present: Option<RecordId>,
 ) -> FieldsEnd {
+    let (id, generation) = (snapshot.share, snapshot.generation);
     let share = Share {
         role: ShareRole::Origin,
         object: recreate.object.clone(),
         origin_record: recreate.record,
-        record: None,
-        generation: snapshot.generation,
+        record: present,
+        generation,
         status: ShareStatus::Active,
         offered: draft.now,
         actor: Some(connection.owner.clone()),
@@ -494,14 +487,14 @@ pub(super) fn recreate(
     };
     draft.emit(ShareRestored {
         connection: connection.id,
-        share: snapshot.share,
-        generation: snapshot.generation,
+        share: id,
+        generation,
         object: recreate.object.clone(),
-        record: recreate.record,
+        record: present.unwrap_or(recreate.record),
     });
-    let end = copy::recreate_record(draft, connection, position, snapshot.share, &share, &snapshot.content);
-    if end.record.is_none() {
-        share::close(draft, connection, snapshot.share, &share, Closing::Ended(EndReason::Withdrawn), true);
+    let end = copy::take_back(draft, connection, position, id, &share, &snapshot.content);
+    if end.record.is_none() && present.is_none() {
+        share::close(draft, connection, id, &share, Closing::Ended(EndReason::Withdrawn), true);
     }
     end
 }

@@ -96,7 +96,7 @@ pub struct Connection {
     pub partner_incarnation: Incarnation,
     /// When we last found our own tail lost by this partner's word.
     pub tail_lost: Option<Timestamp>,
-    /// Our log has had a new life: the partner may know shares that we forgot.
+    /// One of the two logs has had a new life: the partner may know shares that we forgot.
     pub recovering: bool,
     /// The partner's share states are awaited up to the last run.
     pub reconciling: bool,
