@@ -75,7 +75,16 @@ impl HybridClock {
     pub fn observe(&mut self, time: Timestamp) {
         self.0 = self.0.max(time);
     }
+
+    /// Passes over the times that a lost tail of the log may have given to writes. Only a clock that
+    /// ran ahead of the wall clock would give them again: each write takes a microsecond then.
+    pub fn pass_over_lost(&mut self) {
+        self.0 = self.0.plus_us(LOST_TIMES_US);
+    }
 }
+
+/// The times that a clock passes over after a restore: a million writes while it ran ahead.
+const LOST_TIMES_US: i64 = 1_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -133,6 +133,7 @@ pub(super) fn incarnation_started(state: &mut State, time: Timestamp, event: &In
     if let Some(org) = &mut state.org {
         org.incarnation = event.incarnation;
     }
+    state.clock.pass_over_lost();
     for connection in state.connections.values_mut() {
         restart(connection);
         connection.recovering = true;

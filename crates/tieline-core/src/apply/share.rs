@@ -187,11 +187,7 @@ pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &Share
 }
 
 /// What waits on a record over a connection does so without it from now on.
-pub(super) fn orphan(
-    records: &mut BTreeMap<RecordId, Record>,
-    record: RecordId,
-    connection: ConnectionId,
-) {
+pub(super) fn orphan(records: &mut BTreeMap<RecordId, Record>, record: RecordId, connection: ConnectionId) {
     let Some(record) = records.get_mut(&record) else { return };
     for pending in record.pending.values_mut().filter(|pending| pending.origin.connection == connection) {
         pending.orphan = true;

@@ -26,7 +26,7 @@ use crate::limits::SHARE_STATES_MAX;
 use crate::mapping::FieldMapping;
 use crate::message::{EndReason, Recreate, ShareEntry, ShareStage, ShareStates, Snapshot};
 use crate::stamp::Stamp;
-use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
+use crate::state::{Connection, Record, Share, ShareRole, ShareStatus, Source};
 use crate::vecmap::VecMap;
 use crate::{ConnectionId, FieldName, Incarnation, Position, RecordId, ShareId};
 
@@ -400,7 +400,8 @@ fn send_later_values(
 }
 
 /// A restored owner stamps anew the fields of which the partner holds a later write that it does
-/// not publish back: else our edits would lose against values that nobody here has any more.
+/// not publish back, or a later revision of ours: else our edits would lose against values that
+/// nobody here has any more.
 fn stamp_anew(
     draft: &mut Draft<'_>,
     connection: &Connection,
@@ -419,33 +420,40 @@ fn stamp_anew(
             .and_then(FieldMapping::remote)
             .is_some()
     };
-    let here = draft.stamp();
-    let candidates: Candidates = theirs
-        .taken
-        .iter()
-        .filter(|(name, listed)| {
-            let mine = record.fields.get(*name).map(|field| field.stamp.write());
-            mine < Some(listed.write()) && !comes_back(name)
-        })
-        .map(|(name, listed)| {
+    let (here, own) = (draft.stamp(), draft.org().id);
+    let anew = |(name, listed): (&FieldName, &Stamp)| {
+        let mine = record.fields.get(name);
+        if mine.map(|field| field.stamp.write()) < Some(listed.write()) && !comes_back(name) {
             let stamp = Stamp { time: here.time.max(listed.time.plus_us(1)), ..here };
-            (name.clone(), Candidate::local(record.value(name).clone(), stamp))
-        })
-        .collect();
+            return Some((name.clone(), Candidate::local(record.value(name).clone(), stamp)));
+        }
+        // A revision of our own that we forgot: what we have of the same write comes after it.
+        let mine = mine.filter(|field| {
+            let forgotten = listed.reviser == own && listed.revision() > field.stamp.revision();
+            forgotten && listed.write() == field.stamp.write()
+        })?;
+        let source = mine.source.as_deref();
+        let received = source.map(|Source { revision: (rev, reviser), .. }| Stamp {
+            rev: *rev,
+            reviser: *reviser,
+            ..mine.stamp
+        });
+        let origin = source.map(|source| source.origin);
+        let stamp = mine.stamp.revised(*listed, own);
+        Some((name.clone(), Candidate { value: mine.value.clone(), stamp, origin, received }))
+    };
+    let candidates: Candidates = theirs.taken.iter().filter_map(anew).collect();
     if candidates.is_empty() {
         return;
     }
     let mut deliveries = deliveries(draft, &record.object, record, &candidates);
-    if deliveries.iter().all(|delivery| delivery.connection != connection.id) {
-        // The share is active by the same word of the partner.
-        deliveries.extend(delivery(
-            draft,
-            connection,
-            share_id,
-            share.generation,
-            &record.object,
-            &candidates,
-        ));
+    // The share is active, and of this generation, by the same word of the partner.
+    match deliveries.iter_mut().find(|delivery| delivery.connection == connection.id) {
+        Some(delivery) => delivery.generation = share.generation,
+        None => {
+            let generation = share.generation;
+            deliveries.extend(delivery(draft, connection, share_id, generation, &record.object, &candidates));
+        }
     }
     let write = Write {
         id,
