@@ -1,0 +1,13 @@
+//! The rules of the core by tables, properties and golden bytes, through its public API alone.
+//!
+//! One binary, so that it is linked once. Nothing here knows a clock, sleeps or draws a random
+//! number that a failing case would not show again.
+
+// A test ends where something is not as it has to be.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod golden;
+mod kit;
+mod outcomes;
+mod stamps;
+mod waiting;
