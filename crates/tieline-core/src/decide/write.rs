@@ -7,7 +7,7 @@ use crate::content::Content;
 use crate::decide::draft::Draft;
 use crate::event::{Delivery, Origin, RecordAction, RecordChanged};
 use crate::reason::{Reason, ReasonCode};
-use crate::schema::ObjectSchema;
+use crate::schema::{FieldSchema, ObjectSchema};
 use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareStatus, State};
 use crate::value::Value;
@@ -55,7 +55,9 @@ pub(super) fn refusals(
             candidate.value.check(field).err()
         })
         .collect();
-    reasons.extend(object.fields.iter().filter(|field| field.required).filter_map(|field| {
+    // A value that is written has just been checked, blank or not: what is left is what has none.
+    let left = |field: &&FieldSchema| field.required && !candidates.contains_key(field.name.as_str());
+    reasons.extend(object.fields.iter().filter(left).filter_map(|field| {
         let missing = lookup(field.name.as_str()).is_none_or(Value::is_blank);
         missing.then(|| {
             let text = format!("{} of {} is required: give it a value", field.name, object.name);

@@ -11,3 +11,4 @@ mod kit;
 mod outcomes;
 mod stamps;
 mod waiting;
+mod writes;
