@@ -6,8 +6,11 @@
 // A test ends where something is not as it has to be.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod first_acceptance;
 mod golden;
+mod interleavings;
 mod kit;
+mod narrowing;
 mod outcomes;
 mod stamps;
 mod waiting;

@@ -421,3 +421,19 @@ fn one_frame_has_one_report() {
     assert_eq!(report.runs, runs);
     assert_eq!(report.upto, Position(desk.globex.next().0 - 1));
 }
+
+/// The messages of a frame share their entropy, and yet each record that they make has its own id.
+#[test]
+fn two_copies_of_one_frame_are_two_records() {
+    let mut desk = Desk::in_state("copy-offered");
+    desk.accept();
+    let first = desk.message("grant", 2);
+    desk.share = ShareId(2);
+    desk.send(offer_of(desk.share, 2));
+    desk.accept();
+    let second = desk.message("grant", 2);
+    let ended = desk.globex.send_all(&mut desk.here, &[first, second]);
+    assert!(ended.iter().all(|received| received.outcome == Some(Applied)), "{ended:?}");
+    assert_ne!(ended[0].record, ended[1].record);
+    assert_eq!(desk.here.state().records.len(), 2);
+}

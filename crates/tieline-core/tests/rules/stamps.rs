@@ -159,11 +159,14 @@ impl Desk {
             .map(|partner| (partner, self.here.connection(self.connection(partner)).outbox.head().position))
     }
 
-    /// To whom changes went since.
-    fn changes_since(&self, heads: [(&'static str, Position); 2]) -> Vec<&'static str> {
+    /// To whom something of the change went since. A void is the place of a change of which nothing
+    /// may leave: it would be there if a value went back over the share that it came over.
+    fn told_since(&self, heads: [(&'static str, Position); 2]) -> Vec<&'static str> {
         let changes = |(partner, after)| {
             let sent = self.here.sent(self.connection(partner), after);
-            sent.into_iter().filter(|m| matches!(m, Message::Change(_))).map(move |_| partner)
+            sent.into_iter()
+                .filter(|m| matches!(m, Message::Change(_) | Message::Void(_)))
+                .map(move |_| partner)
         };
         heads.into_iter().flat_map(changes).collect()
     }
@@ -185,7 +188,7 @@ fn balance(ledger: &str) {
         let pending = record.pending.get("Note").map(|pending| pending.stamp);
         assert_eq!(pending, (waits != "-").then(|| stamp(waits)), "{what}: what waits");
         let told = if told == "-" { Vec::new() } else { vec![told] };
-        assert_eq!(desk.changes_since(heads), told, "{what}: who is told");
+        assert_eq!(desk.told_since(heads), told, "{what}: who is told");
         for connection in desk.here.state().connections.values() {
             assert!(connection.inbound.counts.balanced(), "{what}: {:?}", connection.inbound.counts);
         }

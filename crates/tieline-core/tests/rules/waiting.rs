@@ -2,9 +2,11 @@
 //! refused values until they can be written; and how the partner is told of the end.
 
 use tieline_core::command::{Command, Refusal};
+use tieline_core::engine::Engine;
 use tieline_core::message::{AcceptOffer, EndReason, Message, OutcomeDetail, Settled, ShareEnded};
 use tieline_core::outcome::Outcome::{self, Applied, Filtered, Held, Rejected, Superseded, Unchanged};
 use tieline_core::schema::ObjectSchema;
+use tieline_core::state::State;
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, OrgId, Position, RecordId, ShareId, Timestamp};
 
@@ -82,6 +84,21 @@ fn the_future_is_held_until_it_is_near_and_what_follows_on_its_share_behind_it()
     let report =
         here.sent(connection, after).into_iter().position(|m| matches!(m, Message::OutcomeReport(_)));
     assert_eq!(report, Some(0), "that they are held is told before how they end");
+}
+
+/// A daemon that starts from a snapshot goes on waiting.
+#[test]
+fn what_is_held_is_still_held_after_a_snapshot() {
+    let (mut here, mut globex, record) = desk();
+    let connection = globex.connection;
+    let position = globex.next();
+    globex.send(&mut here, remark("ahead", 400));
+    here.engine = Engine::new(State::from_bytes(&here.state().to_bytes()).unwrap());
+    assert_eq!(globex.send(&mut here, remark("behind", 10)).outcome, Some(Held));
+    assert_eq!(here.connection(connection).due(at(100)), Some(position));
+    here.now = at(100);
+    try_due(&mut here, connection);
+    assert_eq!(here.record(record).value(&name("Note")), &Value::text("ahead"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! up by the test.
 
 mod org;
+mod pair;
 mod partner;
 
 use std::fmt::Debug;
@@ -15,6 +16,7 @@ use tieline_core::vecmap::VecMap;
 use tieline_core::{FieldName, ObjectName, Timestamp};
 
 pub(crate) use org::{Frame, Org};
+pub(crate) use pair::{connect, offers_from_deals, settle_all};
 pub(crate) use partner::{Partner, change_of, content, grant_of, offer_of, snapshot_of, stamp};
 
 /// The moment at which every case begins.

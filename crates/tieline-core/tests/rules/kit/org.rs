@@ -42,6 +42,23 @@ impl Frame {
         Self { header: header.encode(), body: body.finish() }
     }
 
+    /// The same body under another header.
+    pub(crate) fn with_header(&self, header: &FrameHeader) -> Self {
+        Self { header: header.encode(), body: self.body.clone() }
+    }
+
+    /// The same messages as they would follow another past: the frame agrees with itself.
+    pub(crate) fn forked(&self) -> Self {
+        let mut header = self.header();
+        header.chain_before.0 ^= 1;
+        let messages = read_body(&self.body, header.count).unwrap();
+        let numbered = messages.iter().zip(header.first.0..);
+        header.chain_after = numbered.fold(header.chain_before, |chain, (message, position)| {
+            chain.then(Position(position), message.seq, message.time)
+        });
+        self.with_header(&header)
+    }
+
     pub(crate) fn header(&self) -> FrameHeader {
         FrameHeader::decode(&self.header).unwrap()
     }
