@@ -12,7 +12,7 @@ use tieline_core::engine::{Engine, FrameEnd};
 use tieline_core::frame::Figure;
 use tieline_core::state::State;
 use tieline_core::{ConnectionId, Position, Seq, Timestamp, UserName};
-use tieline_store::{LogReader, SpaceGuard};
+use tieline_store::{LogReader, SnapshotStore, SpaceGuard};
 use tokio::sync::{Notify, watch};
 
 use crate::intake::Intake;
@@ -91,6 +91,7 @@ pub(crate) struct Shared {
     pub(crate) durable: watch::Sender<Seq>,
     pub(crate) tail: Tail,
     pub(crate) log: LogReader,
+    pub(crate) snapshots: SnapshotStore,
     pub(crate) observer: Observer,
     pub(crate) keys: Arc<OrgKeys>,
     pub(crate) bus: Bus,

@@ -34,21 +34,26 @@ pub struct Rebuilt {
     pub replayed: u64,
 }
 
-/// Rebuilds the state from the newest good snapshot and the log after it.
+/// Rebuilds the state from the newest good snapshot and the log after it, up to what is durable now.
 ///
 /// # Errors
 /// The log is damaged.
 pub fn rebuild(log: &LogReader, snapshots: Option<&SnapshotStore>) -> Result<Rebuilt, ReplayError> {
-    let state = snapshots.and_then(|snapshots| newest(snapshots, log.head().seq)).unwrap_or_default();
+    // A log that is written on meanwhile is not chased.
+    let head = log.head().seq;
+    let state = snapshots.and_then(|snapshots| newest(snapshots, head)).unwrap_or_default();
     let snapshot = state.seq;
     let mut engine = Engine::new(state);
     let mut cursor = log.cursor(snapshot.next());
     let mut replayed = 0;
     while let Some(groups) = cursor.next_groups()? {
-        for StoredEvent { seq, time, kind, body, .. } in groups.events().filter(|event| event.seq > snapshot)
-        {
+        let wanted = groups.events().filter(|event| event.seq > snapshot && event.seq <= head);
+        for StoredEvent { seq, time, kind, body, .. } in wanted {
             engine.replay(time, kind, body).map_err(|source| ReplayError::Decode { seq, source })?;
             replayed += 1;
+        }
+        if engine.state().seq >= head {
+            break;
         }
     }
     Ok(Rebuilt { engine, snapshot, replayed })

@@ -89,7 +89,6 @@ pub struct Daemon {
     threads: Vec<JoinHandle<()>>,
     tasks: tokio::task::JoinSet<()>,
     api: tokio::task::JoinHandle<std::io::Result<()>>,
-    snapshots: Arc<SnapshotStore>,
 }
 
 impl Daemon {
@@ -103,8 +102,7 @@ impl Daemon {
         let keys = Arc::new(OrgKeys::load(&crate::keys_dir(data))?);
         let log = open_log(config, recover)?;
         let reader = log.reader();
-        let snapshots =
-            Arc::new(SnapshotStore::open(crate::snapshots_dir(data)).map_err(StartError::Snapshots)?);
+        let snapshots = SnapshotStore::open(crate::snapshots_dir(data)).map_err(StartError::Snapshots)?;
         if recover {
             // They may be of the life whose end was lost.
             snapshots.prune(0).map_err(StartError::Snapshots)?;
@@ -132,6 +130,7 @@ impl Daemon {
             sending: Mutex::default(),
             engine: RwLock::new(rebuilt.engine),
             log: reader,
+            snapshots,
         });
         let handle = OrgHandle { shared: shared.clone() };
         let threads = start_threads(&shared, log);
@@ -141,10 +140,10 @@ impl Daemon {
         let stop = CancellationToken::new();
         let mut tasks = start_tasks(&handle, &stop);
         let every = config.store.snapshot_every_events;
-        tasks.spawn(keep_snapshots(handle.clone(), snapshots.clone(), snapshot, every, stop.clone()));
+        tasks.spawn(keep_snapshots(handle.clone(), snapshot, every, stop.clone()));
         let (address, api) = start_api(config, &handle, &stop).await?;
         tracing::info!(%address, org = %handle.shared.keys.org(), "serving");
-        Ok(Self { handle, address, stop, threads, tasks, api, snapshots })
+        Ok(Self { handle, address, stop, threads, tasks, api })
     }
 
     /// Where the API listens.
@@ -169,7 +168,7 @@ impl Daemon {
         while self.tasks.join_next().await.is_some() {}
         self.handle.shared.bus.stop(FAREWELL).await;
         self.handle.shared.intake.close();
-        let (threads, handle, snapshots) = (self.threads, self.handle, self.snapshots);
+        let (threads, handle) = (self.threads, self.handle);
         // Joining threads and writing a snapshot block.
         let last = tokio::task::spawn_blocking(move || {
             for thread in threads {
@@ -178,7 +177,7 @@ impl Daemon {
                 }
             }
             let engine = handle.shared.engine.read().unwrap_or_else(PoisonError::into_inner);
-            write_snapshot(&snapshots, engine.state());
+            write_snapshot(&handle.shared.snapshots, engine.state());
         });
         if last.await.is_err() {
             tracing::error!("the last snapshot was not written: the next start replays more of the log");
@@ -262,13 +261,7 @@ async fn keep_lines(handle: OrgHandle, mut lines: Lines, stop: CancellationToken
 
 /// Writes a snapshot from time to time. Its state is replayed from the log beside the running one,
 /// so nobody waits for it.
-async fn keep_snapshots(
-    handle: OrgHandle,
-    snapshots: Arc<SnapshotStore>,
-    mut last: Seq,
-    every_events: u64,
-    stop: CancellationToken,
-) {
+async fn keep_snapshots(handle: OrgHandle, mut last: Seq, every_events: u64, stop: CancellationToken) {
     let mut durable = handle.durable();
     loop {
         let due = Seq(last.0 + every_events);
@@ -276,10 +269,10 @@ async fn keep_snapshots(
             () = stop.cancelled() => return,
             reached = durable.wait_for(|durable| *durable >= due) => if reached.is_err() { return },
         }
-        let (log, store) = (handle.log(), snapshots.clone());
+        let shared = handle.shared.clone();
         let written = tokio::task::spawn_blocking(move || {
-            let rebuilt = rebuild(&log, Some(&store))?;
-            write_snapshot(&store, rebuilt.engine.state());
+            let rebuilt = rebuild(&shared.log, Some(&shared.snapshots))?;
+            write_snapshot(&shared.snapshots, rebuilt.engine.state());
             Ok::<_, ReplayError>(rebuilt.engine.state().seq)
         });
         last = tokio::select! {

@@ -189,7 +189,7 @@ pub(crate) fn id_of(answer: &Json) -> String {
 /// Stops the daemon; its log, replayed alone, has to give the state that the daemon had, with and
 /// without snapshots, and the daemon must never have panicked.
 pub(crate) fn stop_and_check(org: &mut OrgProcess) {
-    let seen = org.api.get("/v1/state-hash").unwrap();
+    let seen = org.api.get("/v1/state-hash?memory=true").unwrap();
     org.stop();
     assert!(!org.log().contains("panicked"), "{}", org.log());
     let log = open_log(org);

@@ -6,7 +6,7 @@
 //!
 //! | module | paths |
 //! |---|---|
-//! | `status`, `health` | `/v1/status`, `/v1/state-hash`, `/healthz`, `/readyz`, `/metrics` |
+//! | `status`, `state_hash`, `health` | `/v1/status`, `/v1/state-hash`, `/healthz`, `/readyz`, `/metrics` |
 //! | `tokens`, `objects` | `/v1/tokens`, `/v1/objects` |
 //! | `invitations`, `connections` | `/v1/invitations`, `/v1/connections` |
 //! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
@@ -40,6 +40,7 @@ mod select;
 mod share_view;
 mod shares;
 mod status;
+mod state_hash;
 mod subscribe;
 mod tokens;
 mod values;
@@ -85,7 +86,7 @@ pub(crate) struct Shared {
     started: Instant,
     /// Held while an object is read, extended and saved: the API is the only writer of objects.
     defining: Mutex<()>,
-    /// Held while the log is verified: one reader of the whole log is enough.
+    /// Held while the log is verified or folded: one such reader of the whole log is enough.
     verifying: Arc<Mutex<()>>,
 }
 
@@ -167,7 +168,7 @@ pub fn router(org: OrgHandle, stopping: CancellationToken) -> Router {
 fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(status::status))
-        .routes(routes!(status::state_hash))
+        .routes(routes!(state_hash::state_hash))
         .routes(routes!(tokens::issue))
         .routes(routes!(invitations::invite))
         .routes(routes!(invitations::inspect))

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use super::Api;
 use super::auth::Actor;
 use super::connection_view::ConnectionSummary;
-use super::log::blocking;
 use super::problem::{ErrorCode, Problem};
 
 /// The org at a glance.
@@ -78,15 +77,6 @@ pub(crate) struct SpaceView {
     writable: bool,
 }
 
-/// The state in one number.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct StateHashView {
-    /// The last event of the state.
-    seq: u64,
-    /// The canonical hash: equal wherever the same events were folded.
-    hash: String,
-}
-
 /// Shows the org at a glance.
 #[utoipa::path(get, path = "/v1/status", tag = "org", responses((status = 200, body = StatusView)))]
 pub(crate) async fn status(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<StatusView>, Problem> {
@@ -121,18 +111,4 @@ fn view(api: &Api, state: &State) -> Result<StatusView, Problem> {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: api.started.elapsed().as_secs(),
     })
-}
-
-/// Shows the canonical hash of the state. It walks the whole state, and writes wait meanwhile.
-#[utoipa::path(get, path = "/v1/state-hash", tag = "org", responses((status = 200, body = StateHashView)))]
-pub(crate) async fn state_hash(
-    Extract(api): Extract<Api>,
-    _actor: Actor,
-) -> Result<Json<StateHashView>, Problem> {
-    let org = api.org.clone();
-    let hashed = blocking(move || org.peek(|state| (state.seq.0, state.hash().to_string())));
-    let (seq, hash) = hashed.await?;
-    // What was hashed is durable when what is read now is.
-    api.org.read(|_| ()).await;
-    Ok(Json(StateHashView { seq, hash }))
 }

@@ -130,6 +130,7 @@ fn health_tells_what_works() {
     assert_eq!(status["records"]["Lead"], 0);
     let (one, other) = (org.get("/v1/state-hash").json(), org.get("/v1/state-hash").json());
     assert_eq!(one, other);
+    assert_eq!(org.get("/v1/state-hash?memory=true").json(), one);
     org.lead(&json!({"LastName": "Ng", "Company": "Globex"}));
     assert_ne!(org.get("/v1/state-hash").json()["hash"], one["hash"]);
 }
