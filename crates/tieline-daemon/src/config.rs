@@ -142,6 +142,14 @@ impl Config {
         Self::load_with(path, environment()?)
     }
 
+    /// The defaults, then the file at `path`, whatever the environment says: what a file alone means.
+    ///
+    /// # Errors
+    /// The file cannot be read or parsed, or a setting is unknown or not valid.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(Some(path), BTreeMap::new())
+    }
+
     /// The documented defaults.
     ///
     /// # Errors

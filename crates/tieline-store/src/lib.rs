@@ -5,7 +5,7 @@
 //! | [`SledLog`] | the one writer: append groups, flush, sentinel |
 //! | [`LogReader`], [`Cursor`] | reading from any thread, up to what is durable |
 //! | [`Report`] | verifying the whole chain |
-//! | [`LogReader::export`], [`import`] | moving a log between stores |
+//! | [`LogReader::export`], [`import`], [`verify_export`] | moving a log between stores, and backups |
 //! | [`SnapshotStore`] | snapshots of the state, which can be thrown away |
 //!
 //! The rules that hold everywhere here:
@@ -49,7 +49,7 @@ pub use sentinel::Sentinel;
 pub use sled_log::SledLog;
 pub use snapshot::{Found, Skipped, Snapshot, SnapshotStore};
 pub use space::SpaceGuard;
-pub use transfer::{ExportError, ImportError, Imported, import};
+pub use transfer::{ExportError, ImportError, Imported, import, verify_export};
 pub use verify::{Damage, Report};
 
 /// How a log is kept.

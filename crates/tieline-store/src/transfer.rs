@@ -20,7 +20,7 @@ use tieline_core::log::{ChainHash, Head, Log};
 use tieline_core::{Incarnation, Seq};
 
 use crate::Config;
-use crate::block::BLOCK_BYTES_MAX;
+use crate::block::{BLOCK_BYTES_MAX, Key};
 use crate::error::{Broken, FileError, LogError, OpenError, ReadError, SentinelError};
 use crate::place;
 use crate::read::LogReader;
@@ -124,7 +124,7 @@ pub enum ImportError {
     File(#[from] FileError),
 }
 
-/// A log that was imported.
+/// A log that was imported, or an export that was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Imported {
     /// How far it reaches: the head of the log that was exported.
@@ -169,34 +169,74 @@ fn remove(dir: &Path) -> Result<(), FileError> {
     }
 }
 
-fn import_into(config: &Config, mut input: impl Read) -> Result<Imported, ImportError> {
-    let mut walk = Walk::behind(Head::START);
-    let mut front = [0; 14 + 16];
-    input.read_exact(&mut front).map_err(|source| ImportError::Read { after: Head::START, source })?;
-    let incarnation = front.strip_prefix(MAGIC).and_then(|rest| rest.first_chunk());
-    let incarnation = Incarnation(u128::from_le_bytes(*incarnation.ok_or(ImportError::NotAnExport)?));
-    let mut log = SledLog::open(config, incarnation)?;
-    let (mut raw, mut block) = (Vec::new(), Vec::new());
-    let named = loop {
-        let after = walk.head();
-        let read =
-            read_block(&mut input, &mut block).map_err(|source| ImportError::Read { after, source })?;
-        let (key, value) = match read {
-            Piece::Block { key_bytes } => block.split_at(key_bytes),
-            Piece::End(named) => break named,
-        };
-        let at = walk.next();
-        walk.check(key, value, &mut raw).map_err(ImportError::Broken)?;
+fn import_into(config: &Config, input: impl Read) -> Result<Imported, ImportError> {
+    let mut blocks = Blocks::begin(input)?;
+    let mut log = SledLog::open(config, blocks.incarnation)?;
+    while let Some(block) = blocks.next()? {
         log.space().check()?;
-        log.append_sealed(at, value, walk.head())?;
-    };
-    let found = walk.head();
-    if found != named {
-        return Err(ImportError::OtherHead { found, named });
+        log.append_sealed(block.at, block.value, block.head)?;
     }
     log.flush()?;
     log.close()?;
-    Ok(Imported { head: found, incarnation })
+    Ok(blocks.passed())
+}
+
+/// Reads an exported log from `input` to its end without keeping it: every block has its hash, and
+/// the last one is the head that the end names.
+///
+/// # Errors
+/// The stream is not a whole and right export.
+pub fn verify_export(input: impl Read) -> Result<Imported, ImportError> {
+    let mut blocks = Blocks::begin(input)?;
+    while blocks.next()?.is_some() {}
+    Ok(blocks.passed())
+}
+
+/// The blocks of an export, each verified.
+struct Blocks<R> {
+    input: R,
+    incarnation: Incarnation,
+    walk: Walk,
+    bytes: Vec<u8>,
+    raw: Vec<u8>,
+}
+
+/// A block that is right.
+struct Verified<'a> {
+    at: Key,
+    value: &'a [u8],
+    /// The last whole group behind it.
+    head: Head,
+}
+
+impl<R: Read> Blocks<R> {
+    fn begin(mut input: R) -> Result<Self, ImportError> {
+        let mut front = [0; 14 + 16];
+        input.read_exact(&mut front).map_err(|source| ImportError::Read { after: Head::START, source })?;
+        let incarnation = front.strip_prefix(MAGIC).and_then(|rest| rest.first_chunk());
+        let incarnation = Incarnation(u128::from_le_bytes(*incarnation.ok_or(ImportError::NotAnExport)?));
+        let walk = Walk::behind(Head::START);
+        Ok(Self { input, incarnation, walk, bytes: Vec::new(), raw: Vec::new() })
+    }
+
+    /// The next block; nothing behind the last one, whose head the end has to name.
+    fn next(&mut self) -> Result<Option<Verified<'_>>, ImportError> {
+        let after = self.walk.head();
+        let read = read_block(&mut self.input, &mut self.bytes);
+        let (key, value) = match read.map_err(|source| ImportError::Read { after, source })? {
+            Piece::Block { key_bytes } => self.bytes.split_at(key_bytes),
+            Piece::End(named) if named == after => return Ok(None),
+            Piece::End(named) => return Err(ImportError::OtherHead { found: after, named }),
+        };
+        let at = self.walk.next();
+        self.walk.check(key, value, &mut self.raw).map_err(ImportError::Broken)?;
+        Ok(Some(Verified { at, value, head: self.walk.head() }))
+    }
+
+    /// What has passed.
+    fn passed(&self) -> Imported {
+        Imported { head: self.walk.head(), incarnation: self.incarnation }
+    }
 }
 
 /// What comes next in a stream.

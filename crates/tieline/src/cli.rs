@@ -113,6 +113,10 @@ pub(crate) enum Command {
     /// Check and show the configuration
     #[command(subcommand)]
     Config(commands::config::Config),
+    /// Take a backup of the org, while its daemon runs or without it
+    Backup(commands::backup::Backup),
+    /// Make the data directory of an org from a backup
+    Restore(commands::backup::Restore),
     /// Print the completions for a shell
     Completions(commands::completions::Completions),
 }
@@ -186,6 +190,8 @@ mod tests {
             "log verify --data d",
             "log export org.log --data d",
             "log import org.log --data d",
+            "backup b --with-keys",
+            "restore b --data d --keys k",
             "token create ann",
             "token create bob --admin",
             "broker config --org-keys a/keys --org-keys b/keys --listen 127.0.0.1:4222 --store-dir s",
@@ -225,6 +231,7 @@ mod tests {
             "inbox accept acme --all --owner ann",
             "record get Lead one",
             "broker config --listen 127.0.0.1:4222 --store-dir s",
+            "backup",
             "completions klingon",
         ];
         for line in bad {

@@ -4,7 +4,7 @@
 //! the API documents them; whatever is not a success becomes a [`CliError`]. Nothing is retried
 //! here: a write whose answer was lost may have been done, and only the caller knows what to say.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -93,13 +93,17 @@ impl Client {
 
     /// `GET` of an answer that goes on: its lines as they come.
     pub(crate) fn lines(&self, path: &str, query: Query<'_>) -> Result<impl BufRead + use<>> {
+        self.bytes(path, query).map(std::io::BufReader::new)
+    }
+
+    /// `GET` of an answer of any length, as it comes.
+    pub(crate) fn bytes(&self, path: &str, query: Query<'_>) -> Result<impl Read + use<>> {
         let request = self.agent.get(self.url(path, query)).header("Authorization", self.bearer());
         let mut response = request.call().map_err(|error| self.unreachable(&error))?;
         if !response.status().is_success() {
             return Err(self.refusal(&mut response));
         }
-        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
-        Ok(std::io::BufReader::new(body))
+        Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
     }
 
     fn url(&self, path: &str, query: Query<'_>) -> String {

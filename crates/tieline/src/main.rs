@@ -15,6 +15,7 @@
 mod cli;
 mod client;
 mod commands;
+mod dirs;
 mod error;
 mod import;
 mod output;

@@ -30,6 +30,8 @@ pub(crate) enum Permission {
     ManageObjects,
     /// Add users and issue tokens.
     ManageUsers,
+    /// Take everything that the org knows out of it.
+    TakeBackups,
 }
 
 impl Permission {
@@ -39,6 +41,7 @@ impl Permission {
             Self::ManageConnections => "manage connections",
             Self::ManageObjects => "change objects",
             Self::ManageUsers => "add users and issue tokens",
+            Self::TakeBackups => "export the log, which holds everything",
         }
     }
 }
@@ -105,6 +108,7 @@ mod tests {
             Permission::ManageConnections,
             Permission::ManageObjects,
             Permission::ManageUsers,
+            Permission::TakeBackups,
         ] {
             assert_eq!(actor(true).require(permission), Ok(()));
             let problem = actor(false).require(permission).unwrap_err();

@@ -12,7 +12,7 @@
 //! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
 //! | `records`, `batch`, `history` | `/v1/records`, `/v1/batch` |
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
-//! | `jobs`, `log` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
+//! | `jobs`, `log`, `export` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
 //!
 //! `{c}` is the id of a connection, its partner or its label (`select`). Errors are problem details
 //! with a code of a closed list ([`ErrorCode`]).
@@ -22,6 +22,7 @@ mod batch;
 mod connection_view;
 mod connections;
 mod event_view;
+mod export;
 mod field_view;
 mod health;
 mod history;
@@ -39,8 +40,8 @@ mod scrape;
 mod select;
 mod share_view;
 mod shares;
-mod status;
 mod state_hash;
+mod status;
 mod subscribe;
 mod tokens;
 mod values;
@@ -59,7 +60,7 @@ use tieline_core::ConnectionId;
 use tieline_core::command::{Command, Refusal, Reply};
 use tieline_core::limits::REQUEST_BODY_BYTES_MAX;
 use tieline_core::state::State;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::ToSchema;
@@ -88,6 +89,8 @@ pub(crate) struct Shared {
     defining: Mutex<()>,
     /// Held while the log is verified or folded: one such reader of the whole log is enough.
     verifying: Arc<Mutex<()>>,
+    /// Room for exports of the log.
+    exporting: Arc<Semaphore>,
 }
 
 impl Deref for Api {
@@ -151,6 +154,7 @@ pub fn router(org: OrgHandle, stopping: CancellationToken) -> Router {
         started: Instant::now(),
         defining: Mutex::new(()),
         verifying: Arc::default(),
+        exporting: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
     }));
     let (router, _) = documented().split_for_parts();
     router
@@ -202,6 +206,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(log::list))
         .routes(routes!(log::stream))
         .routes(routes!(log::verify))
+        .routes(routes!(export::export))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -8,7 +8,7 @@ use tieline_core::Seq;
 use tieline_core::log::{Head, Log};
 
 use super::{Home, LIFE, commit, events, group};
-use crate::{ExportError, ImportError, Imported, LogReader, import};
+use crate::{ExportError, ImportError, Imported, LogReader, import, verify_export};
 
 fn exported() -> (Home, Vec<u8>) {
     let home = Home::new();
@@ -26,6 +26,7 @@ fn an_imported_log_is_the_same_log() {
     let (home, stream) = exported();
     let other = Home::new();
     let imported = import(&other.config, &stream[..]).unwrap();
+    assert_eq!(verify_export(&stream[..]).unwrap(), imported);
     let (mut one, mut two) = (home.open(), other.open());
     assert_eq!(imported, Imported { head: one.head(), incarnation: LIFE });
     assert_eq!((two.head(), two.incarnation(), events(&two)), (one.head(), LIFE, events(&one)));
@@ -58,6 +59,8 @@ fn a_stream_that_is_cut_off_or_damaged_leaves_nothing() {
     let refused = |stream: &[u8]| {
         let other = Home::new();
         let error = import(&other.config, stream).expect_err("a damaged export");
+        let verified = verify_export(stream).expect_err("a damaged export");
+        assert_eq!(verified.to_string(), error.to_string());
         assert!(!other.config.dir.exists());
         assert!(!other.config.dir.with_added_extension("importing").exists());
         error

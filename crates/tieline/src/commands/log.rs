@@ -1,25 +1,25 @@
 //! `tieline log`: what happened to the org, event by event.
 //!
-//! `show` and `verify` ask the daemon if it runs, and else read the log in the data directory
-//! themselves: without rebuilding the state, so that history can be read when replay fails. `export`
-//! and `import` work on a log that no daemon uses.
+//! `show`, `verify` and `export` ask the daemon if it runs, and else read the log in the data
+//! directory themselves: without rebuilding the state, so that history can be read when replay fails.
+//! `import` makes a log where there is none.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+pub(crate) mod transfer;
+
+use std::io::BufRead;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 use tieline_core::{RecordId, Seq};
 use tieline_daemon::run::read_log;
-use tieline_daemon::{log_dir, snapshots_dir};
 use tieline_store::{LogReader, OpenError};
 
 use super::list;
 use crate::client::path;
 use crate::error::{CliError, Kind, Result};
 use crate::output::{Column, text, time, with};
-use crate::session::{IMPORTED_FILE, Session};
+use crate::session::Session;
+use transfer::{Export, Import};
 
 /// Read, follow, verify, export and import the log.
 #[derive(Debug, Subcommand)]
@@ -30,7 +30,7 @@ pub(crate) enum Log {
     Tail(Tail),
     /// Check every block of the log and its chain; without a daemon, in the data directory
     Verify,
-    /// Write the whole log to a file; the daemon must not run
+    /// Write the whole log to a file, while the daemon runs or without it
     Export(Export),
     /// Read an exported log into a data directory that has none
     Import(Import),
@@ -61,20 +61,6 @@ pub(crate) struct Tail {
     from: Option<u64>,
 }
 
-/// Write the whole log to a file.
-#[derive(Debug, Args)]
-pub(crate) struct Export {
-    /// The file, which must not be there yet; - is standard output
-    file: PathBuf,
-}
-
-/// Read an exported log.
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// The exported log
-    file: PathBuf,
-}
-
 /// An event in a table.
 const EVENTS: &[Column] =
     &[text("SEQ", "/seq"), time("TIME", "/time"), text("EVENT", "/name"), with("", "/body", gist)];
@@ -85,8 +71,8 @@ impl Log {
             Self::Show(show) => show.run(session),
             Self::Tail(tail) => tail.run(session),
             Self::Verify => verify(session),
-            Self::Export(Export { file }) => export(session, &file),
-            Self::Import(Import { file }) => import(session, &file),
+            Self::Export(export) => export.run(session),
+            Self::Import(import) => import.run(session),
         }
     }
 }
@@ -174,106 +160,12 @@ fn verify(session: &Session) -> Result<()> {
     ))
 }
 
-fn export(session: &Session, file: &Path) -> Result<()> {
-    let log = offline(session)?;
-    let failed = |error: &dyn std::error::Error| {
-        CliError::new(Kind::Internal, format!("The log was not exported to {}", file.display()))
-            .caused_by(error)
-    };
-    let head = if file == Path::new("-") {
-        log.export(io::stdout().lock()).map_err(|error| failed(&error))?
-    } else {
-        let out = File::create_new(file).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                CliError::new(Kind::Conflict, format!("{} is there already", file.display()))
-                    .hint("Name another file")
-            }
-            _ => failed(&error),
-        })?;
-        let mut out = BufWriter::new(out);
-        let exported = log.export(&mut out).map_err(|error| failed(&error));
-        let synced = exported.and_then(|head| {
-            out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|error| failed(&error))?;
-            Ok(head)
-        });
-        if synced.is_err() {
-            // Half an export is of no use to anybody, and would be in the way of the next.
-            fs::remove_file(file).ok();
-        }
-        synced?
-    };
-    session.output.status(&format!("The log was exported up to {head}"));
-    Ok(())
-}
-
-fn import(session: &Session, file: &Path) -> Result<()> {
-    // The configuration and the keys of the org have to be there: a log alone cannot be served.
-    let config = session.config()?;
-    let name = file.display().to_string();
-    let input = File::open(file).map_err(|error| crate::import::unreadable(&name, &error))?;
-    let dir = log_dir(&config.data_dir);
-    refuse_full(&dir)?;
-    // A snapshot of the state that another log came to would be taken for one of this log.
-    remove_snapshots(&snapshots_dir(&config.data_dir))?;
-    let mut store = tieline_store::Config::new(&dir);
-    store.free_bytes_min = config.store.min_free_bytes;
-    let mark = config.data_dir.join(IMPORTED_FILE);
-    let imported =
-        tieline_store::import(&store, BufReader::with_capacity(1 << 16, input)).map_err(|error| {
-            let kind = match error {
-                tieline_store::ImportError::NotAnExport
-                | tieline_store::ImportError::Read { .. }
-                | tieline_store::ImportError::Broken(_)
-                | tieline_store::ImportError::OtherHead { .. } => Kind::Refused,
-                _ => Kind::Internal,
-            };
-            CliError::from_error(kind, &error)
-        })?;
-    fs::write(&mark, format!("{}\n", imported.head)).map_err(|error| {
-        CliError::new(
-            Kind::Internal,
-            format!("The log was imported, but {} cannot be written", mark.display()),
-        )
-        .caused_by(&error)
-        .hint("Start the daemon with tieline serve --recover, so that it begins a new life of the org")
-    })?;
-    let answer = json!({
-        "seq": imported.head.seq, "hash": imported.head.hash.to_string(), "incarnation": imported.incarnation,
-    });
-    session.output.show(&answer, |output| {
-        output.facts(&[text("Imported up to", "/seq"), text("Hash", "/hash")], &answer)?;
-        output.hint(
-            "tieline serve begins a new life of the org with this log; its partners then compare everything",
-        );
-        Ok(())
-    })
-}
-
-fn refuse_full(dir: &Path) -> Result<()> {
-    if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(CliError::new(Kind::Conflict, format!("There is a log in {} already", dir.display()))
-            .hint("A log is never overwritten: move it away first, and keep it"));
-    }
-    Ok(())
-}
-
-fn remove_snapshots(dir: &Path) -> Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CliError::new(
-            Kind::Internal,
-            format!("The snapshots in {} cannot be removed", dir.display()),
-        )
-        .caused_by(&error)),
-        _ => Ok(()),
-    }
-}
-
 /// What the daemon answers; if none runs, what its log says.
-fn online_or(
+fn online_or<T>(
     session: &Session,
-    online: impl FnOnce() -> Result<Json>,
-    read: impl FnOnce(&LogReader) -> Result<Json>,
-) -> Result<Json> {
+    online: impl FnOnce() -> Result<T>,
+    read: impl FnOnce(&LogReader) -> Result<T>,
+) -> Result<T> {
     match online() {
         Err(error) if error.kind == Kind::NotReachable && session.local_data_dir().is_some() => {
             let log = offline(session)?;

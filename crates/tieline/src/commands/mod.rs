@@ -4,6 +4,7 @@
 //! `--json`, else as a table or as facts. What a noun's answers look like stands beside its verbs.
 
 pub(crate) mod alarm;
+pub(crate) mod backup;
 pub(crate) mod broker;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -48,6 +49,8 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Token(verb) => verb.run(session),
         Command::Broker(verb) => verb.run(session),
         Command::Config(verb) => verb.run(session),
+        Command::Backup(backup) => backup.run(session),
+        Command::Restore(restore) => restore.run(session),
         Command::Completions(completions) => completions.run(session),
     }
 }

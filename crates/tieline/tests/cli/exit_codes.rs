@@ -46,7 +46,7 @@ fn with_an_org() {
         (&["connection", "inspect", "tieline://x"], 3, "incomplete"),
         (&["init", "--org", "acme"], 5, "is there already and not empty"),
         (&["serve"], 5, "open already"),
-        (&["log", "export", "-"], 5, "Stop the daemon first"),
+        (&["log", "import", "/dev/null"], 5, "There is a log in"),
         (&["status", "--token-file", "/dev/null"], 2, "does not hold a token"),
     ] {
         let (found, _, err) = org.run(arguments);
@@ -62,6 +62,8 @@ fn with_an_org() {
     assert_eq!(code, 0);
     let eve = org.file("eve.token", token);
     let (code, _, err) = org.run(&["token", "create", "mallory", "--admin", "--token-file", &eve]);
+    assert_eq!(code, 6, "{err}");
+    let (code, _, err) = org.run(&["log", "export", "-", "--token-file", &eve]);
     assert_eq!(code, 6, "{err}");
 }
 
