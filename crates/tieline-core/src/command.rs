@@ -2,6 +2,8 @@
 //!
 //! A command carries everything that is not in the state: the time, the randomness, the actor.
 
+use serde::{Deserialize, Serialize};
+
 use crate::job::JobKind;
 use crate::mapping::SubscribeRule;
 use crate::message::EndReason;
@@ -11,8 +13,8 @@ use crate::schema::ObjectSchema;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{
-    ConnectionId, FieldName, Incarnation, JobId, ObjectName, OrgName, Position, RecordId, ShareId, Timestamp,
-    UserName,
+    ConnectionId, FieldName, Incarnation, JobId, ObjectName, OrgName, Position, RecordId, RequestKey,
+    ShareId, Timestamp, UserName,
 };
 
 /// When a command is decided, for whom, and with which randomness.
@@ -264,8 +266,20 @@ pub enum Command {
     },
 }
 
-/// What a command answers.
+/// A command of a request that may be sent again: it is done once for its user, key and item.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// What the client calls the request.
+    pub key: RequestKey,
+    /// A hash of what was asked for: the same key for something else is refused.
+    pub fingerprint: [u8; 16],
+    /// Which command of the request it is.
+    pub item: u32,
+}
+
+/// What a command answers. In the log, too, if the request had a key: names here are for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// It is done.
     Done,

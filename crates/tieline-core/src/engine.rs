@@ -5,13 +5,15 @@
 
 use crate::apply::apply;
 use crate::codec::DecodeError;
-use crate::command::{Command, Context, Refusal, Reply};
-use crate::decide::{decide, decide_malformed, decide_message, decide_report};
+use crate::command::{Command, Context, Once, Refusal, Reply};
+use crate::decide::{
+    Decision, answer_before, answered, decide, decide_malformed, decide_message, decide_report,
+};
 use crate::event::{Event, Received};
 use crate::frame::{Chain, FrameHeader};
 use crate::log::Group;
 use crate::message::Envelope;
-use crate::state::State;
+use crate::state::{Answer, State};
 use crate::{ConnectionId, Position, Timestamp};
 
 /// One org, running.
@@ -64,11 +66,36 @@ impl Engine {
     /// # Errors
     /// The command is refused, and nothing has happened.
     pub fn execute(&mut self, command: &Command, context: &Context) -> Result<(Group, Reply), Refusal> {
-        let decision = decide(&self.state, command, context)?;
+        let Decision { events, reply } = decide(&self.state, command, context)?;
+        Ok((self.happen(context, events), reply))
+    }
+
+    /// The same for a command of a request that may come again: what was done before is answered as
+    /// it was then, with the last event of then, and nothing happens.
+    ///
+    /// # Errors
+    /// The command is refused, or the key of the request was used for another one.
+    pub fn execute_once(
+        &mut self,
+        command: &Command,
+        context: &Context,
+        once: &Once,
+    ) -> Result<(Group, Answer), Refusal> {
+        if let Some(answer) = answer_before(&self.state, &context.actor, once, context.now)? {
+            return Ok((Group::new(context.now), answer.clone()));
+        }
+        let Decision { mut events, reply } = decide(&self.state, command, context)?;
+        events.push(answered(&context.actor, once, &reply));
+        let group = self.happen(context, events);
+        Ok((group, Answer { seq: self.state.seq, reply }))
+    }
+
+    /// Folds what was decided, as one group.
+    fn happen(&mut self, context: &Context, events: Vec<Event>) -> Group {
         let mut group = Group::new(context.now);
-        self.fold(&mut group, &decision.events);
-        self.keep(decision.events);
-        Ok((group, decision.reply))
+        self.fold(&mut group, &events);
+        self.keep(events);
+        group
     }
 
     /// Takes the messages of a frame that are new, one group each; the last one also tells the partner
@@ -230,4 +257,111 @@ fn overlap(header: &FrameHeader, messages: &[Envelope], received: Position) -> O
         }
     }
     here.filter(|_| chain == header.chain_after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RecordId;
+    use crate::limits::REQUEST_ANSWERS_KEPT_US;
+    use crate::schema::standard_objects;
+    use crate::value::Value;
+    use crate::vecmap::VecMap;
+
+    /// An org, and what its log would replay to.
+    struct Twice {
+        engine: Engine,
+        replayed: Engine,
+        drawn: u8,
+    }
+
+    impl Twice {
+        fn new() -> Self {
+            let mut org = Self { engine: Engine::default(), replayed: Engine::default(), drawn: 0 };
+            let create = Command::CreateOrg {
+                name: "acme".parse().unwrap(),
+                admin: "ann".parse().unwrap(),
+                token_hash: [0; 32],
+                objects: standard_objects(),
+            };
+            let context = org.context("ann", 0);
+            let (group, _) = org.engine.execute(&create, &context).unwrap();
+            org.replay(&group);
+            org
+        }
+
+        fn context(&mut self, actor: &str, now: i64) -> Context {
+            self.drawn += 1;
+            Context { now: Timestamp(now), actor: actor.parse().unwrap(), entropy: [self.drawn; 32] }
+        }
+
+        fn replay(&mut self, group: &Group) {
+            for event in group.events(self.replayed.state().seq.next()) {
+                self.replayed.replay(event.time, event.kind, event.body).unwrap();
+            }
+        }
+
+        /// Creates a lead; the answer, and how many events that took.
+        fn create(&mut self, actor: &str, now: i64, once: &Once) -> Result<(Answer, usize), Refusal> {
+            let text = |text: &str| Value::Text(text.into());
+            let values: VecMap<_, _> = [("Company", text("Initech")), ("LastName", text("Ng"))]
+                .into_iter()
+                .map(|(name, value)| (name.parse().unwrap(), value))
+                .collect();
+            let command = Command::CreateRecord { object: "Lead".parse().unwrap(), values, owner: None };
+            let context = self.context(actor, now);
+            let (group, answer) = self.engine.execute_once(&command, &context, once)?;
+            self.replay(&group);
+            // What is answered again after a crash comes from the replayed state.
+            assert_eq!(self.engine.state().hash(), self.replayed.state().hash());
+            self.engine = self.replayed.clone();
+            Ok((answer, group.len()))
+        }
+    }
+
+    fn once(key: &str, fingerprint: u8, item: u32) -> Once {
+        Once { key: key.parse().unwrap(), fingerprint: [fingerprint; 16], item }
+    }
+
+    fn record(answer: &Answer) -> RecordId {
+        let Reply::Record(id) = answer.reply else { panic!("{answer:?}") };
+        id
+    }
+
+    #[test]
+    fn a_request_with_a_key_is_done_once() {
+        let mut org = Twice::new();
+        let (first, events) = org.create("ann", 10, &once("k", 1, 0)).unwrap();
+        assert_eq!(events, 2);
+        assert_eq!(org.create("ann", 20, &once("k", 1, 0)).unwrap(), (first.clone(), 0));
+        // Another command of the request, another user, another key, another day.
+        let others =
+            [("ann", 20, once("k", 1, 1)), ("bob", 20, once("k", 1, 0)), ("ann", 20, once("l", 1, 0))];
+        for (actor, now, other) in others {
+            let (answer, events) = org.create(actor, now, &other).unwrap();
+            assert!(events == 2 && record(&answer) != record(&first), "{other:?}");
+        }
+        let refused = org.create("ann", 20, &once("k", 2, 0)).unwrap_err();
+        assert_eq!(refused.code, "key_reused");
+        let (next, _) = org.create("ann", 10 + REQUEST_ANSWERS_KEPT_US, &once("k", 2, 0)).unwrap();
+        assert_ne!(record(&next), record(&first));
+    }
+
+    #[test]
+    fn what_was_refused_is_decided_anew() {
+        let mut org = Twice::new();
+        let (created, _) = org.create("ann", 10, &once("create", 1, 0)).unwrap();
+        let record = record(&created);
+        let delete = Command::DeleteRecord { record };
+        let mut run = |key: &str| {
+            let context = org.context("ann", 20);
+            org.engine
+                .execute_once(&delete, &context, &once(key, 1, 0))
+                .map(|(group, answer)| (group.len(), answer))
+        };
+        let (_, deleted) = run("a").unwrap();
+        assert!(run("b").is_err());
+        assert_eq!(run("a").unwrap(), (0, deleted));
+        assert!(run("b").is_err());
+    }
 }

@@ -145,6 +145,12 @@ fn base32() -> data_encoding::Encoding {
     spec.encoding().unwrap()
 }
 
+name_type! {
+    /// What a client calls a request, so that the request is done once however often it is sent.
+    RequestKey, "idempotency key", "use 1 to 128 visible ASCII characters",
+    |text| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*

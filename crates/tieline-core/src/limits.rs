@@ -36,6 +36,11 @@ pub const INTEGER_DIGITS_MAX: u8 = 18;
 pub const BATCH_RECORDS_MAX: usize = 1_000;
 /// Most bytes of the body of one API request.
 pub const REQUEST_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long the answers to requests with a key are kept.
+pub const REQUEST_ANSWERS_KEPT_US: i64 = 24 * 60 * 60 * 1_000_000;
+/// Most answers that are kept, of all requests together: the oldest requests are forgotten first. It
+/// covers an import of so many records, and takes about 50 MiB.
+pub const REQUEST_ANSWERS_MAX: usize = 500_000;
 /// Most records, shares or events that one page of a list holds.
 pub const PAGE_MAX: usize = 1_000;
 
@@ -115,6 +120,7 @@ const _: () = {
     assert!(RECORD_BYTES_MAX < REQUEST_BODY_BYTES_MAX, "a record fits a request");
     assert!(JOB_OUTBOX_BYTES_MAX < WINDOW_BYTES_MAX, "jobs leave room for live changes");
     assert!(JOB_SLICE_MAX < JOB_OUTBOX_MESSAGES_MAX, "a slice fits the allowance of jobs");
+    assert!(BATCH_RECORDS_MAX < REQUEST_ANSWERS_MAX, "the answers to one request are kept");
     assert!(BATCH_RECORDS_MAX >= 100, "the batch endpoint takes at least 100 records");
     assert!(8 * OBJECT_FIELDS_MAX < MSGPACK_NODES_MAX, "a record with all fields passes the scan");
     assert!(4 * PICKLIST_VALUES_MAX < MSGPACK_NODES_MAX, "a full picklist passes the scan");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tieline_core::ConnectionId;
 use tieline_core::UserName;
-use tieline_core::command::Command;
+use tieline_core::command::{Command, Once};
 use tieline_core::frame::FrameHeader;
 use tieline_core::message::Envelope;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -27,6 +27,8 @@ pub(crate) enum Work {
     /// Commands of one request, each with its own group.
     Commands {
         commands: Vec<Command>,
+        /// One for each command, or none at all if the request has no key.
+        once: Vec<Once>,
         actor: UserName,
         reply: oneshot::Sender<Vec<Result<Executed, Refusal>>>,
         /// Room in the intake, given back when the work is done.
@@ -89,6 +91,7 @@ impl Intake {
     pub(crate) async fn commands(
         &self,
         commands: Vec<Command>,
+        once: Vec<Once>,
         actor: UserName,
     ) -> Result<Vec<Result<Executed, Refusal>>, ExecuteError> {
         let permits = u32::try_from(commands.len().clamp(1, COMMANDS_QUEUED_MAX)).unwrap_or(u32::MAX);
@@ -96,7 +99,7 @@ impl Intake {
         let room = room.map_err(|_| ExecuteError::Overloaded)?.map_err(|_| ExecuteError::Stopping)?;
         let (reply, answer) = oneshot::channel();
         self.push(|queues| {
-            queues.commands.push_back(Work::Commands { commands, actor, reply, _room: room });
+            queues.commands.push_back(Work::Commands { commands, once, actor, reply, _room: room });
         })?;
         answer.await.map_err(|_| ExecuteError::Stopping)
     }

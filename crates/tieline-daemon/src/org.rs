@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tieline_bus::bus::BrokerStatus;
 use tieline_bus::{BrokerAddress, Bus, ConnectionUrl, OrgKeys, SecretHash};
-use tieline_core::command::{Command, Refusal, Reply};
+use tieline_core::command::{Command, Once, Refusal, Reply};
 use tieline_core::engine::{Engine, FrameEnd};
 use tieline_core::frame::Figure;
 use tieline_core::state::State;
@@ -134,11 +134,25 @@ impl OrgHandle {
         commands: Vec<Command>,
         actor: &UserName,
     ) -> Result<Vec<Result<Executed, Refusal>>, ExecuteError> {
+        self.execute_once(commands, Vec::new(), actor).await
+    }
+
+    /// The same for a request that may come again: `once` has one entry for each command, or none
+    /// at all. What was done before is answered as it was then.
+    ///
+    /// # Errors
+    /// None of them could be taken now.
+    pub async fn execute_once(
+        &self,
+        commands: Vec<Command>,
+        once: Vec<Once>,
+        actor: &UserName,
+    ) -> Result<Vec<Result<Executed, Refusal>>, ExecuteError> {
         let space = self.space();
         if !space.writable {
             return Err(ExecuteError::NoSpace { free_bytes: space.free_bytes });
         }
-        self.shared.intake.commands(commands, actor.clone()).await
+        self.shared.intake.commands(commands, once, actor.clone()).await
     }
 
     /// Reads the state under a brief lock, and answers when what was read is durable.

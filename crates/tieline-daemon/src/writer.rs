@@ -7,12 +7,13 @@
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
 
-use tieline_core::command::{Command, Context, Refusal};
+use tieline_core::command::{Command, Context, Once, Refusal};
 use tieline_core::engine::Engine;
 use tieline_core::event::Event;
 use tieline_core::frame::FrameHeader;
 use tieline_core::log::Group;
 use tieline_core::message::Envelope;
+use tieline_core::state::Answer;
 use tieline_core::{Incarnation, Seq, Timestamp, UserName};
 
 use crate::clock::Clock;
@@ -114,9 +115,10 @@ impl Deciding<'_> {
 
     fn work(&mut self, work: Work, now: Timestamp) {
         match work {
-            Work::Commands { commands, actor, reply, _room } => {
+            Work::Commands { commands, once, actor, reply, _room } => {
+                let mut once = once.iter();
                 let results: Vec<_> =
-                    commands.iter().map(|command| self.command(command, &actor, now)).collect();
+                    commands.iter().map(|command| self.command(command, once.next(), &actor, now)).collect();
                 let shared = self.shared.clone();
                 let agreement = commands.iter().any(changes_agreement);
                 self.batch.releases.push(Box::new(move || {
@@ -133,11 +135,22 @@ impl Deciding<'_> {
         }
     }
 
-    fn command(&mut self, command: &Command, actor: &UserName, now: Timestamp) -> Result<Executed, Refusal> {
+    fn command(
+        &mut self,
+        command: &Command,
+        once: Option<&Once>,
+        actor: &UserName,
+        now: Timestamp,
+    ) -> Result<Executed, Refusal> {
         let context = self.context(now, actor.clone());
-        let (group, reply) = self.engine.execute(command, &context)?;
+        let Some(once) = once else {
+            let (group, reply) = self.engine.execute(command, &context)?;
+            self.keep(group);
+            return Ok(Executed { seq: self.engine.state().seq, reply });
+        };
+        let (group, Answer { seq, reply }) = self.engine.execute_once(command, &context, once)?;
         self.keep(group);
-        Ok(Executed { seq: self.engine.state().seq, reply })
+        Ok(Executed { seq, reply })
     }
 
     fn frame(

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tieline_core::RequestKey;
 
 use crate::commands;
 use crate::error::EXIT_CODES;
@@ -54,6 +55,9 @@ pub(crate) struct Global {
         help_heading = "Which org"
     )]
     pub(crate) token_file: Option<PathBuf>,
+    /// Name this change, so that it is done once however often the command is run in a day
+    #[arg(long, global = true, value_name = "KEY", help_heading = "Writing")]
+    pub(crate) idempotency_key: Option<RequestKey>,
     /// Print the answer of the daemon as JSON
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
@@ -169,6 +173,7 @@ mod tests {
             "record get Lead 01 --history",
             "record update Lead 01 Rating= IsActive:=true",
             "record delete Lead 01",
+            "record delete Lead 01 --idempotency-key k-1",
             "record list Lead --where Status=New --limit 10 --fields LastName,Company",
             "record import Lead leads.csv --errors refused.csv --map Surname=LastName --ignore-unknown",
             "record import --plan data-plan.json",

@@ -2,15 +2,18 @@
 //!
 //! A [`Client`] knows where the daemon is and which token to show. Answers come back as JSON, as
 //! the API documents them; whatever is not a success becomes a [`CliError`]. Nothing is retried
-//! here: a write whose answer was lost may have been done, and only the caller knows what to say.
+//! here: a write whose answer was lost may have been done, and only the caller knows what to say. With
+//! a key ([`Client::with_key`]) it can be sent again.
 
+use std::cell::Cell;
 use std::io::{BufRead, Read};
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use tieline_core::RequestKey;
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 use crate::error::{CliError, Kind, Result};
 
@@ -26,6 +29,9 @@ pub(crate) struct Client {
     agent: Agent,
     base: String,
     token: Option<String>,
+    key: Option<RequestKey>,
+    /// Changes that were sent.
+    sent: Cell<u32>,
 }
 
 /// Query parameters: those without a value are left out.
@@ -52,7 +58,20 @@ impl Client {
             .user_agent(concat!("tieline/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Ok(Self { agent, base: base.trim_end_matches('/').to_owned(), token })
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { agent, base, token, key: None, sent: Cell::new(0) })
+    }
+
+    /// This client, whose changes are named by `key` and their number: sent again in the same order,
+    /// they are not done again.
+    pub(crate) fn with_key(mut self, key: Option<RequestKey>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// What names the changes of this client.
+    pub(crate) const fn key(&self) -> Option<&RequestKey> {
+        self.key.as_ref()
     }
 
     /// `GET`.
@@ -63,31 +82,31 @@ impl Client {
 
     /// `POST` with a JSON body.
     pub(crate) fn post(&self, path: &str, body: &Json) -> Result<Json> {
-        let request = self.agent.post(self.url(path, &[])).header("Authorization", self.bearer());
+        let request = self.change(self.agent.post(self.url(path, &[])));
         self.answer(request.send_json(body))
     }
 
     /// `PUT` with a JSON body.
     pub(crate) fn put(&self, path: &str, body: &Json) -> Result<Json> {
-        let request = self.agent.put(self.url(path, &[])).header("Authorization", self.bearer());
+        let request = self.change(self.agent.put(self.url(path, &[])));
         self.answer(request.send_json(body))
     }
 
     /// `PUT` of a text, as `application/toml`.
     pub(crate) fn put_toml(&self, path: &str, body: &str) -> Result<Json> {
-        let request = self.agent.put(self.url(path, &[])).header("Authorization", self.bearer());
+        let request = self.change(self.agent.put(self.url(path, &[])));
         self.answer(request.content_type("application/toml").send(body))
     }
 
     /// `PATCH` with a JSON body.
     pub(crate) fn patch(&self, path: &str, body: &Json) -> Result<Json> {
-        let request = self.agent.patch(self.url(path, &[])).header("Authorization", self.bearer());
+        let request = self.change(self.agent.patch(self.url(path, &[])));
         self.answer(request.send_json(body))
     }
 
     /// `DELETE`.
     pub(crate) fn delete(&self, path: &str) -> Result<Json> {
-        let request = self.agent.delete(self.url(path, &[])).header("Authorization", self.bearer());
+        let request = self.change(self.agent.delete(self.url(path, &[])));
         self.answer(request.call())
     }
 
@@ -112,6 +131,15 @@ impl Client {
             given.map(|(key, value)| format!("{}={}", escaped(key), escaped(value))).collect();
         let mark = if pairs.is_empty() { "" } else { "?" };
         format!("{}{path}{mark}{}", self.base, pairs.join("&"))
+    }
+
+    /// A request to change something.
+    fn change<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let request = request.header("Authorization", self.bearer());
+        let Some(key) = &self.key else { return request };
+        let number = self.sent.replace(self.sent.get() + 1);
+        request
+            .header("Idempotency-Key", if number == 0 { key.to_string() } else { format!("{key}/{number}") })
     }
 
     fn bearer(&self) -> String {

@@ -38,7 +38,14 @@ impl Session {
     /// A session that talks to nobody.
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        Self::new(Global { data: None, api: None, token_file: None, json: false, quiet: true })
+        Self::new(Global {
+            data: None,
+            api: None,
+            token_file: None,
+            idempotency_key: None,
+            json: false,
+            quiet: true,
+        })
     }
 
     /// The daemon that the options name.
@@ -48,7 +55,7 @@ impl Session {
             (None, Some(_)) => format!("http://{}", reachable(self.config()?.http.listen)),
             (None, None) => return Err(no_org()),
         };
-        Client::new(&base, self.token()?)
+        Ok(Client::new(&base, self.token()?)?.with_key(self.global.idempotency_key.clone()))
     }
 
     /// The data directory, for what is done without a daemon.

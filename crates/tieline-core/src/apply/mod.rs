@@ -81,6 +81,7 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
             state.jobs.insert(e.job, job);
         }
         Event::JobAdvanced(e) => job_advanced(state, e),
+        Event::RequestAnswered(e) => state.requests.answered(seq, time, e),
         Event::Unknown { .. } => {}
     }
 }

@@ -13,6 +13,7 @@ mod org;
 mod receive;
 mod reconcile;
 mod record;
+mod request;
 mod rules;
 mod settle;
 mod share;
@@ -26,6 +27,8 @@ use crate::state::State;
 use crate::{ConnectionId, Position};
 
 use draft::Draft;
+pub use request::answer_before;
+pub(crate) use request::answered;
 
 /// The events of a command, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

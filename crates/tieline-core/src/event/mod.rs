@@ -8,6 +8,7 @@ mod connection;
 mod message;
 mod org;
 mod record;
+mod request;
 mod share;
 
 pub use connection::{
@@ -21,6 +22,7 @@ pub use org::{
     TokenIssued, UserAdded,
 };
 pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, ValuesPending};
+pub use request::RequestAnswered;
 pub use share::{
     Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
     ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent,
@@ -71,5 +73,6 @@ numbered_kinds! {
         54 ReconcileAsked,
         60 JobStarted,
         61 JobAdvanced,
+        120 RequestAnswered,
     }
 }

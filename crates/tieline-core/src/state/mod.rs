@@ -5,6 +5,7 @@
 
 mod connection;
 mod record;
+mod request;
 mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
 };
 pub use record::{FieldState, Record, Source};
+pub use request::{Answer, Request, Requests};
 pub use share::{Problem, Share, ShareRole, ShareStatus};
 
 use crate::event::AlarmRaised;
@@ -57,6 +59,9 @@ pub struct State {
     pub jobs: BTreeMap<JobId, Job>,
     /// The newest alarms.
     pub alarms: Vec<Alarm>,
+    /// Requests that were answered and may be sent again.
+    #[serde(default)]
+    pub requests: Requests,
     /// Records per object, derived.
     #[serde(skip)]
     by_object: BTreeMap<ObjectName, BTreeSet<RecordId>>,
@@ -223,6 +228,7 @@ impl State {
         for connection in self.connections.values_mut() {
             connection.derive();
         }
+        self.requests.derive();
     }
 
     /// Puts an object in place, with its rules.

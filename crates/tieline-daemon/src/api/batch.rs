@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use tieline_core::command::{Command, Refusal, Reply};
+use tieline_core::command::{Command, Reply};
 use tieline_core::limits::BATCH_RECORDS_MAX;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::State;
@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::auth::{Actor, Permission};
+use super::once::Keyed;
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::records;
 use super::request::Body;
@@ -122,10 +123,10 @@ impl ItemResult {
         }
     }
 
-    pub(crate) fn of(result: Result<Executed, Refusal>, id: Option<String>) -> Self {
+    pub(crate) fn of(result: Result<Executed, Problem>, id: Option<String>) -> Self {
         match result {
             Ok(executed) => Self::done(&executed, id),
-            Err(refusal) => Self::refused(refusal.into()),
+            Err(problem) => Self::refused(problem),
         }
     }
 }
@@ -192,30 +193,21 @@ pub(crate) fn check_count(what: &str, count: usize) -> Result<(), Problem> {
 pub(crate) async fn batch(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Body(batch): Body<Batch>,
 ) -> Result<Json<BatchResult>, Problem> {
     actor.require(Permission::EditRecords)?;
     check_count("operations", batch.operations.len())?;
     let places: Vec<_> = api.org.peek(|state| batch.operations.iter().map(|op| op.place(state)).collect());
-    let mut commands = Vec::with_capacity(places.len());
-    // What became of each operation: refused already, or the next command, with the id it names.
-    let mut fates = Vec::with_capacity(places.len());
-    for (operation, place) in batch.operations.into_iter().zip(places) {
-        match place.and_then(|place| Ok((place.record, operation.command(&place)?))) {
-            Ok((record, command)) => {
-                commands.push(command);
-                fates.push(Ok(record));
-            }
-            Err(problem) => fates.push(Err(problem)),
-        }
-    }
-    let mut executed = api.execute_batch(commands, &actor).await?.into_iter();
-    let results: Vec<ItemResult> = fates
+    let ids: Vec<_> =
+        batch.operations.iter().map(|op| parsed::<RecordId>(op.id.as_deref()).ok().flatten()).collect();
+    let commands = batch.operations.into_iter().zip(places);
+    let commands = commands.map(|(operation, place)| operation.command(&place?)).collect();
+    let executed = api.execute_items(commands, &actor, &keyed).await?;
+    let results: Vec<ItemResult> = executed
         .into_iter()
-        .filter_map(|fate| match fate {
-            Err(problem) => Some(ItemResult::refused(problem)),
-            Ok(id) => Some(ItemResult::of(executed.next()?, id.map(|id| id.to_string()))),
-        })
+        .zip(ids)
+        .map(|(result, id)| ItemResult::of(result, id.map(|id| id.to_string())))
         .collect();
     let done = results.iter().filter(|result| result.ok).count();
     Ok(Json(BatchResult { done, refused: results.len() - done, results }))

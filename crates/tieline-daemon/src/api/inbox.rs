@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::auth::{Actor, Permission};
 use super::batch::{ItemResult, check_count};
+use super::once::Keyed;
 use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Params, cursor, page_size};
 use super::share_view::{ShareProblemView, status};
@@ -212,6 +213,7 @@ pub(crate) async fn list(
 pub(crate) async fn accept(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Body(body): Body<AcceptBody>,
 ) -> Result<Json<Accepted>, Problem> {
     actor.require(Permission::EditRecords)?;
@@ -223,14 +225,15 @@ pub(crate) async fn accept(
         (None, true) if owner.is_some() => return bad("owner goes with shares: leave it out"),
         (Some(shares), false) => {
             check_count("shares", shares.len())?;
-            let accept = |share| Command::Accept { connection, share, owner: owner.clone() };
-            let results = api.execute_batch(shares.into_iter().map(accept).collect(), &actor).await?;
+            let accept = |share| Ok(Command::Accept { connection, share, owner: owner.clone() });
+            let commands = shares.into_iter().map(accept).collect();
+            let results = api.execute_items(commands, &actor, &keyed).await?;
             let results = results.into_iter().map(|result| ItemResult::of(result, None)).collect();
             Accepted { results, job: None }
         }
         (None, true) => {
             let kinds = std::iter::once(JobKind::Accept { connection, object });
-            let job = start_jobs(&api, &actor, kinds).await?.pop();
+            let job = start_jobs(&api, &actor, &keyed, kinds).await?.pop();
             Accepted { results: Vec::new(), job }
         }
         _ => return bad("name shares, or set all to true: one of both"),
@@ -244,13 +247,14 @@ pub(crate) async fn accept(
 pub(crate) async fn decline(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Body(body): Body<DeclineBody>,
 ) -> Result<Json<ItemResults>, Problem> {
     actor.require(Permission::EditRecords)?;
     check_count("shares", body.shares.len())?;
     let connection = api.connection_id(&body.connection)?;
-    let decline = |share| Command::Decline { connection, share };
-    let results = api.execute_batch(body.shares.into_iter().map(decline).collect(), &actor).await?;
+    let decline = |share| Ok(Command::Decline { connection, share });
+    let results = api.execute_items(body.shares.into_iter().map(decline).collect(), &actor, &keyed).await?;
     Ok(Json(ItemResults {
         results: results.into_iter().map(|result| ItemResult::of(result, None)).collect(),
     }))

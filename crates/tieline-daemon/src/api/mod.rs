@@ -31,6 +31,7 @@ mod invitations;
 mod jobs;
 mod log;
 mod objects;
+mod once;
 mod openapi;
 mod problem;
 mod publish;
@@ -57,7 +58,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde::Serialize;
 use tieline_core::ConnectionId;
-use tieline_core::command::{Command, Refusal, Reply};
+use tieline_core::command::{Command, Reply};
 use tieline_core::limits::REQUEST_BODY_BYTES_MAX;
 use tieline_core::state::State;
 use tokio::sync::{Mutex, Semaphore};
@@ -122,18 +123,6 @@ impl Shared {
         Ok(Json(Done::from(&executed)))
     }
 
-    /// Executes commands, each for itself; none at all are answered at once.
-    async fn execute_batch(
-        &self,
-        commands: Vec<Command>,
-        actor: &Actor,
-    ) -> Result<Vec<Result<Executed, Refusal>>, Problem> {
-        if commands.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(self.org.execute_batch(commands, &actor.user).await?)
-    }
-
     /// The id of the connection that `selector` names.
     fn connection_id(&self, selector: &str) -> Result<ConnectionId, Problem> {
         self.org.peek(|state| select::connection(state, selector).map(|connection| connection.id))
@@ -170,7 +159,26 @@ pub fn router(org: OrgHandle, stopping: CancellationToken) -> Router {
 
 /// Everything that the OpenAPI document names.
 fn documented() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(openapi::head())
+    let other = other().route_layer(axum::middleware::from_fn(once::refuse));
+    let keyed = keyed().route_layer(axum::middleware::from_fn(once::take));
+    OpenApiRouter::with_openapi(openapi::head()).merge(other).merge(keyed)
+}
+
+/// What may be sent again with the same `Idempotency-Key`.
+fn keyed() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(records::list, records::create))
+        .routes(routes!(records::show, records::change, records::delete))
+        .routes(routes!(batch::batch))
+        .routes(routes!(shares::forward))
+        .routes(routes!(shares::stop))
+        .routes(routes!(shares::retry))
+        .routes(routes!(inbox::accept))
+        .routes(routes!(inbox::decline))
+}
+
+fn other() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .routes(routes!(status::status))
         .routes(routes!(state_hash::state_hash))
         .routes(routes!(tokens::issue))
@@ -189,17 +197,9 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(subscribe::show, subscribe::set, subscribe::remove))
         .routes(routes!(objects::list, objects::define))
         .routes(routes!(objects::show))
-        .routes(routes!(records::list, records::create))
-        .routes(routes!(records::show, records::change, records::delete))
         .routes(routes!(history::history))
-        .routes(routes!(batch::batch))
-        .routes(routes!(shares::forward))
-        .routes(routes!(shares::stop))
         .routes(routes!(shares::list))
-        .routes(routes!(shares::retry))
         .routes(routes!(inbox::list))
-        .routes(routes!(inbox::accept))
-        .routes(routes!(inbox::decline))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::failures))
         .routes(routes!(jobs::alarms))

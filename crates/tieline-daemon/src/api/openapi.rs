@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::OpenApi as _;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, OpenApi, Ref, Required, ResponseBuilder};
 
 use super::problem::{ProblemBody, ReasonView};
 
@@ -36,6 +37,7 @@ pub(super) fn head() -> OpenApi {
 #[must_use]
 pub fn document() -> String {
     let (_, mut openapi) = super::documented().split_for_parts();
+    let (_, keyed) = super::keyed().split_for_parts();
     if let Some(components) = &mut openapi.components {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         components.add_security_scheme(TOKEN, scheme);
@@ -51,6 +53,9 @@ pub fn document() -> String {
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 complete(method, path, operation);
+                if method != "get" && keyed.paths.paths.contains_key(path) {
+                    operation.parameters.get_or_insert_default().push(key().into());
+                }
             }
         }
     }
@@ -76,6 +81,21 @@ fn complete(method: &str, path: &str, operation: &mut Operation) {
         .content("application/problem+json", problem)
         .build();
     operation.responses.responses.insert("default".to_owned(), response.into());
+}
+
+/// The header of what may be sent again.
+fn key() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(128)).build();
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "What the client calls the request, 1 to 128 visible ASCII characters: sent again by the same user \
+             with the same key and body within 24 hours, what was done is answered and not done again.",
+        ))
+        .schema(Some(text))
+        .build()
 }
 
 /// Serves the document.

@@ -90,6 +90,9 @@ error_codes! {
     BadObjectFile = "bad_object_file", 422, "The file of the object is not valid";
     BadConnectionUrl = "bad_connection_url", 422, "This is no connection URL";
     AlreadyExpired = "already_expired", 422, "It would end before it begins";
+    BadKey = "bad_key", 422, "The idempotency key is not valid";
+    KeyReused = "key_reused", 422, "The idempotency key was used for another request";
+    KeyNotTaken = "key_not_taken", 422, "The request takes no idempotency key";
     BadLabel = "bad_label", 422, "The label is not valid";
     LimitReached = "limit_reached", 422, "A limit would be exceeded";
     OwnInvitation = "own_invitation", 422, "The invitation is this org's own";

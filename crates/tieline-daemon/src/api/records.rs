@@ -17,6 +17,7 @@ use tieline_core::{FieldName, ObjectName, RecordId, UserName};
 use utoipa::ToSchema;
 
 use super::auth::{Actor, Permission};
+use super::once::Keyed;
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::request::{Body, Params, Route, cursor, page_size};
 use super::share_view::ShareView;
@@ -230,14 +231,16 @@ pub(crate) fn record<'a>(state: &'a State, name: &ObjectName, id: RecordId) -> R
 pub(crate) async fn create(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Route(name): Route<ObjectName>,
     Body(new): Body<NewRecord>,
 ) -> Result<Response, Problem> {
     actor.require(Permission::EditRecords)?;
     let object = api.org.peek(|state| object(state, name.as_str()).cloned())?;
-    let values = new.fields.values(&object).map_err(Problem::refused)?;
-    let command = Command::CreateRecord { object: name.clone(), values, owner: new.owner };
-    let executed = api.org.execute(command, &actor.user).await?;
+    let values = new.fields.values(&object).map_err(Problem::refused);
+    let command =
+        values.map(|values| Command::CreateRecord { object: name.clone(), values, owner: new.owner });
+    let executed = api.execute_one(command, &actor, &keyed).await?;
     let Reply::Record(id) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
     let created = Created { id: id.to_string(), seq: executed.seq.0 };
     let mut response = (StatusCode::CREATED, Json(created)).into_response();
@@ -284,6 +287,7 @@ pub(crate) async fn show(
 pub(crate) async fn change(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Route((name, id)): Route<(ObjectName, RecordId)>,
     Body(change): Body<RecordChange>,
 ) -> Result<Json<Done>, Problem> {
@@ -291,9 +295,11 @@ pub(crate) async fn change(
     let object = api.org.peek(|state| {
         record(state, &name, id)?;
         object(state, name.as_str()).cloned()
-    })?;
-    let values = change.fields.values(&object).map_err(Problem::refused)?;
-    api.change(&actor, Command::UpdateRecord { record: id, values }).await
+    });
+    let values = object.and_then(|object| change.fields.values(&object).map_err(Problem::refused));
+    let command = values.map(|values| Command::UpdateRecord { record: id, values });
+    let executed = api.execute_one(command, &actor, &keyed).await?;
+    Ok(Json(Done::from(&executed)))
 }
 
 /// Deletes a record here; partners keep their copies (S2S-55).
@@ -303,9 +309,12 @@ pub(crate) async fn change(
 pub(crate) async fn delete(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Route((name, id)): Route<(ObjectName, RecordId)>,
 ) -> Result<Json<Done>, Problem> {
     actor.require(Permission::EditRecords)?;
-    api.org.peek(|state| record(state, &name, id).map(|_| ()))?;
-    api.change(&actor, Command::DeleteRecord { record: id }).await
+    let known = api.org.peek(|state| record(state, &name, id).map(|_| ()));
+    let command = known.map(|()| Command::DeleteRecord { record: id });
+    let executed = api.execute_one(command, &actor, &keyed).await?;
+    Ok(Json(Done::from(&executed)))
 }

@@ -83,7 +83,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json")
 }
 
-fn unread(rejection: &BytesRejection) -> Problem {
+pub(crate) fn unread(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!(
             "the body has more than {REQUEST_BODY_BYTES_MAX} bytes, the most that one request may have: split it"

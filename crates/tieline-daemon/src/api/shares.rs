@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::auth::{Actor, Permission};
 use super::batch::{ItemResult, check_count};
+use super::once::Keyed;
 use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Params, Route, cursor, page_size};
 use super::share_view::{ShareView, status};
@@ -136,6 +137,7 @@ impl ForwardBody {
 pub(crate) async fn forward(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Body(body): Body<ForwardBody>,
 ) -> Result<Json<Forwarded>, Problem> {
     actor.require(Permission::EditRecords)?;
@@ -147,7 +149,7 @@ pub(crate) async fn forward(
     })?;
     let forwarded = match body.records {
         Some(records) if records.len() * connections.len() <= AT_ONCE_MAX => {
-            let results = forward_now(&api, &actor, &body.object, &connections, &records).await?;
+            let results = forward_now(&api, &actor, &keyed, &body.object, &connections, &records).await?;
             Forwarded { results, jobs: Vec::new() }
         }
         records => {
@@ -156,7 +158,7 @@ pub(crate) async fn forward(
                 object: body.object.clone(),
                 records: records.clone(),
             });
-            Forwarded { results: Vec::new(), jobs: start_jobs(&api, &actor, kinds).await? }
+            Forwarded { results: Vec::new(), jobs: start_jobs(&api, &actor, &keyed, kinds).await? }
         }
     };
     Ok(Json(forwarded))
@@ -165,25 +167,25 @@ pub(crate) async fn forward(
 async fn forward_now(
     api: &Api,
     actor: &Actor,
+    keyed: &Keyed,
     object: &ObjectName,
     connections: &[ConnectionId],
     named: &[RecordId],
 ) -> Result<Vec<ForwardResult>, Problem> {
     let pairs = connections.iter().flat_map(|connection| named.iter().map(|record| (*connection, *record)));
     let pairs: Vec<(ConnectionId, RecordId)> = pairs.collect();
-    let known: Vec<Result<(), Problem>> = api
-        .org
-        .peek(|state| pairs.iter().map(|(_, id)| records::record(state, object, *id).map(|_| ())).collect());
-    let commands = pairs.iter().zip(&known).filter(|(_, known)| known.is_ok());
-    let commands = commands
-        .map(|((connection, record), _)| Command::Forward { record: *record, connection: *connection });
-    let mut executed = api.execute_batch(commands.collect(), actor).await?.into_iter();
-    let results = pairs.iter().zip(known).filter_map(|((connection, record), known)| {
-        let result = match known {
-            Err(problem) => ItemResult::refused(problem),
-            Ok(()) => ItemResult::of(executed.next()?, None),
-        };
-        Some(ForwardResult { connection: connection.to_string(), record: record.to_string(), result })
+    let commands = api.org.peek(|state| {
+        let commands = pairs.iter().map(|(connection, record)| {
+            records::record(state, object, *record)?;
+            Ok(Command::Forward { record: *record, connection: *connection })
+        });
+        commands.collect()
+    });
+    let executed = api.execute_items(commands, actor, keyed).await?;
+    let results = pairs.iter().zip(executed).map(|((connection, record), result)| ForwardResult {
+        connection: connection.to_string(),
+        record: record.to_string(),
+        result: ItemResult::of(result, None),
     });
     Ok(results.collect())
 }
@@ -192,16 +194,17 @@ async fn forward_now(
 pub(crate) async fn start_jobs(
     api: &Api,
     actor: &Actor,
+    keyed: &Keyed,
     kinds: impl Iterator<Item = JobKind>,
 ) -> Result<Vec<StartedJob>, Problem> {
     let kinds: Vec<JobKind> = kinds.collect();
     let connections: Vec<ConnectionId> = kinds.iter().map(JobKind::connection).collect();
-    let commands = kinds.into_iter().map(|kind| Command::StartJob { kind }).collect();
-    let results = api.execute_batch(commands, actor).await?;
+    let commands = kinds.into_iter().map(|kind| Ok(Command::StartJob { kind })).collect();
+    let results = api.execute_items(commands, actor, keyed).await?;
     if !results.iter().any(Result::is_ok)
-        && let Some(Err(refusal)) = results.first()
+        && let Some(Err(problem)) = results.first()
     {
-        return Err(refusal.clone().into());
+        return Err(problem.clone());
     }
     let jobs = connections.into_iter().zip(results).map(|(connection, result)| {
         let (job, refused) = match result {
@@ -219,13 +222,14 @@ pub(crate) async fn start_jobs(
 pub(crate) async fn stop(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Body(body): Body<StopBody>,
 ) -> Result<Json<ItemResults>, Problem> {
     actor.require(Permission::EditRecords)?;
     check_count("records", body.records.len())?;
     let connection = api.connection_id(&body.connection)?;
-    let end = |record| Command::EndShare { record, connection, reason: EndReason::Stopped };
-    let results = api.execute_batch(body.records.into_iter().map(end).collect(), &actor).await?;
+    let end = |record| Ok(Command::EndShare { record, connection, reason: EndReason::Stopped });
+    let results = api.execute_items(body.records.into_iter().map(end).collect(), &actor, &keyed).await?;
     Ok(Json(ItemResults {
         results: results.into_iter().map(|result| ItemResult::of(result, None)).collect(),
     }))
@@ -276,11 +280,13 @@ pub(crate) async fn list(
 pub(crate) async fn retry(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Route((selector, share)): Route<(String, ShareId)>,
 ) -> Result<Json<Done>, Problem> {
     actor.require(Permission::EditRecords)?;
     let connection = api.connection_id(&selector)?;
-    api.change(&actor, Command::Retry { connection, share }).await
+    let executed = api.execute_one(Ok(Command::Retry { connection, share }), &actor, &keyed).await?;
+    Ok(Json(Done::from(&executed)))
 }
 
 #[cfg(test)]

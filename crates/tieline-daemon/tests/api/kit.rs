@@ -134,6 +134,15 @@ impl Org {
         .into_bytes()
     }
 
+    /// Sends a JSON body with an idempotency key.
+    pub(crate) fn keyed(&self, key: &str, method: &str, path: &str, body: &Json) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut request = self.head(method, path, "application/json", body.len());
+        request.truncate(request.len() - 2);
+        request.extend_from_slice(format!("Idempotency-Key: {key}\r\n\r\n{body}").as_bytes());
+        self.raw(&request)
+    }
+
     pub(crate) fn send(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Answer {
         let mut request = self.head(method, path, media_type, body.len());
         request.extend_from_slice(body);

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod kit;
+mod once;
 mod records;
 mod sharing;
 mod surface;

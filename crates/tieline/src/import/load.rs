@@ -1,8 +1,8 @@
 //! Sends records to the daemon, in batches, and says what became of each.
 //!
 //! One bad record stops nothing but itself. If the daemon is lost on the way, what was sent last may
-//! or may not have been taken: the error names those lines, so that a person can look before
-//! importing again from there.
+//! or may not have been taken: the error names those lines, and the key with which the same import
+//! can be run again without taking anything twice.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -201,9 +201,16 @@ impl<'a> Loader<'a> {
         let certain = format!("{created} records were created and {refused} refused before");
         if error.kind == Kind::NotReachable {
             let unknown = format!("whether lines {first} to {last} were taken is not known");
-            error.also(format!("{certain}; {unknown}")).hint(format!(
-                "Look whether the record of line {first} is there; then import again with --from-line"
-            ))
+            let hint = self.client.key().map_or_else(
+                || format!("Look whether the record of line {first} is there; then go on with --from-line"),
+                |key| {
+                    format!(
+                        "Run the same import again within a day with --idempotency-key {key}: what was taken is \
+                         not taken twice"
+                    )
+                },
+            );
+            error.also(format!("{certain}; {unknown}")).hint(hint)
         } else {
             error
                 .also(format!("{certain}; lines {first} to {last} were not taken"))

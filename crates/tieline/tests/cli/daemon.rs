@@ -78,6 +78,13 @@ impl Org {
         daemon.wait().unwrap().code()
     }
 
+    /// Kills the daemon, as a power cut would end it.
+    pub(crate) fn kill(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+
     /// Runs the binary on this org.
     pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         told(&self.command(arguments).output().unwrap())

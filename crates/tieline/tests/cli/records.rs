@@ -150,3 +150,28 @@ fn objects_are_extended_from_files() {
     assert_eq!(code, 3);
     assert!(err.contains("bad.toml: ") && err.contains("line 3"), "{err}");
 }
+
+#[test]
+fn what_has_a_key_is_done_once_also_across_a_kill() {
+    let mut org = Org::start();
+    let create = ["record", "create", "Lead", "LastName=Ng", "Company=Initech", "--idempotency-key", "c1"];
+    let rows: String =
+        (0..450).map(|n| format!("Name{n},{}\n", if n == 300 { "" } else { "Initech" })).collect();
+    let file = org.file("leads.csv", format!("LastName,Company\n{rows}"));
+    let import = ["record", "import", "Lead", &file, "--idempotency-key", "i1", "--json"];
+    let first = org.json(&create);
+    let imported = org.run(&import);
+    assert_eq!(imported.0, 3, "{}", imported.2);
+    org.kill();
+    org.serve();
+    assert_eq!(org.json(&create), first);
+    assert_eq!(org.run(&import), imported);
+    assert_eq!(org.json(&["status"])["records"]["Lead"], 450);
+    // Without its key, an import is another one.
+    assert_eq!(org.run(&["record", "import", "Lead", &file]).0, 3);
+    assert_eq!(org.json(&["status"])["records"]["Lead"], 899);
+    let (code, _, err) =
+        org.run(&["record", "create", "Lead", "LastName=Li", "Company=Initech", "--idempotency-key", "c1"]);
+    assert_eq!(code, 3);
+    assert!(err.contains("was used for another request"), "{err}");
+}

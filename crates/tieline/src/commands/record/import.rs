@@ -1,6 +1,7 @@
 //! `tieline record import`: creates records from files.
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::json;
@@ -19,6 +20,9 @@ use crate::session::Session;
 ///
 /// Columns are matched with fields in any case of their letters. A malformed or refused row is told
 /// with its line and column, and the others go on; the exit code is then 3.
+///
+/// An import that broke off can be run again as it was, within a day, with the --idempotency-key that it
+/// names then or was given: records that were created are not created again.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     /// The object of the records
@@ -55,7 +59,7 @@ pub(crate) struct Import {
 
 impl Import {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
-        let client = session.client()?;
+        let client = named(session.client()?);
         let steps = self.steps()?;
         let bytes = steps.iter().map(|step| import::length(&step.file)).sum();
         let bar = session.output.progress(bytes);
@@ -131,6 +135,17 @@ impl Import {
             records: records.as_mut(),
         })
     }
+}
+
+/// Names the changes of an import that was not given a key, so that it can be taken up again.
+fn named(client: Client) -> Client {
+    if client.key().is_some() {
+        return client;
+    }
+    // No two imports of a user begin in the same process at the same moment.
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let key = format!("import-{begun}-{}", std::process::id());
+    client.with_key(key.parse().ok())
 }
 
 /// What a header of one column looks separated by instead.

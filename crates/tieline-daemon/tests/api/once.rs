@@ -1,0 +1,77 @@
+//! Requests that are sent again with the same key.
+
+use serde_json::{Value as Json, json};
+
+use crate::kit::Org;
+
+fn lead(name: &str) -> Json {
+    json!({"fields": {"LastName": name, "Company": "Initech"}})
+}
+
+#[test]
+fn a_request_that_is_sent_again_gets_the_same_answer_and_does_nothing() {
+    let org = Org::start();
+    let create = |key: &str, name: &str| org.keyed(key, "POST", "/v1/records/Lead", &lead(name));
+    let first = create("k1", "Ng");
+    assert_eq!(first.status, 201);
+    let again = create("k1", "Ng");
+    assert_eq!(
+        (again.status, again.json(), again.header("location")),
+        (201, first.json(), first.header("location"))
+    );
+    assert_eq!(org.get("/v1/status").json()["records"]["Lead"], 1);
+    assert_ne!(create("k2", "Ng").json()["id"], first.json()["id"]);
+
+    // A deletion that is sent again finds nothing to delete, and answers as it did.
+    let path = format!("/v1/records/Lead/{}", first.json()["id"].as_str().unwrap());
+    let change = json!({"fields": {"LastName": "Li"}});
+    let changed = org.keyed("k3", "PATCH", &path, &change).json();
+    let deleted = org.keyed("k4", "DELETE", &path, &Json::Null).json();
+    assert_eq!(deleted["changed"], true);
+    assert_eq!(org.keyed("k4", "DELETE", &path, &Json::Null).json(), deleted);
+    assert_eq!(org.keyed("k3", "PATCH", &path, &change).json(), changed);
+    assert_eq!(org.keyed("k5", "DELETE", &path, &Json::Null).problem().1, "record_deleted");
+    assert_eq!(org.get("/v1/status").json()["records"]["Lead"], 1);
+}
+
+#[test]
+fn each_operation_of_a_batch_is_done_once() {
+    let org = Org::start();
+    let kept = org.lead(&json!({"LastName": "Ng", "Company": "Initech"}));
+    let batch = json!({"operations": [
+        {"op": "create", "object": "Lead", "fields": {"LastName": "One", "Company": "Initech"}},
+        {"op": "create", "object": "Lead", "fields": {"LastName": "Two"}},
+        {"op": "delete", "object": "Lead", "id": kept},
+        {"op": "create", "object": "Nothing", "fields": {}},
+    ]});
+    let send = || org.keyed("import-1", "POST", "/v1/batch", &batch).json();
+    let first = send();
+    let codes: Vec<_> = first["results"].as_array().unwrap().iter().map(|r| r["code"].as_str()).collect();
+    assert_eq!(codes, [None, Some("record_refused"), None, Some("unknown_object")]);
+    let seq = org.get("/v1/status").json()["seq"].clone();
+    assert_eq!(send(), first);
+    assert_eq!(org.get("/v1/status").json()["seq"], seq);
+}
+
+#[test]
+fn a_key_stands_for_one_request_of_one_user() {
+    let mut org = Org::start();
+    let create = |org: &Org, body: &Json| org.keyed("k", "POST", "/v1/records/Lead", body);
+    let first = create(&org, &lead("Ng")).json();
+    assert_eq!(create(&org, &lead("Li")).problem().1, "key_reused");
+    assert_eq!(org.keyed("k", "POST", "/v1/records/Account", &lead("Ng")).status, 422);
+    for bad in ["", "a b", &"x".repeat(129)] {
+        assert_eq!(org.keyed(bad, "POST", "/v1/records/Lead", &lead("Ng")).problem().1, "bad_key", "{bad:?}");
+    }
+    // An invitation holds a secret that is not kept: its answer cannot be given again.
+    assert_eq!(
+        org.keyed("i", "POST", "/v1/invitations", &json!({"label": "x"})).problem().1,
+        "key_not_taken"
+    );
+
+    let token = org.post("/v1/tokens", &json!({"user": "bob", "admin": true})).json();
+    let ann = std::mem::replace(&mut org.token, token["token"].as_str().unwrap().to_owned());
+    assert_ne!(create(&org, &lead("Ng")).json()["id"], first["id"]);
+    org.token = ann;
+    assert_eq!(create(&org, &lead("Ng")).json(), first);
+}
