@@ -335,11 +335,16 @@ pub(crate) struct HeartbeatRouter(
 );
 
 impl HeartbeatRouter {
-    /// Routes one heartbeat; whether there is such a connection, with room.
-    pub(crate) fn route(&self, heartbeat: Heartbeat) -> bool {
+    /// Routes one heartbeat, or says why it is dropped.
+    pub(crate) fn route(&self, heartbeat: Heartbeat) -> Result<(), &'static str> {
         let senders = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // A heartbeat that finds no room is followed by the next one.
-        senders.get(&heartbeat.connection).is_some_and(|sender| sender.try_send(heartbeat).is_ok())
+        let sender = senders.get(&heartbeat.connection).ok_or("unknown_connection")?;
+        sender.try_send(heartbeat).map_err(|error| match error {
+            // It is followed by the next one.
+            mpsc::error::TrySendError::Full(_) => "queue_full",
+            // The task has just ended, and with it the connection.
+            mpsc::error::TrySendError::Closed(_) => "unknown_connection",
+        })
     }
 }
 
@@ -354,8 +359,8 @@ pub(crate) async fn route_heartbeats(org: OrgHandle, router: HeartbeatRouter, st
                     next = heartbeats.next() => next,
                 } {
                     let connection = heartbeat.connection;
-                    if !router.route(heartbeat) {
-                        org.observer().frame_refused(connection, "unknown_connection");
+                    if let Err(code) = router.route(heartbeat) {
+                        org.observer().frame_refused(connection, code);
                     }
                 }
             }
@@ -365,5 +370,25 @@ pub(crate) async fn route_heartbeats(org: OrgHandle, router: HeartbeatRouter, st
             () = stop.cancelled() => return,
             changed = status.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_without_room_is_told_apart_from_one_of_nobody() {
+        let (sender, receiver) = mpsc::channel(1);
+        let known = [(ConnectionId(1), sender)].into_iter().collect();
+        let router = HeartbeatRouter(Arc::new(std::sync::Mutex::new(known)));
+        let route = |connection| {
+            let from = "acme".parse().unwrap();
+            router.route(Heartbeat { from, connection: ConnectionId(connection), bytes: Default::default() })
+        };
+        let routed = [route(1), route(1), route(2)];
+        assert_eq!(routed, [Ok(()), Err("queue_full"), Err("unknown_connection")]);
+        drop(receiver);
+        assert_eq!(route(1), Err("unknown_connection"));
     }
 }
