@@ -13,6 +13,9 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tieline_core::reason::Reason;
 
+/// Longest line of an excerpt.
+const EXCERPT_CHARS_MAX: usize = 160;
+
 /// How a command ended, for its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,6 +97,10 @@ struct Told {
     causes: Vec<String>,
     /// What is wrong with single fields.
     reasons: Vec<Reason>,
+    /// Where in the file or body, from 1.
+    place: Option<(usize, usize)>,
+    /// What stands there.
+    excerpt: Option<String>,
     /// What to do.
     hint: Option<String>,
 }
@@ -149,6 +156,23 @@ impl CliError {
         self
     }
 
+    /// This failure, with the line of `text` that it names, and a mark under its place.
+    pub(crate) fn excerpt(mut self, text: &str) -> Self {
+        let shown = self.told.place.and_then(|(line, column)| {
+            // A line that fills the screen shows nobody anything.
+            let content = text
+                .lines()
+                .nth(line.checked_sub(1)?)
+                .filter(|line| line.chars().count() <= EXCERPT_CHARS_MAX)?;
+            // What stands before the mark keeps its width: tabs stay tabs.
+            let before = content.chars().take(column.checked_sub(1)?);
+            let before: String = before.map(|c| if c == '\t' { c } else { ' ' }).collect();
+            Some(format!("  {line} | {content}\n  {} | {before}^", " ".repeat(line.to_string().len())))
+        });
+        self.told.excerpt = shown;
+        self
+    }
+
     /// What the daemon answered instead of a success.
     pub(crate) fn from_answer(status: u16, body: &[u8]) -> Self {
         let kind = Kind::of_status(status);
@@ -159,12 +183,11 @@ impl CliError {
         };
         let text = |key: &str| problem.get(key).and_then(Json::as_str).map(str::to_owned);
         let detail = text("detail").or_else(|| text("title"));
-        let place = match (
-            problem.get("line").and_then(Json::as_u64),
-            problem.get("column").and_then(Json::as_u64),
-        ) {
+        let number = |key: &str| usize::try_from(problem.get(key)?.as_u64()?).ok();
+        let at = number("line").zip(number("column"));
+        let place = match at {
             // Most details name the place themselves.
-            (Some(line), Some(column)) if !detail.as_ref().is_some_and(|text| text.contains("line ")) => {
+            Some((line, column)) if !detail.as_ref().is_some_and(|text| text.contains("line ")) => {
                 format!(" (line {line}, column {column})")
             }
             _ => String::new(),
@@ -180,13 +203,14 @@ impl CliError {
         let message = message.unwrap_or_else(|| format!("The daemon answered with status {status}"));
         let hint =
             (status == 401).then(|| "Pass a token of this org with --token-file or TIELINE_TOKEN".to_owned());
-        let told = Told { code: text("code"), message: message + &place, causes: vec![], reasons, hint };
+        let message = message + &place;
+        let told = Told { code: text("code"), message, reasons, place: at, hint, ..Told::default() };
         Self { kind, told: Box::new(told) }
     }
 
     /// The failure for machines.
     pub(crate) fn to_json(&self) -> Json {
-        let Told { code, message, causes, reasons, hint } = &*self.told;
+        let Told { code, message, causes, reasons, hint, .. } = &*self.told;
         json!({ "error": {
             "kind": self.kind, "exit_code": self.kind.exit_code(), "code": code, "message": message,
             "causes": causes, "reasons": reasons, "hint": hint,
@@ -215,6 +239,7 @@ impl fmt::Display for CliError {
                 (None, None) => write!(f, "\n  {}", reason.message)?,
             }
         }
+        self.told.excerpt.iter().try_for_each(|excerpt| write!(f, "\n{excerpt}"))?;
         self.told.hint.iter().try_for_each(|hint| write!(f, "\nHint: {hint}"))
     }
 }
@@ -256,6 +281,16 @@ mod tests {
         ] {
             assert_eq!(CliError::from_answer(status, b"{}").kind.exit_code(), code, "{status}");
         }
+    }
+
+    #[test]
+    fn the_place_in_a_file_is_shown() {
+        let body =
+            br#"{"status":422,"code":"bad_object_file","detail":"line 2, column 4: no","line":2,"column":4}"#;
+        let shown = |text: &str| CliError::from_answer(422, body).excerpt(text).to_string();
+        assert_eq!(shown("a\n\tb = x\n"), "line 2, column 4: no\n  2 | \tb = x\n    | \t  ^");
+        assert_eq!(shown("a"), "line 2, column 4: no");
+        assert_eq!(shown(&format!("a\n{}", "x".repeat(1_000))), "line 2, column 4: no");
     }
 
     #[test]

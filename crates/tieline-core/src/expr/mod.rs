@@ -41,6 +41,7 @@ mod call;
 mod eval;
 mod lower;
 mod node;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
@@ -96,18 +97,9 @@ impl Expression {
             .parser()
             .max_recursion_depth(EXPRESSION_DEPTH_MAX as u16)
             .error_recovery_limit(0);
-        let (tree, source) =
-            parser.parse_with_source_info(text).map_err(|errors| match errors.errors.first() {
-                Some(error) => ExpressionError {
-                    line: usize::try_from(error.pos.0).unwrap_or(1).max(1),
-                    column: usize::try_from(error.pos.1).unwrap_or(1).max(1),
-                    message: format!(
-                        "not an expression: {}; compare the syntax of CEL",
-                        error.msg.replace('\n', " ")
-                    ),
-                },
-                None => start("not an expression; compare the syntax of CEL".to_owned()),
-            })?;
+        let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| {
+            syntax::explain(text, errors.errors.iter().map(|error| (error.pos, error.msg.as_str())))
+        })?;
         let mut lowering = Lowering::new(object);
         let (root, result) = lowering.lower(&tree, 0).map_err(|fault| {
             let offset = source.offset_for(fault.at).map_or(0, |(start, _)| start as usize);

@@ -267,6 +267,41 @@ fn wrong_expressions_are_refused_with_place_and_remedy() {
 }
 
 #[test]
+fn what_does_not_parse_is_told_in_plain_words() {
+    let deep = format!("{}true{}", "(".repeat(900), ")".repeat(900));
+    let table = [
+        ("", (1, 1), "it is empty"),
+        ("Amount >", (1, 9), "a value is missing after \">\""),
+        ("Amount > 1 &&\n  (Count < 2", (2, 13), "a closing ) is missing at its end"),
+        ("Amount = 1", (1, 8), "write =="),
+        ("Amount > 1 and Count < 2", (1, 12), "write && for and"),
+        ("Amount > 1 OR Count < 2", (1, 12), "write || for or"),
+        ("Amount > 1 & Count < 2", (1, 12), "write && for and"),
+        ("Amount > 1 | Count < 2", (1, 12), "write || for or"),
+        ("not Closed", (1, 5), "write ! for not"),
+        ("Amount <> 1", (1, 9), "write != for unequal"),
+        ("Name == \"abc", (1, 9), "a text is not closed"),
+        ("Amount > 1 Count", (1, 12), "\"Count\" cannot follow here"),
+        ("Amount > 1)", (1, 11), "\")\" cannot follow here"),
+        ("(Amount > 1 Count)", (1, 13), "a closing ) is missing before \"Count\""),
+        ("Amount > * 2", (1, 10), "\"*\" cannot stand here"),
+        ("\"Straße\" == Name Count", (1, 18), "\"Count\" cannot follow here"),
+        ("Amount > 1x", (1, 11), "a number goes on with \"x\""),
+        (deep.as_str(), (1, 34), "nests deeper than 32 levels"),
+    ];
+    let told: Vec<String> = table
+        .iter()
+        .filter_map(|(text, place, expected)| {
+            let error = refusal(text);
+            let plain = error.message.contains(expected) && !error.message.contains("Syntax");
+            let shown: String = text.chars().take(40).collect();
+            (!plain || (error.line, error.column) != *place).then(|| format!("{shown}: {error}"))
+        })
+        .collect();
+    assert_eq!(told, Vec::<String>::new());
+}
+
+#[test]
 fn reads_are_known() {
     let expression =
         Expression::compile("Amount > 1 && Tags.exists(t, t == Name) || Amount < 0", &object()).unwrap();

@@ -12,8 +12,10 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 use toml::Spanned;
 
+use super::place::in_literal;
 use super::{FieldKind, FieldSchema, FieldType, ObjectSchema, PicklistValue, ValidationRule};
-use crate::reason::Reason;
+use crate::expr::Expression;
+use crate::reason::{Reason, ReasonCode, quoted};
 use crate::value::Value;
 use crate::{FieldName, ObjectName};
 
@@ -36,6 +38,15 @@ impl SchemaError {
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         Self { line: before.matches('\n').count() + 1, column, message }
     }
+}
+
+/// What is wrong with a rule, and where in its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFault {
+    /// The place.
+    pub place: SchemaError,
+    /// The reason, which names the place, too.
+    pub reason: Reason,
 }
 
 /// One parsed file; [`ObjectFile::build`] makes it an object.
@@ -105,7 +116,7 @@ struct PicklistTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RulePatch {
-    condition: Option<String>,
+    condition: Option<Spanned<String>>,
     message: Option<String>,
     field: Option<FieldName>,
     active: Option<bool>,
@@ -187,6 +198,30 @@ impl ObjectFile {
             }
         }
         Ok(object)
+    }
+
+    /// Whether the rules that the file writes down are conditions on `object`, which it has built.
+    ///
+    /// # Errors
+    /// Each that is none, with its place in the file.
+    pub fn check_rules(&self, object: &ObjectSchema) -> Result<(), Vec<RuleFault>> {
+        let faults: Vec<RuleFault> = self
+            .parsed
+            .rules
+            .iter()
+            .filter_map(|(name, patch)| {
+                let condition = patch.get_ref().condition.as_ref()?;
+                let error = Expression::condition(condition.get_ref(), object).err()?;
+                let span = condition.span();
+                let literal = self.text.get(span.clone()).unwrap_or_default();
+                let at = span.start + in_literal(literal, error.line, error.column);
+                let message = format!("the rule {}: {}", quoted(name), error.message);
+                let place = SchemaError::at(&self.text, Some(at..at), message);
+                let reason = Reason::new(ReasonCode::BadExpression, place.to_string()).by_rule(name);
+                Some(RuleFault { place, reason })
+            })
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
     /// The object before the file's fields and rules.
@@ -298,7 +333,7 @@ impl RulePatch {
     fn to_rule(&self, name: &str) -> Option<ValidationRule> {
         Some(ValidationRule {
             name: name.to_owned(),
-            condition: self.condition.clone()?,
+            condition: self.condition.clone()?.into_inner(),
             message: self.message.clone()?,
             field: self.field.clone(),
             active: self.active.unwrap_or(true),
@@ -307,7 +342,7 @@ impl RulePatch {
 
     fn change(&self, rule: &mut ValidationRule) {
         if let Some(condition) = &self.condition {
-            rule.condition.clone_from(condition);
+            rule.condition.clone_from(condition.get_ref());
         }
         if let Some(message) = &self.message {
             rule.message.clone_from(message);

@@ -7,6 +7,7 @@
 mod check;
 mod compatible;
 mod file;
+mod place;
 mod standard;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,7 @@ use crate::value::Value;
 use crate::{FieldName, ObjectName};
 
 pub use compatible::{compatible, narrowing};
-pub use file::{ObjectFile, SchemaError};
+pub use file::{ObjectFile, RuleFault, SchemaError};
 pub use standard::{standard_objects, standard_sources};
 
 codes! {

@@ -150,6 +150,14 @@ fn a_file_extends_an_object() {
     assert_eq!(names(&extended.create_set), ["LastName", "Company", "Score__c"]);
     assert_eq!(extended.view_fields, lead.view_fields);
 
+    let wrong = "extends = \"Lead\"\n\n[rules.Fits]\nmessage = \"no\"\ncondition = \"\"\"\nRating == \"Hot\" &&\n  Nmae == \"x\"\"\"\"\n";
+    let file = ObjectSchema::from_toml(wrong).unwrap();
+    let built = file.build(Some(&lead)).unwrap();
+    let faults = file.check_rules(&built).unwrap_err();
+    assert_eq!((faults.len(), faults[0].place.line, faults[0].place.column), (1, 7, 3), "{faults:?}");
+    assert_eq!(faults[0].reason.rule.as_deref(), Some("Fits"));
+    assert!(faults[0].reason.message.starts_with("line 7, column 3: the rule \"Fits\": "), "{faults:?}");
+
     let off = ObjectSchema::from_toml("extends = \"Lead\"\n[rules.Score]\nactive = false").unwrap();
     let without = off.build(Some(&extended)).unwrap();
     assert!(!without.rules[0].active && without.rules[0].condition == "Score__c > 100");

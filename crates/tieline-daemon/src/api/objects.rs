@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::Serialize;
 use tieline_core::command::{Command, Reply};
-use tieline_core::schema::{ObjectSchema, SchemaError};
+use tieline_core::schema::{ObjectSchema, RuleFault, SchemaError};
 use tieline_core::{ObjectName, Seq};
 use utoipa::ToSchema;
 
@@ -58,6 +58,12 @@ fn in_file(error: &SchemaError) -> Problem {
     Problem::new(ErrorCode::BadObjectFile, detail).at(*line, *column)
 }
 
+/// Rules that are none, with the place of the first in its file.
+fn rules_in_file(faults: Vec<RuleFault>) -> Problem {
+    let first = faults.first().map_or((1, 1), |fault| (fault.place.line, fault.place.column));
+    Problem::refused(faults.into_iter().map(|fault| fault.reason).collect()).at(first.0, first.1)
+}
+
 /// Lists the objects.
 #[utoipa::path(get, path = "/v1/objects", tag = "objects", responses((status = 200, body = ObjectList)))]
 pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<ObjectList>, Problem> {
@@ -102,6 +108,7 @@ pub(crate) async fn define(
     let _defining = api.defining.lock().await;
     let base = api.org.peek(|state| file.object().and_then(|name| state.object(name)).cloned());
     let schema = file.build(base.as_deref()).map_err(|error| in_file(&error))?;
+    file.check_rules(&schema).map_err(rules_in_file)?;
     let name = schema.name.clone();
     let executed = api.org.execute(Command::DefineObject { schema: Box::new(schema) }, &actor.user).await?;
     let version = api.org.peek(|state| state.object(&name).map_or(0, |object| object.version));

@@ -85,8 +85,9 @@ impl Object {
                 let name = file.display().to_string();
                 let text = std::fs::read_to_string(file)
                     .map_err(|error| crate::import::unreadable(&name, &error))?;
-                let answer =
-                    client.put_toml(&path(["objects"]), &text).map_err(|error| error.about(&name))?;
+                let answer = client
+                    .put_toml(&path(["objects"]), &text)
+                    .map_err(|error| error.about(&name).excerpt(&text))?;
                 session.output.show(&answer, |output| output.table(APPLIED, std::slice::from_ref(&answer)))
             }),
         }
