@@ -57,6 +57,40 @@ pub struct Broker {
 pub struct Http {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The file of its certificate chain; empty without TLS.
+    pub tls_certificate: PathBuf,
+    /// The file of its private key; empty without TLS.
+    pub tls_key: PathBuf,
+    /// The file of the authorities that commands on this machine trust; empty for the system's.
+    pub tls_ca: PathBuf,
+    /// Whether it may listen beyond loopback without TLS.
+    pub allow_plaintext: bool,
+}
+
+impl Http {
+    /// The files of the certificate and its key, if the API speaks TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<(&Path, &Path)> {
+        let files = (self.tls_certificate.as_path(), self.tls_key.as_path());
+        Some(files).filter(|(certificate, _)| !certificate.as_os_str().is_empty())
+    }
+
+    /// What types alone do not tell.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let empty = |path: &Path| path.as_os_str().is_empty();
+        match (empty(&self.tls_certificate), empty(&self.tls_key)) {
+            (false, true) => Err(("http.tls_key", "it is empty; name the key of tls_certificate".to_owned())),
+            (true, false) => {
+                Err(("http.tls_certificate", "it is empty; name the certificate of tls_key".to_owned()))
+            }
+            (true, true) if !self.listen.ip().is_loopback() && !self.allow_plaintext => {
+                let reason = "it is not loopback, and tokens would be sent in the clear; set tls_certificate and \
+                     tls_key, or allow_plaintext = true behind a proxy with TLS";
+                Err(("http.listen", reason.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What the daemon tells.
@@ -185,6 +219,7 @@ impl Config {
         if self.data_dir.as_os_str().is_empty() {
             return Err(("data_dir", "it is empty; name a directory".to_owned()));
         }
+        self.http.check()?;
         if let Err(reason) = crate::telemetry::filter(&self.log.level) {
             return Err(("log.level", reason.to_string()));
         }

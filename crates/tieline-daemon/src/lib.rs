@@ -10,7 +10,7 @@
 //! - [`run`]: from start to stop. [`org`]: the handle that everything else works with.
 //! - The writer and what is around it: `intake`, `writer`, `storage`, `tail`; [`replay`], [`init`].
 //! - One task per connection: `connection`, with `publisher` and `subscriber`; `handshake`; `jobs`.
-//! - Surfaces: [`api`], [`metrics`], [`lag`], `observer`, [`config`], [`telemetry`].
+//! - Surfaces: [`api`], [`metrics`], [`lag`], `observer`, [`config`], [`telemetry`], [`tls`].
 //!
 //! Nothing becomes visible outside before its events are durable: replies, frames, receipts and
 //! whatever is read wait for the storage thread.
@@ -36,6 +36,7 @@ mod storage;
 mod subscriber;
 mod tail;
 pub mod telemetry;
+pub mod tls;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -27,6 +27,7 @@ use crate::observer::Observer;
 use crate::org::{OrgHandle, Shared};
 use crate::replay::{ReplayError, rebuild};
 use crate::tail::Tail;
+use crate::tls::{TlsListener, server_config};
 use crate::{handshake, jobs, storage, writer};
 
 /// Batches that wait while one is made durable.
@@ -76,6 +77,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The API cannot speak TLS.
+    #[error("the API cannot speak TLS")]
+    Tls(#[from] crate::tls::TlsError),
     /// The metrics cannot be made.
     #[error("the metrics cannot be made")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -308,8 +312,20 @@ async fn start_api(
     let address = listener.local_addr().map_err(listen_error)?;
     let router = crate::api::router(handle.clone(), stop.clone());
     let stop = stop.clone();
-    let serve = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
-    Ok((address, tokio::spawn(async move { serve.await })))
+    let stopped = async move { stop.cancelled().await };
+    let serving = match config.http.tls() {
+        None => {
+            let serve = axum::serve(listener, router).with_graceful_shutdown(stopped);
+            tokio::spawn(async move { serve.await })
+        }
+        Some((certificate, key)) => {
+            let listener =
+                TlsListener::new(listener, server_config(certificate, key)?).map_err(listen_error)?;
+            let serve = axum::serve(listener, router).with_graceful_shutdown(stopped);
+            tokio::spawn(async move { serve.await })
+        }
+    };
+    Ok((address, serving))
 }
 
 /// Reads a log that no daemon uses, for the commands that work without one.

@@ -55,6 +55,16 @@ pub(crate) struct Global {
         help_heading = "Which org"
     )]
     pub(crate) token_file: Option<PathBuf>,
+    /// File with the authorities that vouch for a daemon at https://, instead of those of the system
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TIELINE_CA_FILE",
+        hide_env_values = true,
+        help_heading = "Which org"
+    )]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Name this change, so that it is done once however often the command is run in a day
     #[arg(long, global = true, value_name = "KEY", help_heading = "Writing")]
     pub(crate) idempotency_key: Option<RequestKey>,

@@ -8,17 +8,21 @@
 use std::cell::Cell;
 use std::io::{BufRead, Read};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
 use tieline_core::RequestKey;
 use ureq::http::Response;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, RequestBuilder};
 
 use crate::error::{CliError, Kind, Result};
 
 /// Longest answer that is taken: a page of 1,000 of the largest records.
 const ANSWER_BYTES_MAX: u64 = 512 << 20;
+/// Where Debian keeps the authorities that the system trusts.
+const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How long to wait for the daemon to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for an answer to begin. The slowest are verifying and narrowing.
@@ -38,17 +42,17 @@ pub(crate) struct Client {
 pub(crate) type Query<'a> = &'a [(&'a str, Option<String>)];
 
 impl Client {
-    /// A client for the daemon at `base`, as `http://127.0.0.1:7400`.
-    pub(crate) fn new(base: &str, token: Option<String>) -> Result<Self> {
+    /// A client for the daemon at `base`, as `http://127.0.0.1:7400`. At `https://` its certificate has to
+    /// come from an authority in `ca_file`, or in the file of the system.
+    pub(crate) fn new(base: &str, token: Option<String>, ca_file: Option<&Path>) -> Result<Self> {
+        let mut config = Agent::config_builder();
         if base.starts_with("https://") {
-            return Err(CliError::usage(format!("{base} needs TLS, which this program does not speak"))
-                .hint("Run the command on the machine of the daemon, or through a tunnel to its port"));
-        }
-        if !base.starts_with("http://") {
+            config = config.tls_config(trusting(ca_file.unwrap_or_else(|| Path::new(SYSTEM_CA_FILE)))?);
+        } else if !base.starts_with("http://") {
             return Err(CliError::usage(format!("{base:?} is not the address of a daemon"))
-                .hint("Write it as http://127.0.0.1:7400"));
+                .hint("Write it as http://127.0.0.1:7400 or https://acme.example:7400"));
         }
-        let agent = Agent::config_builder()
+        let agent = config
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(ANSWER_TIMEOUT))
@@ -176,6 +180,32 @@ impl Client {
     }
 }
 
+/// TLS that trusts the authorities in a file, and nobody else.
+fn trusting(ca_file: &Path) -> Result<TlsConfig> {
+    let failed = |error: &dyn std::error::Error| {
+        CliError::usage(format!("{} cannot be read as certificates", ca_file.display())).caused_by(error)
+    };
+    let pem = std::fs::read(ca_file).map_err(|error| {
+        failed(&error).hint("Name the file with the certificate of the authority with --ca-file")
+    })?;
+    let mut roots = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| failed(&error))? {
+            roots.push(certificate);
+        }
+    }
+    if roots.is_empty() {
+        return Err(CliError::usage(format!(
+            "{} does not hold a certificate in PEM form",
+            ca_file.display()
+        ))
+        .hint("Name the file with the certificate of the authority with --ca-file"));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = RootCerts::Specific(Arc::new(roots));
+    Ok(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build())
+}
+
 /// The path of an API resource: `segments` below `/v1`, escaped.
 pub(crate) fn path<const N: usize>(segments: [&str; N]) -> String {
     segments.iter().fold("/v1".to_owned(), |path, segment| path + "/" + &escaped(segment))
@@ -218,18 +248,20 @@ mod tests {
             path(["connections", "Ann & Bob/1", "publish"]),
             "/v1/connections/Ann%20%26%20Bob%2F1/publish"
         );
-        let client = Client::new("http://h:1/", None).unwrap();
+        let client = Client::new("http://h:1/", None, None).unwrap();
         let query = [("a", Some("ü=&".to_owned())), ("b", None), ("c", Some("1".to_owned()))];
         assert_eq!(client.url("/v1/log", &query), "http://h:1/v1/log?a=%C3%BC%3D%26&c=1");
         assert_eq!(client.url("/v1/log", &[("b", None)]), "http://h:1/v1/log");
     }
 
     #[test]
-    fn only_plain_http_is_spoken() {
-        for (base, problem) in
-            [("https://h", "needs TLS"), ("h:1", "is not the address"), ("", "is not the address")]
-        {
-            let error = Client::new(base, None).err().unwrap();
+    fn an_address_is_http_or_https_with_an_authority() {
+        for (base, problem) in [
+            ("https://h", "/nowhere cannot be read as certificates"),
+            ("h:1", "is not the address"),
+            ("", "is not the address"),
+        ] {
+            let error = Client::new(base, None, Some(Path::new("/nowhere"))).err().unwrap();
             assert!(error.message().contains(problem), "{error}");
             assert_eq!(error.kind, Kind::Usage);
         }
@@ -239,7 +271,7 @@ mod tests {
     fn nobody_listens() {
         // A port that was just free: bound, and given back.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let error = Client::new(&format!("http://127.0.0.1:{port}"), None)
+        let error = Client::new(&format!("http://127.0.0.1:{port}"), None, None)
             .unwrap()
             .get("/v1/status", &[])
             .unwrap_err();

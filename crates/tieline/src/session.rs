@@ -42,6 +42,7 @@ impl Session {
             data: None,
             api: None,
             token_file: None,
+            ca_file: None,
             idempotency_key: None,
             json: false,
             quiet: true,
@@ -50,12 +51,19 @@ impl Session {
 
     /// The daemon that the options name.
     pub(crate) fn client(&self) -> Result<Client> {
+        let mut ca_file = self.global.ca_file.clone();
         let base = match (&self.global.api, &self.global.data) {
             (Some(api), _) => api.clone(),
-            (None, Some(_)) => format!("http://{}", reachable(self.config()?.http.listen)),
+            (None, Some(_)) => {
+                let http = self.config()?.http;
+                let scheme = if http.tls().is_some() { "https" } else { "http" };
+                ca_file = ca_file.or_else(|| Some(http.tls_ca).filter(|file| !file.as_os_str().is_empty()));
+                format!("{scheme}://{}", reachable(http.listen))
+            }
             (None, None) => return Err(no_org()),
         };
-        Ok(Client::new(&base, self.token()?)?.with_key(self.global.idempotency_key.clone()))
+        Ok(Client::new(&base, self.token()?, ca_file.as_deref())?
+            .with_key(self.global.idempotency_key.clone()))
     }
 
     /// The data directory, for what is done without a daemon.

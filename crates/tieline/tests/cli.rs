@@ -15,3 +15,5 @@ mod help;
 mod log;
 #[path = "cli/records.rs"]
 mod records;
+#[path = "cli/tls.rs"]
+mod tls;

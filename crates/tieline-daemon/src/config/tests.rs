@@ -47,7 +47,7 @@ fn the_broker_is_named_with_or_without_its_scheme() {
 fn errors_name_the_key_the_place_and_the_remedy() {
     // A file, an environment, and parts of the error.
     type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
-    let cases: [Case<'_>; 13] = [
+    let cases: [Case<'_>; 16] = [
         ("data_dri = \"/d\"", &[], &["FILE sets data_dri", "use one of data_dir, broker"]),
         ("[http]\nlsten = 1", &[], &["FILE sets http.lsten", "use one of listen"]),
         (
@@ -69,6 +69,9 @@ fn errors_name_the_key_the_place_and_the_remedy() {
         ("[log]\nlevel = \"a=b=c\"", &[], &["log.level in FILE", "level filter"]),
         ("[log]\nlevel = \"chatty\"", &[], &["log.level in FILE", "\"chatty\" is no level"]),
         ("data_dir = \"\"", &[], &["data_dir in FILE", "name a directory"]),
+        ("[http]\nlisten = \"0.0.0.0:1\"", &[], &["http.listen in FILE", "in the clear", "allow_plaintext"]),
+        ("[http]\ntls_certificate = \"c\"", &[], &["http.tls_key", "is empty"]),
+        ("[http]\ntls_key = \"k\"", &[], &["http.tls_certificate", "is empty"]),
     ];
     for (file, environment, parts) in cases {
         let error = load(file, environment).unwrap_err();
@@ -97,6 +100,14 @@ fn a_written_configuration_is_documented_and_reads_back() {
     let text = config.to_documented_toml();
     assert_eq!(load(&text, &[]).unwrap(), config);
     assert!(text.contains("# Where the HTTP API listens"), "{text}");
+}
+
+#[test]
+fn an_api_beyond_loopback_speaks_tls_or_is_allowed_not_to() {
+    let tls = "[http]\nlisten = \"0.0.0.0:1\"\ntls_certificate = \"c\"\ntls_key = \"k\"\n";
+    assert_eq!(load(tls, &[]).unwrap().http.tls(), Some((Path::new("c"), Path::new("k"))));
+    let plain = load("[http]\nlisten = \"0.0.0.0:1\"\nallow_plaintext = true\n", &[]).unwrap();
+    assert_eq!(plain.http.tls(), None);
 }
 
 #[test]

@@ -12,7 +12,11 @@ fn without_an_org() {
         (&["status"], 2, "Hint: Name its data directory with --data or TIELINE_DATA"),
         (&["status", "--data", "/nowhere"], 2, "/nowhere is not the data directory of an org"),
         (&["status", "--api", "http://127.0.0.1:1"], 7, "The daemon at http://127.0.0.1:1 does not answer"),
-        (&["status", "--api", "https://example.com"], 2, "needs TLS"),
+        (
+            &["status", "--api", "https://127.0.0.1:1", "--ca-file", "/nowhere"],
+            2,
+            "/nowhere cannot be read as certificates",
+        ),
         (
             &["status", "--api", "http://127.0.0.1:1", "--token-file", "/nowhere"],
             2,
