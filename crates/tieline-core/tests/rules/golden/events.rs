@@ -1,14 +1,15 @@
 //! One event of each kind, with every field set to something that is not its default.
 
+use tieline_core::command::Reply;
 use tieline_core::event::{
     AlarmRaised, CatalogueSent, Closing, ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished,
     ConnectionSuspended, Delivery, Event, GrantRequested, IncarnationCause, IncarnationStarted,
     InvitationAnswered, InvitationRevoked, InvitationSent, JobAdvanced, JobStarted, MessageSettled,
     ObjectDefined, OfferAnswered, OfferReceived, OrgCreated, Origin, OutcomesReported, PartnerReincarnated,
     PendingValue, PublishRuleSet, ReceiptNoted, Received, ReconcileAsked, RecordAction, RecordChanged,
-    SettledSent, ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused,
-    ShareRestored, ShareStatesSent, SnapshotSent, SubscribeRuleSet, SubscriptionSent, TokenIssued, UserAdded,
-    ValuesPending,
+    RequestAnswered, SettledSent, ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered,
+    ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent, SubscribeRuleSet, SubscriptionSent,
+    TokenIssued, UserAdded, ValuesPending,
 };
 use tieline_core::frame::Chain;
 use tieline_core::job::JobKind;
@@ -77,6 +78,14 @@ fn org() -> Vec<Event> {
         }
         .into(),
         JobStarted { job: JobId(5), kind, actor: name("ann") }.into(),
+        RequestAnswered {
+            user: name("ann"),
+            key: name("import-1/7"),
+            fingerprint: [7; 16].into(),
+            item: 3,
+            reply: Reply::Record(RECORD),
+        }
+        .into(),
         JobAdvanced {
             job: JobId(5),
             cursor: Some(1 << 100),
