@@ -118,6 +118,9 @@ pub(crate) enum Command {
     /// Read, follow, verify, export and import the log
     #[command(subcommand)]
     Log(commands::log::Log),
+    /// Move in from Salesforce
+    #[command(subcommand)]
+    Salesforce(commands::salesforce::Salesforce),
     /// Make API tokens
     #[command(subcommand)]
     Token(commands::token::Token),
@@ -207,6 +210,7 @@ mod tests {
             "log import org.log --data d",
             "backup b --with-keys",
             "restore b --data d --keys k",
+            "salesforce translate force-app describe/Lead.json --out objects",
             "token create ann",
             "token create bob --admin",
             "broker config --org-keys a/keys --org-keys b/keys --listen 127.0.0.1:4222 --store-dir s",
@@ -241,6 +245,7 @@ mod tests {
             "share forward Lead --to globex",
             "share forward Lead 01 --all --to globex",
             "share forward Lead 01",
+            "salesforce translate force-app",
             "inbox accept acme",
             "inbox accept acme 01 --all",
             "inbox accept acme --all --owner ann",

@@ -6,6 +6,7 @@
 //! | [`commands`] | one file for each noun |
 //! | [`session`], [`client`] | which daemon is meant, and requests to its HTTP API |
 //! | [`import`] | files of records, as CRM tools export them |
+//! | [`moving`] | metadata of another system, as object files of ours |
 //! | [`output`], [`error`] | what people and scripts see; exit codes |
 //!
 //! Everything but `serve`, `init` and what is marked as offline goes through the HTTP API, as any
@@ -18,6 +19,7 @@ mod commands;
 mod dirs;
 mod error;
 mod import;
+mod moving;
 mod output;
 mod session;
 

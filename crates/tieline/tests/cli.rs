@@ -13,6 +13,8 @@ mod exit_codes;
 mod help;
 #[path = "cli/log.rs"]
 mod log;
+#[path = "cli/moving.rs"]
+mod moving;
 #[path = "cli/records.rs"]
 mod records;
 #[path = "cli/tls.rs"]

@@ -17,6 +17,7 @@ pub(crate) mod log;
 pub(crate) mod object;
 pub(crate) mod publish;
 pub(crate) mod record;
+pub(crate) mod salesforce;
 pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod status;
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Failure(verb) => verb.run(session),
         Command::Alarm(verb) => verb.run(session),
         Command::Log(verb) => verb.run(session),
+        Command::Salesforce(verb) => verb.run(session),
         Command::Token(verb) => verb.run(session),
         Command::Broker(verb) => verb.run(session),
         Command::Config(verb) => verb.run(session),

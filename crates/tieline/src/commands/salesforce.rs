@@ -1,0 +1,128 @@
+//! `tieline salesforce`: moving in from Salesforce.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::Value as Json;
+
+use crate::error::{CliError, Kind, Result};
+use crate::moving::object::{Fate, ObjectFate};
+use crate::moving::{self, Translation, file_in};
+use crate::output::Output;
+use crate::session::Session;
+
+/// Move in from Salesforce.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Salesforce {
+    /// Write object files from a source tree or a recorded describe
+    Translate(Translate),
+}
+
+/// Write one object file for each object of the sources.
+///
+/// Nothing is asked of a daemon, and nothing of an org changes: look at the files, then give them to
+/// `tieline object apply`. Every field and rule of the sources is told: taken, changed, or left out
+/// with the reason.
+#[derive(Debug, Args)]
+pub(crate) struct Translate {
+    /// Directories of a source tree, or JSON files with the describe of one object
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// Where the files are written; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Write over files that are there
+    #[arg(long)]
+    overwrite: bool,
+}
+
+impl Salesforce {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Self::Translate(translate) => translate.run(session),
+        }
+    }
+}
+
+impl Translate {
+    fn run(self, session: &Session) -> Result<()> {
+        let translation = moving::translate(&self.sources)?;
+        self.write(&translation)?;
+        session.output.show(&translation.to_json(), |output| show(output, &translation))?;
+        let problems: Vec<String> = translation.problems().collect();
+        problems.iter().for_each(|problem| session.output.tell(problem));
+        if !problems.is_empty() {
+            let files = if problems.len() == 1 { "file" } else { "files" };
+            return Err(CliError::refused(format!("{} {files} could not be taken", problems.len()))
+                .hint("Mend them and translate again with --overwrite"));
+        }
+        session
+            .output
+            .hint(&format!("Look at the files, then: tieline object apply {}/*.toml", self.out.display()));
+        Ok(())
+    }
+
+    /// Writes the files, or none if one is there and may not be written over.
+    fn write(&self, translation: &Translation) -> Result<()> {
+        let files: Vec<(PathBuf, &str)> = translation
+            .objects
+            .iter()
+            .filter_map(|object| Some((file_in(&self.out, &object.fate.object), object.text.as_deref()?)))
+            .collect();
+        if let Some((there, _)) = files.iter().find(|(file, _)| !self.overwrite && file.exists()) {
+            let text = format!("{} is there already, so nothing was written", there.display());
+            return Err(CliError::new(Kind::Conflict, text)
+                .hint("Pass --overwrite to write over it, or name another directory with --out"));
+        }
+        fs::create_dir_all(&self.out).map_err(|error| unwritable(&self.out, &error))?;
+        files
+            .iter()
+            .try_for_each(|(file, text)| fs::write(file, text).map_err(|error| unwritable(file, &error)))
+    }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::new(Kind::Internal, format!("{} cannot be written", path.display())).caused_by(error)
+}
+
+fn show(output: &Output, translation: &Translation) -> Result<()> {
+    let fates: Vec<&ObjectFate> = translation.objects.iter().map(|object| &object.fate).collect();
+    let headings = ["OBJECT", "FIELDS TAKEN", "CHANGED", "LEFT OUT", "RULES TAKEN", "LEFT OUT", "WHY NOT"];
+    let objects = fates.iter().map(|fate| {
+        let left = fate.rules.iter().filter(|rule| rule.fate == Fate::LeftOut).count();
+        let counts = [
+            fate.fields_that(Fate::Taken),
+            fate.fields_that(Fate::Changed),
+            fate.fields_that(Fate::LeftOut),
+            fate.rules.len() - left,
+            left,
+        ];
+        let counts = counts.iter().map(usize::to_string);
+        std::iter::once(fate.object.clone())
+            .chain(counts)
+            .chain([fate.left_out.clone().unwrap_or_default()])
+            .collect()
+    });
+    output.grid(&headings, objects)?;
+    let rows: Vec<Vec<String>> = fates.iter().flat_map(|fate| differing(fate)).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    output.line("")?;
+    output.grid(&["OBJECT", "FIELD OR RULE", "IS", "WHY"], rows)
+}
+
+/// A row for each field and rule that is not as it was.
+fn differing(fate: &ObjectFate) -> Vec<Vec<String>> {
+    let fields = fate.fields.iter().map(|field| (&field.field, field.fate, &field.why));
+    let rules = fate.rules.iter().map(|rule| (&rule.rule, rule.fate, &rule.why));
+    let word = |fate: Fate| {
+        serde_json::to_value(fate).ok().as_ref().and_then(Json::as_str).unwrap_or_default().replace('_', " ")
+    };
+    fields
+        .chain(rules)
+        .filter(|(_, part, _)| fate.left_out.is_none() && *part != Fate::Taken)
+        .map(|(name, part, why)| vec![fate.object.clone(), name.clone(), word(part), why.join("; ")])
+        .collect()
+}

@@ -1,0 +1,291 @@
+//! An object of the source as a file of ours, with what became of each part of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use tieline_core::reason::Reason;
+use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, ValidationRule};
+use tieline_core::{FieldName, ObjectName};
+
+use super::field::{Converted, convert};
+use super::formula::{self, LeftOut};
+use super::source::{SourceField, SourceObject, SourceRule, SourceType};
+use super::write;
+
+/// The field that keeps the id that a record had.
+pub(crate) const ID_FIELD: &str = "Salesforce_Id__c";
+/// The picklist that record types become.
+const RECORD_TYPE: &str = "RecordType";
+
+/// What became of a part of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fate {
+    /// It is there as it was.
+    Taken,
+    /// It is there, and something of it differs.
+    Changed,
+    /// It is not there.
+    LeftOut,
+}
+
+/// What became of a field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FieldFate {
+    /// Its name in the source.
+    pub(crate) field: String,
+    /// Whether it is there.
+    pub(crate) fate: Fate,
+    /// What differs, or why it is not there.
+    pub(crate) why: Vec<String>,
+}
+
+/// What became of a validation rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct RuleFate {
+    /// Its name.
+    pub(crate) rule: String,
+    /// Whether it is there.
+    pub(crate) fate: Fate,
+    /// The formula that it had.
+    pub(crate) formula: String,
+    /// What it is now.
+    pub(crate) condition: Option<String>,
+    /// What differs, or why it is not there.
+    pub(crate) why: Vec<String>,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ObjectFate {
+    /// Its name.
+    pub(crate) object: String,
+    /// Whether it extends a standard object.
+    pub(crate) extends: bool,
+    /// Why it is not there at all.
+    pub(crate) left_out: Option<String>,
+    /// Its fields, in the order of the source.
+    pub(crate) fields: Vec<FieldFate>,
+    /// Its validation rules.
+    pub(crate) rules: Vec<RuleFate>,
+}
+
+impl ObjectFate {
+    /// How many fields ended so.
+    pub(crate) fn fields_that(&self, fate: Fate) -> usize {
+        self.fields.iter().filter(|field| field.fate == fate).count()
+    }
+}
+
+/// The text of an object's file, if it can be had, and what became of everything in it.
+pub(super) fn translate(source: &SourceObject, base: Option<&ObjectSchema>) -> (Option<String>, ObjectFate) {
+    let mut draft = Draft {
+        source,
+        base,
+        fields: BTreeMap::new(),
+        rules: Vec::new(),
+        fate: ObjectFate {
+            object: source.name.clone(),
+            extends: base.is_some(),
+            left_out: None,
+            fields: Vec::new(),
+            rules: Vec::new(),
+        },
+    };
+    let text = draft.translate();
+    let text = text.map_err(|reason| draft.fate.left_out = Some(reason)).ok();
+    (text, draft.fate)
+}
+
+/// An object that is being made.
+struct Draft<'s> {
+    source: &'s SourceObject,
+    base: Option<&'s ObjectSchema>,
+    /// The fields that the file adds or changes.
+    fields: BTreeMap<FieldName, FieldSchema>,
+    rules: Vec<write::Rule>,
+    fate: ObjectFate,
+}
+
+impl Draft<'_> {
+    fn translate(&mut self) -> Result<String, String> {
+        if let Some(unfit) = self.source.unfit {
+            return Err(unfit.to_owned());
+        }
+        for (end, what) in [
+            ("__e", "a platform event is told and not kept"),
+            ("__mdt", "a custom metadata type holds settings and no records"),
+            ("__b", "a big object holds no records that change"),
+            ("__x", "the records of an external object are elsewhere"),
+        ] {
+            if self.source.name.ends_with(end) {
+                return Err(what.to_owned());
+            }
+        }
+        let name: ObjectName =
+            self.source.name.parse().map_err(|error: tieline_core::InvalidId| error.to_string())?;
+        let mut seen = BTreeSet::new();
+        for field in &self.source.fields {
+            // A field may stand in its own file and beside its object: the first word counts.
+            if seen.insert(field.name.to_ascii_lowercase()) {
+                self.take(field);
+            }
+        }
+        self.add_own_fields();
+        let schema = self.settle(&name)?;
+        let left_out: LeftOut = self
+            .fate
+            .fields
+            .iter()
+            .filter(|field| field.fate == Fate::LeftOut)
+            .map(|field| (field.field.to_ascii_lowercase(), field.why.join("; ")))
+            .collect();
+        for rule in &self.source.rules {
+            self.take_rule(rule, &schema, &left_out);
+        }
+        self.settle(&name)?;
+        Ok(self.file(&name).to_toml())
+    }
+
+    fn take(&mut self, source: &SourceField) {
+        let base = self.base.and_then(|base| base.field_named(&source.name));
+        let (fate, why) = match convert(source, base) {
+            Ok(Converted { fields, notes }) => {
+                for field in fields {
+                    // What a standard object has already is not said again.
+                    if base != Some(&field) {
+                        self.fields.insert(field.name.clone(), field);
+                    }
+                }
+                (if notes.is_empty() { Fate::Taken } else { Fate::Changed }, notes)
+            }
+            Err(reason) => (Fate::LeftOut, vec![reason]),
+        };
+        self.fate.fields.push(FieldFate { field: source.name.clone(), fate, why });
+    }
+
+    /// What no source says: where the id of the reference system and the record type are kept.
+    fn add_own_fields(&mut self) {
+        let known: Vec<String> =
+            self.source.fields.iter().map(|field| field.name.to_ascii_lowercase()).collect();
+        let is_new = |name: &str| !known.contains(&name.to_ascii_lowercase());
+        if is_new(ID_FIELD)
+            && let Ok(name) = ID_FIELD.parse::<FieldName>()
+        {
+            let label = "Salesforce ID".to_owned();
+            let field = FieldSchema::new(name.clone(), FieldType::Text);
+            self.fields.insert(name, FieldSchema { label, length: Some(18), external_id: true, ..field });
+        }
+        if !self.source.record_types.is_empty() && is_new(RECORD_TYPE) {
+            self.take(&SourceField {
+                name: RECORD_TYPE.to_owned(),
+                label: Some("Record Type".to_owned()),
+                field_type: SourceType::Picklist,
+                values: self.source.record_types.clone(),
+                restricted: true,
+                notes: vec!["holds the record type; what a type shows in forms is dropped".to_owned()],
+                ..SourceField::default()
+            });
+        }
+    }
+
+    fn take_rule(&mut self, source: &SourceRule, schema: &ObjectSchema, left_out: &LeftOut) {
+        let mut fate = RuleFate {
+            rule: source.name.clone(),
+            fate: Fate::Taken,
+            formula: source.formula.clone(),
+            condition: None,
+            why: Vec::new(),
+        };
+        match formula::translate(&source.formula, schema, left_out) {
+            Ok(translation) => {
+                fate.condition = Some(translation.condition.clone());
+                fate.why.extend(translation.notes.iter().map(|note| (*note).to_owned()));
+                let field = source.field.as_ref().and_then(|name| schema.field_named(name));
+                if let (Some(name), None) = (&source.field, field) {
+                    fate.why.push(format!("its message is shown beside no field: {name} is not there"));
+                }
+                self.rules.push(write::Rule {
+                    formula: source.formula.clone(),
+                    rule: ValidationRule {
+                        name: source.name.clone(),
+                        condition: translation.condition,
+                        message: source.message.clone(),
+                        field: field.map(|field| field.name.clone()),
+                        active: source.active,
+                    },
+                });
+                if !fate.why.is_empty() {
+                    fate.fate = Fate::Changed;
+                }
+            }
+            Err(reason) => {
+                fate.fate = Fate::LeftOut;
+                fate.why.push(reason);
+            }
+        }
+        self.fate.rules.push(fate);
+    }
+
+    /// Reads the file as the daemon will, and leaves out what it would refuse, until it refuses
+    /// nothing. Each round leaves something out, so there is a last one.
+    fn settle(&mut self, name: &ObjectName) -> Result<ObjectSchema, String> {
+        loop {
+            let text = self.file(name).to_toml();
+            let built = ObjectSchema::from_toml(&text).and_then(|file| file.build(self.base));
+            let schema = built.map_err(|error| format!("its file would not be read: {error}"))?;
+            let Err(reasons) = schema.check() else { return Ok(schema) };
+            let before = self.fields.len() + self.rules.len();
+            reasons.iter().for_each(|reason| self.leave_out(reason));
+            if self.fields.len() + self.rules.len() == before {
+                let texts: Vec<&str> = reasons.iter().map(|reason| reason.message.as_str()).collect();
+                return Err(texts.join("; "));
+            }
+        }
+    }
+
+    /// Leaves out the rule or the field that a reason is about.
+    fn leave_out(&mut self, reason: &Reason) {
+        if let Some(rule) = &reason.rule {
+            self.rules.retain(|known| known.rule.name != *rule);
+            if let Some(fate) = self.fate.rules.iter_mut().rfind(|known| known.rule == *rule) {
+                (fate.fate, fate.condition, fate.why) = (Fate::LeftOut, None, vec![reason.message.clone()]);
+            }
+        } else if let Some(field) = &reason.field {
+            self.fields.remove(field);
+            if let Some(fate) = self.fate.fields.iter_mut().rfind(|known| known.field == field.as_str()) {
+                (fate.fate, fate.why) = (Fate::LeftOut, vec![reason.message.clone()]);
+            }
+        }
+    }
+
+    /// The file as it stands.
+    fn file<'a>(&'a self, name: &'a ObjectName) -> write::File<'a> {
+        let named = self.source.name_field.as_deref().and_then(|name| name.parse::<FieldName>().ok());
+        let usual = || {
+            ["Name", "Subject", "LastName"]
+                .iter()
+                .find_map(|name| name.parse::<FieldName>().ok().filter(|name| self.fields.contains_key(name)))
+        };
+        let name_field = named
+            .filter(|name| self.fields.contains_key(name))
+            .or_else(usual)
+            .or_else(|| ID_FIELD.parse().ok());
+        write::File {
+            object: name,
+            label: self.source.label.as_deref(),
+            name_field,
+            base: self.base,
+            fields: &self.fields,
+            rules: &self.rules,
+            left_out: self
+                .fate
+                .fields
+                .iter()
+                .filter(|field| field.fate == Fate::LeftOut)
+                .map(|field| format!("{}: {}", field.field, field.why.join("; ")))
+                .collect(),
+            rules_left_out: self.fate.rules.iter().filter(|rule| rule.fate == Fate::LeftOut).collect(),
+        }
+    }
+}
