@@ -190,6 +190,7 @@ mod tests {
             "record list Lead --where Status=New --limit 10 --fields LastName,Company",
             "record import Lead leads.csv --errors refused.csv --map Surname=LastName --ignore-unknown",
             "record import --plan data-plan.json",
+            "record import Contact c.csv --upsert Code__c --map AccountId=Account.Code__c",
             "record export Lead --format json",
             "share forward Lead 01 02 --to globex --to initech",
             "share forward Lead --all --to globex",

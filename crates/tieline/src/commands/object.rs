@@ -144,13 +144,15 @@ struct FieldView {
     field_type: FieldType,
     kind: FieldKind,
     updatable: bool,
+    references: Option<ObjectName>,
 }
 
 impl View {
     fn schema(self) -> Schema {
-        let field = |FieldView { name, field_type, kind, updatable }: FieldView| FieldSchema {
+        let field = |FieldView { name, field_type, kind, updatable, references }: FieldView| FieldSchema {
             kind,
             updatable,
+            references,
             ..FieldSchema::new(name, field_type)
         };
         Schema::of(ObjectSchema {

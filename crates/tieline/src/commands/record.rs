@@ -15,7 +15,7 @@ use crate::session::Session;
 
 mod export;
 mod import;
-mod page;
+pub(crate) mod page;
 
 use export::Export;
 use import::Import;

@@ -2,7 +2,8 @@
 //!
 //! Names are taken in any case of their letters; `--map` says others. A column that no field has is
 //! refused with the field that was meant, so that nothing of a file is lost by a slip of the pen;
-//! `--ignore-unknown` drops such columns, and those that nobody can write, knowingly.
+//! `--ignore-unknown` drops such columns, and those that nobody can write, knowingly. A column with a
+//! point refers to another record by a field of it, as `Account.Code__c`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use tieline_core::FieldName;
 use tieline_core::schema::{FieldKind, FieldSchema, FieldType};
 use tieline_core::value::{Date, Value};
 
+use super::keys::{Key, Keys};
 use super::tree::{References, referred};
 use super::{Content, Fault};
 use crate::commands::object::{Schema, is_writable};
@@ -20,11 +22,11 @@ use crate::error::{CliError, Result};
 /// What a file with refused rows has besides the columns of its source. An import passes them over.
 pub(crate) const REFUSAL_COLUMNS: [&str; 2] = ["tieline_line", "tieline_error"];
 
-/// `HEADER=FIELD`: a column and the field that it is.
+/// `HEADER=FIELD`: a column and the field that it is, or the relation and key, as `Account.Code__c`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rename {
     header: String,
-    field: FieldName,
+    field: String,
 }
 
 impl FromStr for Rename {
@@ -33,16 +35,35 @@ impl FromStr for Rename {
     fn from_str(text: &str) -> Result<Self, String> {
         // A header may have an equals sign, a field name has none.
         let (header, field) = text.rsplit_once('=').ok_or("write it as Header=Field")?;
-        let field = field.parse().map_err(|error: tieline_core::InvalidId| error.to_string())?;
-        Ok(Self { header: header.to_owned(), field })
+        for name in field.split('.') {
+            name.parse::<FieldName>().map_err(|error| error.to_string())?;
+        }
+        Ok(Self { header: header.to_owned(), field: field.to_owned() })
     }
+}
+
+/// What a column is.
+#[derive(Debug, Clone)]
+struct Target {
+    field: FieldSchema,
+    /// By which the record is found that the field refers to, where no id stands in the column.
+    key: Option<Key>,
+}
+
+/// What is known of records that a row may refer to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'k> {
+    /// Records of this import by the names that its files give them.
+    pub(crate) references: &'k References,
+    /// Records of the org by the values of a field.
+    pub(crate) keys: &'k Keys,
 }
 
 /// The field of each column.
 #[derive(Debug)]
 pub(crate) struct Columns {
     /// In the order of the file; columns that are passed over have no field.
-    targets: Vec<(String, Option<FieldSchema>)>,
+    targets: Vec<(String, Option<Target>)>,
     /// Where a column stands in `targets`.
     by_name: BTreeMap<String, usize>,
     /// Whether a field that holds a date takes the day of a moment.
@@ -96,6 +117,11 @@ impl Columns {
             .hint("Say which field a column is with --map Header=Field, or drop such columns with --ignore-unknown"))
     }
 
+    /// The keys by which columns refer to records.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.targets.iter().filter_map(|(_, target)| target.as_ref()?.key.as_ref())
+    }
+
     /// The columns that are passed over.
     pub(crate) fn ignored(&self) -> impl Iterator<Item = &str> {
         let ignored = self.targets.iter().filter(|(name, field)| field.is_none() && !is_refusal(name));
@@ -107,31 +133,28 @@ impl Columns {
     ///
     /// # Errors
     /// The first column whose value is none of its field.
-    pub(crate) fn fields(
-        &self,
-        content: &Content,
-        references: &References,
-    ) -> Result<Map<String, Json>, Fault> {
+    pub(crate) fn fields(&self, content: &Content, known: Known<'_>) -> Result<Map<String, Json>, Fault> {
         let mut out = Map::new();
         match content {
             Content::Cells(cells) => {
-                for ((column, field), cell) in self.targets.iter().zip(cells) {
-                    let Some(field) = field.as_ref().filter(|_| !cell.is_empty()) else { continue };
+                for ((column, target), cell) in self.targets.iter().zip(cells) {
+                    let Some(target) = target.as_ref().filter(|_| !cell.is_empty()) else { continue };
                     let text =
                         std::str::from_utf8(cell).map_err(|_| Fault::of_column(column, "it is not UTF-8"))?;
-                    out.insert(field.name.to_string(), self.value(column, field, text, references)?);
+                    out.insert(target.field.name.to_string(), self.value(column, target, text, known)?);
                 }
             }
             Content::Fields { fields, .. } => {
                 for (key, value) in fields {
-                    let Some((column, field)) = self.by_name.get(key).and_then(|at| self.targets.get(*at))
+                    let Some((column, target)) = self.by_name.get(key).and_then(|at| self.targets.get(*at))
                     else {
                         continue;
                     };
-                    let Some(field) = field.as_ref().filter(|_| !value.is_null()) else { continue };
+                    let Some(target) = target.as_ref().filter(|_| !value.is_null()) else { continue };
+                    let field = &target.field;
                     let value = match value.as_str() {
                         Some(text) if matches!(field.field_type, FieldType::Reference | FieldType::Date) => {
-                            self.value(column, field, text, references)?
+                            self.value(column, target, text, known)?
                         }
                         _ => value.clone(),
                     };
@@ -146,14 +169,23 @@ impl Columns {
     fn value(
         &self,
         column: &str,
-        field: &FieldSchema,
+        Target { field, key }: &Target,
         text: &str,
-        references: &References,
+        known: Known<'_>,
     ) -> Result<Json, Fault> {
+        if let Some(key) = key {
+            let found = known.keys.find(key, text).map_err(|problem| Fault::of_column(column, problem))?;
+            return found.map(Json::from).ok_or_else(|| {
+                let Key { object, field } = key;
+                let message =
+                    format!("no record of {object} has {field} {text}; import the one that has it first");
+                Fault::of_column(column, message)
+            });
+        }
         if field.field_type == FieldType::Reference
             && let Some(name) = referred(text)
         {
-            return references.get(name).map(|id| id.as_str().into()).ok_or_else(|| {
+            return known.references.get(name).map(|id| id.as_str().into()).ok_or_else(|| {
                 let message =
                     format!("no record of this import is called {name}; import the file that has it first, with --plan");
                 Fault::of_column(column, message)
@@ -172,8 +204,11 @@ impl Columns {
 }
 
 /// The field that a column is; none for a column that the importer wrote itself.
-fn target(header: &str, schema: &Schema, renamed: Option<&Rename>) -> Result<Option<FieldSchema>, String> {
+fn target(header: &str, schema: &Schema, renamed: Option<&Rename>) -> Result<Option<Target>, String> {
     let name = renamed.map_or(header, |rename| rename.field.as_str());
+    if let Some((relation, key)) = name.split_once('.') {
+        return related(relation, key, schema).map(Some);
+    }
     if header.is_empty() {
         return Err("it has no name".to_owned());
     }
@@ -182,7 +217,7 @@ fn target(header: &str, schema: &Schema, renamed: Option<&Rename>) -> Result<Opt
     }
     let field = schema.field(name).ok_or_else(|| schema.unknown(name))?;
     if is_writable(field) {
-        return Ok(Some(field.clone()));
+        return Ok(Some(Target { field: field.clone(), key: None }));
     }
     let kind = match field.kind {
         FieldKind::Data => "cannot be written".to_owned(),
@@ -191,14 +226,29 @@ fn target(header: &str, schema: &Schema, renamed: Option<&Rename>) -> Result<Opt
     Err(format!("{} {kind}", field.name))
 }
 
+/// The reference that a relation is, as `AccountId` for `Account` and `Fund__c` for `Fund__r`, found by
+/// a field of the record that it refers to.
+fn related(relation: &str, key: &str, schema: &Schema) -> Result<Target, String> {
+    let own = relation.strip_suffix("__r").map(|stem| format!("{stem}__c"));
+    let names = [own, Some(format!("{relation}Id")), Some(relation.to_owned())];
+    let is_reference = |field: &&FieldSchema| field.field_type == FieldType::Reference && is_writable(field);
+    let field = names.iter().flatten().find_map(|name| schema.field(name).filter(is_reference));
+    let field = field.ok_or_else(|| format!("{} has no reference called {relation}", schema.name()))?;
+    let object = field.references.clone().ok_or_else(|| {
+        format!("{} refers to any object, so {relation}.{key} does not say of which", field.name)
+    })?;
+    let key = key.parse().map_err(|error: tieline_core::InvalidId| error.to_string())?;
+    Ok(Target { field: field.clone(), key: Some(Key { object, field: key }) })
+}
+
 fn is_refusal(header: &str) -> bool {
     REFUSAL_COLUMNS.contains(&header)
 }
 
 /// Fields that two columns are.
-fn twice(targets: &[(String, Option<FieldSchema>)]) -> Vec<String> {
+fn twice(targets: &[(String, Option<Target>)]) -> Vec<String> {
     let mut seen: BTreeMap<&FieldName, &str> = BTreeMap::new();
-    let fields = targets.iter().filter_map(|(column, field)| Some((column, &field.as_ref()?.name)));
+    let fields = targets.iter().filter_map(|(column, field)| Some((column, &field.as_ref()?.field.name)));
     fields
         .filter_map(|(column, field)| {
             let first = seen.insert(field, column)?;
@@ -238,6 +288,32 @@ mod tests {
         let renames: Vec<Rename> = renames.iter().map(|r| r.parse().unwrap()).collect();
         let reading = Reading { renames, ignore_unknown: ignore, times_as_dates: false };
         Columns::find(&headers, &schema(), &reading)
+    }
+
+    fn known<'k>(references: &'k References, keys: &'k Keys) -> Known<'k> {
+        Known { references, keys }
+    }
+
+    #[test]
+    fn columns_with_a_point_refer_by_a_key() {
+        for (header, rename) in
+            [("Account.Code__c", None), ("accountid.Code__c", None), ("Konto", Some("Konto=Account.Code__c"))]
+        {
+            let columns = find(&[header], rename.as_slice(), false).unwrap();
+            let key = Key { object: "Account".parse().unwrap(), field: "Code__c".parse().unwrap() };
+            assert_eq!(columns.keys().collect::<Vec<_>>(), [&key], "{header}");
+            let content = Content::Cells(ByteRecord::from(vec!["A1"]));
+            let fault = columns.fields(&content, known(&References::new(), &Keys::default())).unwrap_err();
+            assert!(fault.to_string().contains("no record of Account has Code__c A1"), "{fault}");
+        }
+        for (header, problem) in [
+            ("Owner.Code__c", "Lead has no reference called Owner"),
+            ("LastName.Code__c", "no reference called LastName"),
+            ("Account.", "field name \"\" is not valid"),
+        ] {
+            let error = find(&[header], &[], false).unwrap_err();
+            assert!(error.message().contains(problem), "{header}: {error}");
+        }
     }
 
     #[test]
@@ -283,7 +359,10 @@ mod tests {
     fn cells_become_values_of_their_fields() {
         let columns = find(&["lastname", "hot", "amount", "tags", "accountid", "id"], &[], true).unwrap();
         let references = References::from([("A1".to_owned(), "0000000000000000000000001a".to_owned())]);
-        let cells = |cells: &[&str]| columns.fields(&Content::Cells(ByteRecord::from(cells)), &references);
+        let keys = Keys::default();
+        let cells = |cells: &[&str]| {
+            columns.fields(&Content::Cells(ByteRecord::from(cells)), known(&references, &keys))
+        };
         assert_eq!(
             Json::from(cells(&["=1+1", "yes", "1e3", "b;a", "@A1", "7"]).unwrap()),
             json!({"LastName": "=1+1", "Hot": true, "Amount": "1000", "Tags": ["a", "b"],
@@ -310,7 +389,8 @@ mod tests {
             let cells = Content::Cells(ByteRecord::from(vec![text]));
             let Json::Object(json) = json!({ "Due": text }) else { panic!() };
             let json = Content::Fields { fields: json, reference: None };
-            let both = [cells, json].map(|content| columns.fields(&content, &References::new()));
+            let both = [cells, json]
+                .map(|content| columns.fields(&content, known(&References::new(), &Keys::default())));
             assert_eq!(both[0], both[1]);
             both[0].clone().map(Json::from)
         };
@@ -334,7 +414,7 @@ mod tests {
         let content = Content::Fields { fields, reference: None };
         // Only a reference refers: a text may begin with @. What is wrong with a type the daemon says.
         assert_eq!(
-            Json::from(columns.fields(&content, &references).unwrap()),
+            Json::from(columns.fields(&content, known(&references, &Keys::default())).unwrap()),
             json!({"LastName": "@A1", "Hot": "yes", "Amount": 5, "AccountId": "0000000000000000000000001a"})
         );
     }

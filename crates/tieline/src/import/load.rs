@@ -11,14 +11,16 @@ use std::path::Path;
 use csv::{ByteRecord, Writer};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value as Json, json};
+use tieline_core::ObjectName;
 
-use super::columns::{Columns, REFUSAL_COLUMNS};
+use super::columns::{Columns, Known, REFUSAL_COLUMNS};
+use super::keys::{Key, Keys};
 use super::tree::{self, References};
 use super::{Content, Fault, Item, Records};
 use crate::client::{Client, path};
 use crate::commands::list;
 use crate::error::{CliError, Kind, Result};
-use crate::output::Output;
+use crate::output::{Output, plain};
 
 /// Records of one request.
 const BATCH_RECORDS: usize = 200;
@@ -28,6 +30,9 @@ const BATCH_BYTES: usize = 1 << 20;
 /// Refusals that are told one by one; the file of refused rows has all.
 const TOLD_MAX: u64 = 50;
 
+/// The record that a row is of, if it is there, and the fields of the row.
+type Change = (Option<String>, Map<String, Json>);
+
 /// What became of an import.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -35,6 +40,8 @@ pub(crate) struct Tally {
     pub(crate) read: u64,
     /// Records created.
     pub(crate) created: u64,
+    /// Records that were there and were written to.
+    pub(crate) updated: u64,
     /// Records refused, here or by the daemon.
     pub(crate) refused: u64,
     /// The first refusals, for machines.
@@ -48,6 +55,7 @@ pub(crate) struct Loader<'a> {
     bar: ProgressBar,
     refused: Option<Writer<BufWriter<File>>>,
     references: References,
+    keys: Keys,
     /// Records of lines before this one are passed over.
     from_line: u64,
     pub(crate) tally: Tally,
@@ -56,11 +64,13 @@ pub(crate) struct Loader<'a> {
 /// One file of an import.
 pub(crate) struct Source<'a> {
     /// The object of its records.
-    pub(crate) object: &'a str,
+    pub(crate) object: &'a ObjectName,
     /// Its name, where several files are imported.
     pub(crate) name: Option<&'a str>,
     /// The field of each column.
     pub(crate) columns: &'a Columns,
+    /// By which a row finds the record that it is of; without it, each row is a new record.
+    pub(crate) upsert: Option<&'a Key>,
     /// The records.
     pub(crate) records: &'a mut dyn Records,
 }
@@ -76,8 +86,8 @@ struct Batch {
 
 impl<'a> Loader<'a> {
     pub(crate) fn new(client: &'a Client, output: &'a Output, bar: ProgressBar, from_line: u64) -> Self {
-        let (references, tally) = (References::new(), Tally::default());
-        Self { client, output, bar, refused: None, references, from_line, tally }
+        let (references, keys, tally) = (References::new(), Keys::default(), Tally::default());
+        Self { client, output, bar, refused: None, references, keys, from_line, tally }
     }
 
     /// Writes refused rows to a CSV file, with their line and what is wrong.
@@ -95,6 +105,9 @@ impl<'a> Loader<'a> {
         let header = source.records.columns().to_vec();
         // Line and reason come first, so that a row with too many cells does not move them.
         self.write_row(&REFUSAL_COLUMNS.into_iter().chain(header.iter().map(String::as_str)).collect())?;
+        for key in source.columns.keys().chain(source.upsert) {
+            self.keys.load(self.client, key)?;
+        }
         let mut batch = Batch::default();
         while let Some(item) = source.records.next()? {
             if item.line < self.from_line {
@@ -109,20 +122,50 @@ impl<'a> Loader<'a> {
     }
 
     fn take(&mut self, source: &Source<'_>, batch: &mut Batch, mut item: Item) -> Result<()> {
-        // A record may refer to one that waits in the same batch.
-        if let Content::Fields { fields, .. } = &item.content
-            && tree::unresolved(fields, &self.references)
-        {
-            self.send(source, batch)?;
-        }
+        // A record may refer to one that waits in the same batch, or be it.
+        let waits = match &item.content {
+            Content::Fields { fields, .. } => tree::unresolved(fields, &self.references),
+            Content::Cells(_) => false,
+        };
         if item.fault.is_none() {
-            match source.columns.fields(&item.content, &self.references) {
-                Ok(fields) => batch.add(source.object, fields),
+            let mut change = self.change(source, &item);
+            if waits || self.is_open(source, batch, &change) {
+                self.send(source, batch)?;
+                change = self.change(source, &item);
+            }
+            match change {
+                Ok((record, fields)) => batch.add(source.object, record, fields),
                 Err(fault) => item.fault = Some(fault),
             }
         }
         batch.items.push(item);
         if batch.is_full() { self.send(source, batch) } else { Ok(()) }
+    }
+
+    /// What a record says: the one that it is of, if it is there, and its fields.
+    fn change(&self, source: &Source<'_>, item: &Item) -> Result<Change, Fault> {
+        let known = Known { references: &self.references, keys: &self.keys };
+        let fields = source.columns.fields(&item.content, known)?;
+        let Some(key) = source.upsert else { return Ok((None, fields)) };
+        let field = key.field.as_str();
+        let Some(value) = fields.get(field).map(plain).filter(|value| !value.is_empty()) else {
+            return Err(Fault::of_column(field, "it has no value, and records are found by it"));
+        };
+        let found = self.keys.find(key, &value).map_err(|problem| Fault::of_column(field, problem))?;
+        Ok((found.map(str::to_owned), fields))
+    }
+
+    /// Whether the answer to the records of the batch could make another change of this one: it was
+    /// not found by its key, or what it refers to was not.
+    fn is_open(&self, source: &Source<'_>, batch: &Batch, change: &Result<Change, Fault>) -> bool {
+        let not_found = match change {
+            Ok((record, fields)) => {
+                let value = source.upsert.and_then(|key| fields.get(key.field.as_str()));
+                record.is_none() && value.is_some_and(|value| batch.holds(source.upsert, value))
+            }
+            Err(_) => source.columns.keys().any(|key| key.object == *source.object),
+        };
+        not_found && !batch.operations.is_empty()
     }
 
     fn send(&mut self, source: &Source<'_>, batch: &mut Batch) -> Result<()> {
@@ -131,7 +174,7 @@ impl<'a> Loader<'a> {
         let mut results = Vec::new();
         let sent = operations.len();
         if sent > 0 {
-            let answer = self.client.post(&path(["batch"]), &json!({ "operations": operations }));
+            let answer = self.client.post(&path(["batch"]), &json!({ "operations": &operations }));
             let answer = answer.map_err(|error| self.lost(error, first.line, last.line))?;
             results.extend_from_slice(list(&answer, "results"));
         }
@@ -139,10 +182,12 @@ impl<'a> Loader<'a> {
             let message = format!("The daemon answered {} of {sent} records", results.len());
             return Err(CliError::new(Kind::Internal, message));
         }
-        let mut results = results.iter();
+        let mut results = results.iter().zip(&operations);
         for mut item in items {
-            let fault =
-                item.fault.take().or_else(|| results.next().and_then(|result| self.created(&item, result)));
+            let fault = item.fault.take().or_else(|| {
+                let (result, operation) = results.next()?;
+                self.written(source.object, &item, operation, result)
+            });
             if let Some(fault) = fault {
                 self.refuse(source, &item, &fault)?;
             }
@@ -151,16 +196,31 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// Counts a record that was created; else says what is wrong with it.
-    fn created(&mut self, item: &Item, result: &Json) -> Option<Fault> {
+    /// Counts a record that was written, and notes how others refer to it; else says what is wrong.
+    fn written(
+        &mut self,
+        object: &ObjectName,
+        item: &Item,
+        operation: &Json,
+        result: &Json,
+    ) -> Option<Fault> {
         if result.get("ok").and_then(Json::as_bool) != Some(true) {
             return Some(fault_of(result));
         }
-        self.tally.created += 1;
-        if let Content::Fields { reference: Some(name), .. } = &item.content
-            && let Some(id) = result.get("id").and_then(Json::as_str)
-        {
+        let known = operation.get("id").and_then(Json::as_str);
+        if known.is_some() {
+            self.tally.updated += 1;
+        } else {
+            self.tally.created += 1;
+        }
+        let id = known.or_else(|| result.get("id").and_then(Json::as_str))?;
+        if let Content::Fields { reference: Some(name), .. } = &item.content {
             self.references.insert(name.clone(), id.to_owned());
+        }
+        if self.keys.has(object.as_str())
+            && let Some(fields) = operation.get("fields").and_then(Json::as_object)
+        {
+            self.keys.learn(object, fields, id);
         }
         None
     }
@@ -197,8 +257,11 @@ impl<'a> Loader<'a> {
 
     /// What to tell when a batch got no answer.
     fn lost(&self, error: CliError, first: u64, last: u64) -> CliError {
-        let Tally { created, refused, .. } = self.tally;
-        let certain = format!("{created} records were created and {refused} refused before");
+        let Tally { created, updated, refused, .. } = self.tally;
+        let certain = match updated {
+            0 => format!("{created} records were created and {refused} refused before"),
+            _ => format!("{created} records were created, {updated} updated and {refused} refused before"),
+        };
         if error.kind == Kind::NotReachable {
             let unknown = format!("whether lines {first} to {last} were taken is not known");
             let hint = self.client.key().map_or_else(
@@ -220,11 +283,22 @@ impl<'a> Loader<'a> {
 }
 
 impl Batch {
-    fn add(&mut self, object: &str, fields: Map<String, Json>) {
+    /// Adds a change of `record`, or a new record.
+    fn add(&mut self, object: &ObjectName, record: Option<String>, fields: Map<String, Json>) {
         // Names and values, and the punctuation between them: an estimate is enough.
         let values = fields.iter().map(|(name, value)| name.len() + value.as_str().map_or(16, str::len) + 8);
         self.bytes += values.sum::<usize>() + 64;
-        self.operations.push(json!({ "op": "create", "object": object, "fields": fields }));
+        self.operations.push(match record {
+            None => json!({ "op": "create", "object": object, "fields": fields }),
+            Some(id) => json!({ "op": "update", "object": object, "id": id, "fields": fields }),
+        });
+    }
+
+    /// Whether a record of the batch has this value of the key.
+    fn holds(&self, key: Option<&Key>, value: &Json) -> bool {
+        let has =
+            |operation: &Json, key: &Key| operation.pointer(&format!("/fields/{}", key.field)) == Some(value);
+        key.is_some_and(|key| self.operations.iter().any(|operation| has(operation, key)))
     }
 
     const fn is_full(&self) -> bool {
@@ -259,7 +333,11 @@ mod tests {
         batch.items.push(item());
         assert!(batch.is_full());
         let mut batch = Batch::default();
-        batch.add("Lead", Map::from_iter([("a".to_owned(), "x".repeat(BATCH_BYTES).into())]));
+        batch.add(
+            &"Lead".parse().unwrap(),
+            None,
+            Map::from_iter([("a".to_owned(), "x".repeat(BATCH_BYTES).into())]),
+        );
         assert!(batch.is_full());
     }
 

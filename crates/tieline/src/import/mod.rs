@@ -6,6 +6,7 @@
 //! | [`json`] | a list of objects, or one object in each line |
 //! | [`tree`] | `{"records": […]}` with references between records, and plans of several such files |
 //! | [`columns`] | finds the field of each column, once, before the first record is read |
+//! | [`keys`] | finds records by the value of a field |
 //! | [`load`] | sends records in batches and says what became of each |
 //!
 //! A reader gives one [`Item`] for each record, malformed or not, with the line where it begins: a
@@ -16,6 +17,7 @@
 pub(crate) mod columns;
 pub(crate) mod csv;
 pub(crate) mod json;
+pub(crate) mod keys;
 pub(crate) mod load;
 pub(crate) mod tree;
 

@@ -140,3 +140,61 @@ fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
         run(&["salesforce", "translate", &empty.path().display().to_string(), "--out", &out]);
     assert!(code == 3 && err.contains("holds no object"), "{err}");
 }
+
+#[test]
+fn records_keep_their_links_and_are_taken_once() {
+    let (dir, _) = translate();
+    let org = Org::start();
+    let contact = org.file(
+        "contact.toml",
+        "extends = \"Contact\"\n[fields]\nSalesforce_Id__c = { type = \"text\", external_id = true }\n",
+    );
+    let account = dir.path().join("objects/account.toml").display().to_string();
+    assert_eq!(org.run(&["object", "apply", &account, &contact]).0, 0);
+    let import = |object: &str, file: &str, more: &[&str]| {
+        let upsert = ["--upsert", "Salesforce_Id__c", "--map", "Id=Salesforce_Id__c"];
+        org.run(&[&["record", "import", object, file], &upsert[..], more].concat())
+    };
+    let accounts = org.file("accounts.csv", "\"Id\",\"NAME\"\n\"001A\",\"Initech\"\n\"001B\",\"Hooli\"\n");
+    let (code, out, err) = import("Account", &accounts, &[]);
+    assert_eq!((code, out.as_str()), (0, "2 records read, 2 created, 0 updated, 0 refused\n"), "{err}");
+
+    // One refers to a row before it, one to a row after it, one to nobody, one is there twice.
+    let contacts = "Id,LastName,AccountId,ReportsTo.Salesforce_Id__c\n\
+        003A,Ng,001B,\n\
+        003B,Poe,001A,003A\n\
+        003C,Ray,001A,003D\n\
+        003D,Doe,001X,\n\
+        003A,Ngo,,\n\
+        ,Fox,,\n";
+    let file = org.file("contacts.csv", contacts);
+    let link = ["--map", "AccountId=Account.Salesforce_Id__c"];
+    let (code, out, err) = import("Contact", &file, &link);
+    assert_eq!((code, out.as_str()), (3, "6 records read, 2 created, 1 updated, 3 refused\n"), "{err}");
+    for part in [
+        "line 4: column ReportsTo.Salesforce_Id__c: no record of Contact has Salesforce_Id__c 003D",
+        "line 5: column AccountId: no record of Account has Salesforce_Id__c 001X",
+        "line 7: column Salesforce_Id__c: it has no value",
+    ] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    // The same file again, with what was wrong mended: what refers to a later row comes through when
+    // that is there, and nothing is there twice.
+    let file = org.file("contacts.csv", contacts.replace("001X", "001B").replace(",Fox", "003E,Fox"));
+    for (created, updated, refused) in [(2, 3, 1), (1, 5, 0), (0, 6, 0)] {
+        let (_, out, err) = import("Contact", &file, &link);
+        let expected = format!("6 records read, {created} created, {updated} updated, {refused} refused\n");
+        assert_eq!(out, expected, "{err}");
+    }
+    let all = org.json(&["record", "list", "Contact"])["records"].as_array().unwrap().clone();
+    assert_eq!(all.len(), 5);
+    let of = |object: &str, id: &str| {
+        let found = format!("Salesforce_Id__c={id}");
+        org.json(&["record", "list", object, "--where", &found])["records"][0].clone()
+    };
+    let (ng, poe, ray) = (of("Contact", "003A"), of("Contact", "003B"), of("Contact", "003C"));
+    assert_eq!(ng["fields"]["LastName"], "Ngo");
+    assert_eq!(ng["fields"]["AccountId"], of("Account", "001B")["id"], "an empty cell changes nothing");
+    assert_eq!(poe["fields"]["ReportsToId"], ng["id"]);
+    assert_eq!(ray["fields"]["ReportsToId"], of("Contact", "003D")["id"]);
+}

@@ -1,16 +1,17 @@
-//! `tieline record import`: creates records from files.
+//! `tieline record import`: creates and updates records from files.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::json;
-use tieline_core::ObjectName;
+use tieline_core::{FieldName, ObjectName};
 
 use crate::client::Client;
 use crate::commands::object::Schema;
 use crate::error::{CliError, Result};
 use crate::import::columns::{Columns, Reading, Rename};
+use crate::import::keys::Key;
 use crate::import::load::{Loader, Source};
 use crate::import::tree::{Step, read_plan};
 use crate::import::{self, Format};
@@ -40,9 +41,13 @@ pub(crate) struct Import {
     /// What stands between the cells of a CSV file
     #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
     delimiter: u8,
-    /// A column and the field that it is, as Surname=LastName; may be repeated
+    /// A column and the field that it is, as Surname=LastName, or a key of the record that it refers to,
+    /// as AccountId=Account.Code__c; may be repeated
     #[arg(long = "map", value_name = "HEADER=FIELD")]
     renames: Vec<Rename>,
+    /// Update the record that has the row's value of this field, and create one where there is none
+    #[arg(long, value_name = "FIELD", conflicts_with = "plan")]
+    upsert: Option<FieldName>,
     /// Drop columns that no field has, or that nobody can write
     #[arg(long)]
     ignore_unknown: bool,
@@ -73,11 +78,14 @@ impl Import {
         bar.finish_and_clear();
         let tally = loader.tally;
         let answer = json!({
-            "read": tally.read, "created": tally.created, "refused": tally.refused, "refusals": tally.refusals,
+            "read": tally.read, "created": tally.created, "updated": tally.updated, "refused": tally.refused,
+            "refusals": tally.refusals,
         });
         session.output.show(&answer, |output| {
+            let updated =
+                self.upsert.as_ref().map_or_else(String::new, |_| format!(", {} updated", tally.updated));
             output.line(&format!(
-                "{} records read, {} created, {} refused",
+                "{} records read, {} created{updated}, {} refused",
                 tally.read, tally.created, tally.refused
             ))
         })?;
@@ -128,8 +136,10 @@ impl Import {
         if !ignored.is_empty() {
             session.output.warn(&format!("{name}: the columns {} are dropped", ignored.join(", ")));
         }
+        let upsert = self.upsert.clone().map(|field| Key { object: schema.name().clone(), field });
         loader.load(&mut Source {
-            object: schema.name().as_str(),
+            upsert: upsert.as_ref(),
+            object: schema.name(),
             name: self.plan.is_some().then_some(name.as_str()),
             columns: &columns,
             records: records.as_mut(),

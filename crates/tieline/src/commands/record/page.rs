@@ -95,14 +95,14 @@ fn condition(text: &str) -> Result<(String, String), String> {
 }
 
 /// Every page of a list, one after the other.
-pub(super) struct Pages<'a> {
+pub(crate) struct Pages<'a> {
     client: &'a Client,
     object: &'a ObjectName,
     conditions: &'a [(String, String)],
 }
 
 impl<'a> Pages<'a> {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         client: &'a Client,
         object: &'a ObjectName,
         conditions: &'a [(String, String)],
@@ -111,7 +111,7 @@ impl<'a> Pages<'a> {
     }
 
     /// Calls `take` with the records of each page.
-    pub(super) fn each(&self, mut take: impl FnMut(&[Json]) -> Result<()>) -> Result<()> {
+    pub(crate) fn each(&self, mut take: impl FnMut(&[Json]) -> Result<()>) -> Result<()> {
         let mut cursor = None;
         loop {
             let answer = page(self.client, self.object, self.conditions, PAGE, cursor)?;
