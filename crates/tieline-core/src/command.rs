@@ -237,6 +237,15 @@ pub enum Command {
         /// Who will own the record; the actor if nobody is named.
         owner: Option<UserName>,
     },
+    /// Accepts an offer into a record that is here already: it becomes the copy.
+    Adopt {
+        /// The connection.
+        connection: ConnectionId,
+        /// The share.
+        share: ShareId,
+        /// The record, of the object that the partner's becomes here.
+        record: RecordId,
+    },
     /// Declines an offer, or gives a grant back whose record cannot be created.
     Decline {
         /// The connection.

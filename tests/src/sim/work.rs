@@ -152,10 +152,15 @@ impl World {
             share.role == ShareRole::Copy && share.status == ShareStatus::Offered
         };
         let Some((connection, share)) = self.share(at, offered) else { return Ok(()) };
-        let (command, what) = if self.out.rng.chance(850) {
-            (Command::Accept { connection, share, owner: None }, "accepts")
-        } else {
+        let (command, what) = if self.out.rng.chance(150) {
             (Command::Decline { connection, share }, "declines")
+        } else if self.out.rng.chance(150)
+            && let Some(record) = self.record(at, false)
+        {
+            // Refused if the record is shared over the connection already.
+            (Command::Adopt { connection, share, record }, "adopts")
+        } else {
+            (Command::Accept { connection, share, owner: None }, "accepts")
         };
         drop(self.execute(at, &command, &format!("{what} {share}"))?);
         Ok(())

@@ -57,3 +57,63 @@ async fn a_lead_is_shared_and_both_sides_follow() {
     a.daemon.stop().await;
     b.daemon.stop().await;
 }
+
+/// Both orgs have the record already, as after moving in: nothing is created, and the later value
+/// of each field wins on both sides.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_is_accepted_into_a_record_that_is_there() {
+    let (acme, globex) = (OrgHome::make("acme"), OrgHome::make("globex"));
+    let broker = NatsServer::start(Edition::Pinned, vec![acme.access(), globex.access()]).unwrap().unwrap();
+    let (a, b) = (acme.start(&broker.url()).await, globex.start(&broker.url()).await);
+    let connection = connect(&a, &b).await;
+    for (from, to) in [(&a, &b), (&b, &a)] {
+        publish(from, connection, "Lead", &FIELDS).await;
+        subscribe(to, connection, "Lead", &FIELDS, false).await;
+    }
+    let named =
+        |city: &str| [("LastName", text("Curie")), ("Company", text("Sorbonne")), ("City", text(city))];
+    let theirs = b.create("Lead", &named("Paris")).await;
+    let ours = a.create("Lead", &named("Warsaw")).await;
+    b.update(theirs, &[("Website", text("https://curie.example"))]).await;
+    let other = b.create("Account", &[("Name", text("Sorbonne"))]).await;
+
+    a.execute(Command::Forward { record: ours, connection }).await;
+    let share = b
+        .until("an offer", |state| {
+            let connection = state.connections.get(&connection)?;
+            connection.shares.iter().find(|(_, s)| s.status == ShareStatus::Offered).map(|(id, _)| *id)
+        })
+        .await;
+    let adopt = |record| Command::Adopt { connection, share, record };
+    let refused = b.try_execute(adopt(other)).await.unwrap_err().to_string();
+    assert!(refused.contains("is of Account, and Lead of acme becomes Lead here"), "{refused}");
+    b.execute(adopt(theirs)).await;
+    b.until("an active share", |state| {
+        let share = state.share(connection, share)?;
+        (share.status == ShareStatus::Active && share.record == Some(theirs)).then_some(())
+    })
+    .await;
+    for org in [(&a, ours), (&b, theirs)] {
+        let (org, record) = org;
+        org.until_value(record, "City", &text("Warsaw")).await;
+        org.until_value(record, "Website", &text("https://curie.example")).await;
+    }
+    b.update(theirs, &[("City", text("Sceaux"))]).await;
+    a.until_value(ours, "City", &text("Sceaux")).await;
+    let leads = b.handle().read(|state| state.records_of(&"Lead".parse().unwrap(), None).count()).await;
+    assert_eq!(leads, 1, "nothing was created");
+
+    // A record has one counterpart over a connection.
+    let second = a.create("Lead", &named("Lyon")).await;
+    a.execute(Command::Forward { record: second, connection }).await;
+    let share = b
+        .until("another offer", |state| {
+            let connection = state.connections.get(&connection)?;
+            connection.shares.iter().find(|(_, s)| s.status == ShareStatus::Offered).map(|(id, _)| *id)
+        })
+        .await;
+    let refused = b.try_execute(Command::Adopt { connection, share, record: theirs }).await.unwrap_err();
+    assert!(refused.to_string().contains("is shared with acme already"), "{refused}");
+    a.daemon.stop().await;
+    b.daemon.stop().await;
+}

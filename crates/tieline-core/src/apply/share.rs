@@ -95,6 +95,11 @@ pub(super) fn offer_answered(state: &mut State, seq: Seq, time: Timestamp, event
     if !event.accept {
         share.preview = VecMap::new();
     }
+    if let Some(record) = event.record {
+        // The grant finds the copy here, as it finds that of an earlier generation.
+        share.record = Some(record);
+        link(state, record, event.connection, event.share);
+    }
 }
 
 pub(super) fn grant_requested(state: &mut State, time: Timestamp, event: &GrantRequested) {

@@ -3,6 +3,7 @@
 //! Deciding changes nothing: the same state, command and context give the same events. A refusal
 //! leaves nothing behind.
 
+mod adopt;
 mod connection;
 mod control;
 mod copy;
@@ -120,6 +121,7 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         Command::Accept { connection, share, owner } => {
             share::accept(draft, *connection, *share, owner.as_ref())
         }
+        Command::Adopt { connection, share, record } => adopt::adopt(draft, *connection, *share, *record),
         Command::Decline { connection, share } => share::decline(draft, *connection, *share),
 
         Command::StartJob { kind } => jobs::start(draft, kind),

@@ -247,7 +247,14 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
     };
     if rule.auto_accept {
         let owner = rule.owner.as_ref().unwrap_or(&connection.owner).clone();
-        share::answer(draft, connection, offer.share, offer.generation, Some(rule.accept_whole), owner);
+        share::answer(
+            draft,
+            connection,
+            offer.share,
+            offer.generation,
+            Some(share::Acceptance::new(rule.accept_whole)),
+            owner,
+        );
     }
     Ending { record: known.and_then(|share| share.record), ..Ending::new(Outcome::Applied, id) }
 }
@@ -276,7 +283,14 @@ fn take_crossing_offer(
         preview: offer.preview.clone(),
     });
     let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();
-    share::answer(draft, connection, offer.share, offer.generation, Some(false), owner);
+    share::answer(
+        draft,
+        connection,
+        offer.share,
+        offer.generation,
+        Some(share::Acceptance::new(false)),
+        owner,
+    );
     Ending::new(Outcome::Applied, id)
 }
 

@@ -344,7 +344,7 @@ fn cross(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Sh
         draft.emit(ShareLinked { connection, share: id, generation, record, kept: None });
     } else {
         let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();
-        share::answer(draft, connection, id, generation, Some(false), owner);
+        share::answer(draft, connection, id, generation, Some(share::Acceptance::new(false)), owner);
     }
 }
 

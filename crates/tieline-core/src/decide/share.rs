@@ -11,6 +11,7 @@ use crate::decide::write::{is_open, shared_content};
 use crate::event::{
     Closing, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
 };
+use crate::mapping::SubscribeRule;
 use crate::message::EndReason;
 use crate::publish;
 use crate::reason::ReasonCode;
@@ -119,32 +120,58 @@ pub(super) fn accept(
     id: ShareId,
     owner: Option<&UserName>,
 ) -> Result<Reply, Refusal> {
-    let connection = active(draft.state, over)?;
+    let (connection, share, rule) = offered(draft.state, over, id)?;
+    let owner = owner.unwrap_or(&draft.actor).clone();
+    answer(draft, connection, id, share.generation, Some(Acceptance::new(rule.accept_whole)), owner);
+    Ok(Reply::Share(id))
+}
+
+/// An offer that can be accepted, with its connection and the rule by which it is taken.
+pub(super) fn offered(
+    state: &State,
+    over: ConnectionId,
+    id: ShareId,
+) -> Result<(&Connection, &Share, &SubscribeRule), Refusal> {
+    let connection = active(state, over)?;
     let share = find(connection, id)?;
     if share.role != ShareRole::Copy || share.status != ShareStatus::Offered {
         let text = format!("share {id} is {}: only an offer can be accepted", share.status.label());
         return Err(Refusal::conflict("not_offered", text));
     }
-    let Some(rule) = connection.subscribe.get(&share.object) else {
+    let rule = connection.subscribe.get(&share.object).ok_or_else(|| {
         let text = format!(
             "{} of {} is not subscribed: subscribe it first with `tieline subscribe set`",
             share.object,
             connection.display_name()
         );
-        return Err(Refusal::conflict("not_subscribed", text));
-    };
-    let owner = owner.unwrap_or(&draft.actor).clone();
-    answer(draft, connection, id, share.generation, Some(rule.accept_whole), owner);
-    Ok(Reply::Share(id))
+        Refusal::conflict("not_subscribed", text)
+    })?;
+    Ok((connection, share, rule))
 }
 
-/// Answers an offer; `accept` says whether the copy is to be created with all fields in one.
+/// How an offer is accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acceptance {
+    /// Whether the copy is to be created with all fields in one.
+    pub(super) whole: bool,
+    /// The record that becomes the copy.
+    pub(super) into: Option<RecordId>,
+}
+
+impl Acceptance {
+    /// A copy is created, `whole` or with the create set first.
+    pub(super) const fn new(whole: bool) -> Self {
+        Self { whole, into: None }
+    }
+}
+
+/// Answers an offer: with how it is accepted, or declines it.
 pub(super) fn answer(
     draft: &mut Draft<'_>,
     connection: &Connection,
     share: ShareId,
     generation: u32,
-    accept: Option<bool>,
+    accept: Option<Acceptance>,
     owner: UserName,
 ) {
     let position = draft.position(connection);
@@ -153,7 +180,8 @@ pub(super) fn answer(
         share,
         generation,
         accept: accept.is_some(),
-        whole: accept.unwrap_or(false),
+        whole: accept.is_some_and(|accept| accept.whole),
+        record: accept.and_then(|accept| accept.into),
         owner,
         position,
     });

@@ -62,6 +62,9 @@ pub struct OfferAnswered {
     /// Whether the record is to be created with all fields in one.
     #[serde(default)]
     pub whole: bool,
+    /// The record of this org that becomes the copy; without one, a copy is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordId>,
     /// Who will own the record.
     pub owner: UserName,
     /// The position of the message.

@@ -1,5 +1,6 @@
 //! The inbox: offers of partners, to be accepted or declined (S2S-46, S2S-47).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +11,7 @@ use serde_json::{Map, Value as Json_};
 use tieline_core::command::Command;
 use tieline_core::job::JobKind;
 use tieline_core::state::{Connection, Share, ShareRole, ShareStatus, State};
-use tieline_core::{ConnectionId, ObjectName, ShareId, UserName};
+use tieline_core::{ConnectionId, ObjectName, RecordId, ShareId, UserName};
 use utoipa::ToSchema;
 
 use super::auth::{Actor, Permission};
@@ -91,6 +92,10 @@ pub(crate) struct AcceptBody {
     /// With `shares`, who will own the records; without one, whoever accepts.
     #[schema(value_type = Option<String>)]
     owner: Option<UserName>,
+    /// With `shares`, the records of this org that become the copies, by share; they keep their
+    /// owners. A share that is not named here gets a new record.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    into: Option<BTreeMap<ShareId, RecordId>>,
 }
 
 /// What became of a request to accept: `results`, or a `job` for all.
@@ -217,15 +222,25 @@ pub(crate) async fn accept(
     Body(body): Body<AcceptBody>,
 ) -> Result<Json<Accepted>, Problem> {
     actor.require(Permission::EditRecords)?;
-    let AcceptBody { connection, shares, all, object, owner } = body;
+    let AcceptBody { connection, shares, all, object, owner, into } = body;
+    let into = into.unwrap_or_default();
     let connection = api.connection_id(&connection)?;
     let bad = |detail: &str| Err(Problem::new(ErrorCode::BadBody, detail));
     let accepted = match (shares, all) {
         (Some(_), false) if object.is_some() => return bad("object goes with all: leave it out"),
         (None, true) if owner.is_some() => return bad("owner goes with shares: leave it out"),
+        (None, true) if !into.is_empty() => return bad("into goes with shares: leave it out"),
+        (Some(shares), false) if !into.keys().all(|share| shares.contains(share)) => {
+            return bad("into names a share that shares does not");
+        }
         (Some(shares), false) => {
             check_count("shares", shares.len())?;
-            let accept = |share| Ok(Command::Accept { connection, share, owner: owner.clone() });
+            let accept = |share| {
+                Ok(match into.get(&share) {
+                    Some(record) => Command::Adopt { connection, share, record: *record },
+                    None => Command::Accept { connection, share, owner: owner.clone() },
+                })
+            };
             let commands = shares.into_iter().map(accept).collect();
             let results = api.execute_items(commands, &actor, &keyed).await?;
             let results = results.into_iter().map(|result| ItemResult::of(result, None)).collect();
