@@ -1,13 +1,13 @@
 //! `tieline inbox`: what partners offer (S2S-46, S2S-47).
 
 use clap::{Args, Subcommand};
-use serde_json::json;
-use tieline_core::{ObjectName, ShareId, UserName};
+use serde_json::{Value as Json, json};
+use tieline_core::{ObjectName, RecordId, ShareId, UserName};
 
 use super::share::{more, results};
 use super::{body, list};
 use crate::client::path;
-use crate::error::Result;
+use crate::error::{CliError, Result};
 use crate::output::{Column, reasons, text, time, with};
 use crate::session::Session;
 
@@ -56,6 +56,9 @@ pub(crate) struct Accept {
     /// Who will own the records, instead of you
     #[arg(long, value_name = "USER", conflicts_with = "all")]
     owner: Option<UserName>,
+    /// The record of this org that becomes the copy, for one offer; else a copy is created
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["all", "owner"])]
+    into: Option<RecordId>,
 }
 
 /// Decline offers.
@@ -96,13 +99,22 @@ impl Inbox {
                     Ok(())
                 })
             }
-            Self::Accept(Accept { connection, shares, all, object, owner }) => {
+            Self::Accept(Accept { connection, shares, all, object, owner, into }) => {
+                let into = match (&shares[..], into) {
+                    (_, None) => Json::Null,
+                    ([share], Some(record)) => json!({ share.to_string(): record }),
+                    (_, Some(_)) => {
+                        let text = "--into goes with one offer: its record is the copy of one";
+                        return Err(CliError::usage(text).hint("Accept the offers one by one"));
+                    }
+                };
                 let chosen = if all { ("all", json!(true)) } else { ("shares", json!(shares)) };
                 let body = body([
                     ("connection", json!(connection)),
                     chosen,
                     ("object", json!(object)),
                     ("owner", json!(owner)),
+                    ("into", into),
                 ]);
                 let answer = client.post(&path(["inbox", "accept"]), &body)?;
                 results(session, &answer, "SHARE", &shares)

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
+use tieline_core::{FieldName, ObjectName};
 
 use crate::error::{CliError, Kind, Result};
-use crate::moving::object::{Fate, ObjectFate};
+use crate::moving::links::{self, Pairing, Tally};
+use crate::moving::object::{Fate, ID_FIELD, ObjectFate};
 use crate::moving::{self, Translation, file_in};
 use crate::output::Output;
 use crate::session::Session;
@@ -17,6 +19,8 @@ use crate::session::Session;
 pub(crate) enum Salesforce {
     /// Write object files from a source tree or a recorded describe
     Translate(Translate),
+    /// Take over the links between records: offer ours, or accept a partner's into ours
+    Link(Link),
 }
 
 /// Write one object file for each object of the sources.
@@ -37,10 +41,67 @@ pub(crate) struct Translate {
     overwrite: bool,
 }
 
+/// Take over the links of Salesforce to Salesforce, so that nothing is accepted by hand.
+///
+/// One org passes --offer, then the other passes --accept: each offer is accepted into the record that
+/// the export names, and both sides' fields meet, the later value winning. Both read their own export
+/// of PartnerNetworkRecordConnection; links that are not in force are passed over.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("side").required(true))]
+pub(crate) struct Link {
+    /// The object of our records
+    object: ObjectName,
+    /// The export, as CSV with LocalRecordId, PartnerRecordId and Status
+    file: PathBuf,
+    /// Offer our records over this connection: id, partner or label
+    #[arg(long, value_name = "CONNECTION", group = "side")]
+    offer: Option<String>,
+    /// Accept the partner's offers over this connection into our records
+    #[arg(long, value_name = "CONNECTION", group = "side")]
+    accept: Option<String>,
+    /// The field that keeps the id a record had; the partner publishes it and has it in its view fields
+    #[arg(long, value_name = "FIELD", default_value = ID_FIELD)]
+    key: FieldName,
+}
+
+impl Link {
+    fn run(self, session: &Session) -> Result<()> {
+        let Self { object, file, offer, accept, key } = self;
+        let client = session.client()?;
+        let links = links::read(&file)?;
+        let pairing = |connection| Pairing { client: &client, connection, object: &object, key: &key };
+        let tally = match (&offer, &accept) {
+            (Some(connection), _) => pairing(connection.as_str()).offer(&links)?,
+            (None, Some(connection)) => pairing(connection.as_str()).accept(&links)?,
+            // The definition of the arguments rules it out.
+            (None, None) => return Err(CliError::usage("Pass --offer or --accept with a connection")),
+        };
+        tally.refused.iter().for_each(|(line, why)| session.output.tell(&format!("line {line}: {why}")));
+        session.output.show(&tally.to_json(), |output| {
+            let Tally { read, done, already, elsewhere, without_offer, refused } = &tally;
+            let what = if offer.is_some() { "offered" } else { "accepted" };
+            let waiting = match accept {
+                Some(_) => format!(", {without_offer} without an offer"),
+                None => String::new(),
+            };
+            let refused = refused.len();
+            output.line(&format!(
+                "{read} links in force, {done} {what}, {already} shared already, {elsewhere} of no {object} here{waiting}, \
+                 {refused} refused"
+            ))
+        })?;
+        match tally.refused.len() {
+            0 => Ok(()),
+            refused => Err(CliError::refused(format!("{refused} of {} links were refused", tally.read))),
+        }
+    }
+}
+
 impl Salesforce {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
             Self::Translate(translate) => translate.run(session),
+            Self::Link(link) => link.run(session),
         }
     }
 }

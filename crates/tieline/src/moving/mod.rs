@@ -8,15 +8,17 @@
 //! | [`field`], [`object`] | what becomes of it, part by part |
 //! | [`formula`] | validation formulas as rules |
 //! | [`write`] | the TOML file of an object |
+//! | [`links`] | links between records, as offers and as offers accepted into a record |
 //!
-//! Only files are read and written here: no daemon is asked and nothing of an org changes. Nothing is
-//! lost in silence: each field and rule of the source is taken, changed or left out, with the reason.
+//! Translating reads and writes files alone: no daemon is asked and nothing of an org changes. Nothing
+//! is lost in silence: each field and rule of the source is taken, changed or left out, with the reason.
 //! What is written was read back and checked as the daemon will, so `object apply` takes it.
 
 mod describe;
 mod dx;
 mod field;
 mod formula;
+pub(crate) mod links;
 pub(crate) mod object;
 mod source;
 mod write;

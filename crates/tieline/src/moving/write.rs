@@ -7,7 +7,7 @@ use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, PicklistValue, 
 use tieline_core::value::Value;
 use tieline_core::{FieldName, ObjectName};
 
-use super::object::RuleFate;
+use super::object::{ID_FIELD, RuleFate};
 
 /// Most characters of a line with one picklist value after the other.
 const LINE_CHARS: usize = 96;
@@ -72,8 +72,16 @@ impl File<'_> {
 
     fn head(&self, out: &mut String) {
         let object = self.object;
-        if self.base.is_some() {
+        if let Some(base) = self.base {
             line(out, format_args!("extends = \"{object}\""));
+            if self.fields.keys().any(|name| name.as_str() == ID_FIELD) {
+                let ours = base.view_fields.iter().map(FieldName::as_str);
+                let set: Vec<String> = ours.chain([ID_FIELD]).map(|name| format!("\"{name}\"")).collect();
+                out.push_str(
+                    "\n# An offer shows the id that its record had, by which links are taken over.\n",
+                );
+                line(out, format_args!("view_fields = [{}]", set.join(", ")));
+            }
             return;
         }
         line(out, format_args!("object = \"{object}\""));
@@ -88,10 +96,12 @@ impl File<'_> {
             .map(|name| format!("\"{name}\""))
             .collect();
         let set = set.join(", ");
+        let has_id = self.fields.keys().any(|name| name.as_str() == ID_FIELD) && name.as_str() != ID_FIELD;
+        let id = if has_id { format!(", \"{ID_FIELD}\"") } else { String::new() };
         out.push_str(
-            "\n# A copy of a shared record is created with these; inbox views list and filter by them.\n",
+            "\n# A copy of a shared record is created with the first; inbox views show the second.\n",
         );
-        line(out, format_args!("create_set = [{set}]\nview_fields = [{set}]"));
+        line(out, format_args!("create_set = [{set}]\nview_fields = [{set}{id}]"));
     }
 
     /// What is said of a field: for a standard one, only what differs.
