@@ -225,6 +225,7 @@ fn shares() -> Vec<Event> {
             generation,
             accept: true,
             whole: true,
+            record: Some(record),
             owner: name("bob"),
             position,
         }
