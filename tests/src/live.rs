@@ -13,7 +13,7 @@ use tieline_core::value::Value;
 use tieline_core::{ConnectionId, FieldName, ObjectName, OrgName, RecordId, UserName};
 use tieline_daemon::Daemon;
 use tieline_daemon::config::Config;
-use tieline_daemon::init::{create_org, token_hash};
+use tieline_daemon::init::{NewOrg, create_org};
 use tieline_daemon::org::{ExecuteError, OrgHandle};
 
 /// How long a test waits for something that has to come: longer than the longest pause of a sender
@@ -49,7 +49,10 @@ impl OrgHome {
         let (name, home): (OrgName, _) = (parse(name), tempfile::tempdir().expect("a directory"));
         let keys = OrgKeys::generate(name.clone()).expect("keys");
         keys.save(&tieline_daemon::keys_dir(home.path())).expect("saved keys");
-        create_org(home.path(), name.clone(), admin(), token_hash("tl_test")).expect("an org");
+        let mut new = NewOrg::new(name.clone(), admin());
+        // A test may connect one org with many.
+        new.settings.connection_licences = Some(1_000);
+        create_org(home.path(), new, "tl_test").expect("an org");
         Self { name, home }
     }
 

@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::job::JobKind;
 use crate::mapping::SubscribeRule;
 use crate::message::EndReason;
+use crate::people::{Group, OrgSettings, Role};
 use crate::publish::PublishRule;
 use crate::reason::Reason;
 use crate::schema::ObjectSchema;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{
-    ConnectionId, FieldName, Incarnation, JobId, ObjectName, OrgName, Position, RecordId, RequestKey,
-    ShareId, Timestamp, UserName,
+    ConnectionId, FieldName, GroupName, Incarnation, JobId, ObjectName, OrgName, Position, RecordId,
+    RequestKey, RoleName, ShareId, Timestamp, TokenId, UserName,
 };
 
 /// When a command is decided, for whom, and with which randomness.
@@ -28,6 +29,27 @@ pub struct Context {
     pub entropy: [u8; 32],
 }
 
+/// An API token as the org keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewToken {
+    /// The hash of the token.
+    pub hash: [u8; 32],
+    /// Its last characters, to know it by.
+    pub hint: String,
+    /// What it is for.
+    pub label: String,
+    /// When it ends; nothing means never.
+    pub expires: Option<Timestamp>,
+}
+
+impl NewToken {
+    /// A token of which no more is known than its hash, and which does not end.
+    #[must_use]
+    pub const fn of(hash: [u8; 32]) -> Self {
+        Self { hash, hint: String::new(), label: String::new(), expires: None }
+    }
+}
+
 /// One thing asked of an org.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -37,19 +59,75 @@ pub enum Command {
         name: OrgName,
         /// Its first administrator.
         admin: UserName,
-        /// The hash of that administrator's token.
-        token_hash: [u8; 32],
+        /// That administrator's token.
+        token: NewToken,
         /// The objects that it begins with.
         objects: Vec<ObjectSchema>,
+        /// Its edition and licences.
+        settings: OrgSettings,
+        /// Whether sharing is enabled from the beginning (S2S-01).
+        sharing: bool,
     },
-    /// Issues an API token to a user, who is added if new.
+    /// Enables sharing, for good (S2S-01).
+    EnableSharing,
+    /// Sets edition and licences of the org (S2S-04, S2S-05).
+    SetOrg {
+        /// What is to hold.
+        settings: OrgSettings,
+    },
+    /// Adds a user.
+    AddUser {
+        /// The login name.
+        user: UserName,
+        /// The e-mail address.
+        email: Option<String>,
+        /// What the user may do.
+        role: RoleName,
+    },
+    /// Changes a user; what is not named stays.
+    ChangeUser {
+        /// The login name.
+        user: UserName,
+        /// The e-mail address; an empty one is none.
+        email: Option<String>,
+        /// What the user may do.
+        role: Option<RoleName>,
+        /// Whether the user may do anything at all.
+        active: Option<bool>,
+    },
+    /// Defines a role, or changes it.
+    SetRole {
+        /// The whole definition.
+        role: Box<Role>,
+    },
+    /// Removes a role that nobody has.
+    RemoveRole {
+        /// The role.
+        role: RoleName,
+    },
+    /// Defines a group, or changes it.
+    SetGroup {
+        /// The whole definition.
+        group: Group,
+    },
+    /// Removes a group.
+    RemoveGroup {
+        /// The group.
+        group: GroupName,
+    },
+    /// Issues an API token to a user.
     IssueToken {
         /// To whom.
         user: UserName,
-        /// Whether a new user may do everything.
-        admin: bool,
-        /// The hash of the token.
-        token_hash: [u8; 32],
+        /// The token.
+        token: NewToken,
+    },
+    /// Revokes an API token.
+    RevokeToken {
+        /// Whose it is.
+        user: UserName,
+        /// The token.
+        token: TokenId,
     },
     /// Begins a new life of the log after a restore.
     StartIncarnation {
@@ -302,6 +380,8 @@ pub enum Reply {
     Connection(ConnectionId),
     /// Wide work began.
     Job(JobId),
+    /// A token was issued.
+    Token(TokenId),
     /// What the hello is answered with.
     Welcome {
         /// Who manages the connection here.

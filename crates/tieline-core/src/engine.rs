@@ -262,11 +262,13 @@ fn overlap(header: &FrameHeader, messages: &[Envelope], received: Position) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RecordId;
+    use crate::command::NewToken;
     use crate::limits::REQUEST_ANSWERS_KEPT_US;
+    use crate::people::OrgSettings;
     use crate::schema::standard_objects;
     use crate::value::Value;
     use crate::vecmap::VecMap;
+    use crate::{RecordId, RoleName};
 
     /// An org, and what its log would replay to.
     struct Twice {
@@ -281,11 +283,18 @@ mod tests {
             let create = Command::CreateOrg {
                 name: "acme".parse().unwrap(),
                 admin: "ann".parse().unwrap(),
-                token_hash: [0; 32],
+                token: NewToken::of([0; 32]),
                 objects: standard_objects(),
+                settings: OrgSettings::default(),
+                sharing: true,
             };
             let context = org.context("ann", 0);
             let (group, _) = org.engine.execute(&create, &context).unwrap();
+            org.replay(&group);
+            let (user, role) = ("bob".parse().unwrap(), RoleName::standard());
+            let context = org.context("ann", 0);
+            let add = Command::AddUser { user, email: None, role };
+            let (group, _) = org.engine.execute(&add, &context).unwrap();
             org.replay(&group);
             org
         }

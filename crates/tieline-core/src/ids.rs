@@ -78,6 +78,11 @@ fn is_identifier(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
+fn is_label_name(text: &str) -> bool {
+    (1..=80).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+}
+
 name_type!(
     /// The name of an org: it is a token of NATS subjects and an account of the broker.
     OrgName, "org name", "1 to 40 of a-z, 0-9 and -, and not hub",
@@ -100,6 +105,31 @@ name_type!(
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+-".contains(&b))
 );
 
+name_type!(
+    /// The name of a role: what its users may do.
+    RoleName, "role name", "1 to 80 of a-z, 0-9, _ and -",
+    is_label_name
+);
+name_type!(
+    /// The name of a group of users.
+    GroupName, "group name", "1 to 80 of a-z, 0-9, _ and -",
+    is_label_name
+);
+
+impl RoleName {
+    /// The role that may do everything; it is there from the beginning and cannot be changed.
+    #[must_use]
+    pub fn administrator() -> Self {
+        Self(SmolStr::new_static("administrator"))
+    }
+
+    /// The role of everybody who works with records; it is there from the beginning.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self(SmolStr::new_static("standard"))
+    }
+}
+
 impl ObjectName {
     /// Whether this names a custom object (`…__c`).
     #[must_use]
@@ -108,11 +138,20 @@ impl ObjectName {
     }
 }
 
+/// The login name of the system user.
+const CONNECTION_USER: &str = "connection.user";
+
 impl UserName {
     /// The system user in whose name remote changes are made (S2S-01).
     #[must_use]
     pub fn connection_user() -> Self {
-        Self(SmolStr::new_static("connection.user"))
+        Self(SmolStr::new_static(CONNECTION_USER))
+    }
+
+    /// Whether this is that user.
+    #[must_use]
+    pub fn is_connection_user(&self) -> bool {
+        self.0 == CONNECTION_USER
     }
 }
 
@@ -214,6 +253,10 @@ id_type!(
 id_type!(
     /// One job: wide work that goes on in slices.
     JobId, "job id"
+);
+id_type!(
+    /// One API token of a user.
+    TokenId, "token id"
 );
 id_type!(
     /// A life of a daemon's log: time, then randomness, so that a later life is a greater number.

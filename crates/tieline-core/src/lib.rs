@@ -8,6 +8,7 @@
 //!
 //! - Names and values: `ids`, [`value`], [`schema`], [`content`], [`stamp`], [`limits`].
 //! - Facts: [`event`] (the log), [`message`] and [`frame`] (between orgs), [`codec`].
+//! - People: [`people`] (roles, groups, editions) and what each command needs ([`mod@decide`]).
 //! - Rules: [`rules`] and [`expr`] (validation), [`mapping`] and [`publish`] (what crosses).
 //! - The machine: [`mod@decide`], [`mod@apply`], [`state`], [`engine`], [`link`], [`outbox`], [`job`].
 //!
@@ -34,6 +35,7 @@ pub mod message;
 pub mod msgpack;
 pub mod outbox;
 pub mod outcome;
+pub mod people;
 pub mod publish;
 pub mod reason;
 pub mod rules;

@@ -30,6 +30,25 @@ pub const DECIMAL_DIGITS_MAX: u8 = 28;
 /// Most decimal digits of an integer: what 64 bits hold for certain.
 pub const INTEGER_DIGITS_MAX: u8 = 18;
 
+// People.
+
+/// Most users of one org, inactive ones included.
+pub const USERS_MAX: usize = 10_000;
+/// Most roles of one org.
+pub const ROLES_MAX: usize = 1_000;
+/// Most groups of one org.
+pub const GROUPS_MAX: usize = 1_000;
+/// Most members of one group, users and roles together.
+pub const GROUP_MEMBERS_MAX: usize = 5_000;
+/// Most objects and fields that one role names.
+pub const ROLE_RIGHTS_MAX: usize = 5_000;
+/// Most tokens of one user that are not revoked.
+pub const USER_TOKENS_MAX: usize = 50;
+/// Most revoked tokens of one user that are remembered, so that their use can be told from a guess.
+pub const REVOKED_TOKENS_KEPT: usize = 50;
+/// Most connection licences of one org (S2S-04).
+pub const CONNECTION_LICENCES_MAX: u32 = 100_000;
+
 // Requests.
 
 /// Most records of one request to the batch endpoint.
@@ -123,6 +142,8 @@ const _: () = {
     assert!(BATCH_RECORDS_MAX < REQUEST_ANSWERS_MAX, "the answers to one request are kept");
     assert!(BATCH_RECORDS_MAX >= 100, "the batch endpoint takes at least 100 records");
     assert!(8 * OBJECT_FIELDS_MAX < MSGPACK_NODES_MAX, "a record with all fields passes the scan");
+    assert!(8 * ROLE_RIGHTS_MAX < MSGPACK_NODES_MAX, "a role that names all that it may passes the scan");
+    assert!(2 * GROUP_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full group passes the scan");
     assert!(4 * PICKLIST_VALUES_MAX < MSGPACK_NODES_MAX, "a full picklist passes the scan");
     assert!(EXPRESSION_DEPTH_MAX < EXPRESSION_NODES_MAX, "a deep expression is not the largest one");
     assert!(EXPRESSION_NODES_MAX < EXPRESSION_BYTES_MAX, "the nodes are bounded before the text is");

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use tieline_core::command::{Command, Context, Refusal};
+use tieline_core::command::{Command, Context, NewToken, Refusal};
 use tieline_core::engine::Engine;
 use tieline_core::log::Log;
+use tieline_core::people::OrgSettings;
 use tieline_core::schema::standard_objects;
 use tieline_core::{Incarnation, OrgName, UserName};
 use tieline_store::{Config, LogError, OpenError, SledLog};
@@ -20,7 +21,7 @@ pub enum InitError {
     /// The log could not be written.
     #[error("the log cannot be written")]
     Log(#[from] LogError),
-    /// There is an org already.
+    /// The core refused it: there is an org already, or its edition takes no part in sharing.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The operating system gave no randomness.
@@ -37,6 +38,13 @@ pub fn token_hash(token: &str) -> [u8; 32] {
     blake3::derive_key("tieline api token 1", token.as_bytes())
 }
 
+/// The last characters of a token, to know it by; of 256 random bits they leave enough.
+#[must_use]
+pub fn token_hint(token: &str) -> String {
+    let start = token.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+    token.get(start..).unwrap_or_default().to_owned()
+}
+
 /// A new API token: 256 random bits.
 ///
 /// # Errors
@@ -47,16 +55,33 @@ pub fn new_token() -> Result<String, getrandom::Error> {
     Ok(format!("tl_{}", data_encoding::BASE64URL_NOPAD.encode(&bytes)))
 }
 
-/// Creates the org `name` in a new log under `data`, durably.
+/// An org to be made.
+#[derive(Debug, Clone)]
+pub struct NewOrg {
+    /// Its name.
+    pub name: OrgName,
+    /// Its first administrator.
+    pub admin: UserName,
+    /// Its edition and licences.
+    pub settings: OrgSettings,
+    /// Whether sharing is enabled from the beginning.
+    pub sharing: bool,
+}
+
+impl NewOrg {
+    /// An org of the default edition that shares.
+    #[must_use]
+    pub fn new(name: OrgName, admin: UserName) -> Self {
+        Self { name, admin, settings: OrgSettings::default(), sharing: true }
+    }
+}
+
+/// Creates an org in a new log under `data`, durably; `token` is its administrator's.
 ///
 /// # Errors
 /// There is a log already, or it cannot be made.
-pub fn create_org(
-    data: &Path,
-    name: OrgName,
-    admin: UserName,
-    token_hash: [u8; 32],
-) -> Result<(), InitError> {
+pub fn create_org(data: &Path, org: NewOrg, token: &str) -> Result<(), InitError> {
+    let NewOrg { name, admin, settings, sharing } = org;
     let config = Config::new(crate::log_dir(data));
     let mut log = SledLog::open(&config, Incarnation::default())?;
     if log.head().seq.0 > 0 {
@@ -65,7 +90,13 @@ pub fn create_org(
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(|_| InitError::Entropy)?;
     let context = Context { now: now(), actor: admin.clone(), entropy };
-    let command = Command::CreateOrg { name, admin, token_hash, objects: standard_objects() };
+    let token = NewToken {
+        hash: token_hash(token),
+        hint: token_hint(token),
+        label: "made with the org".to_owned(),
+        expires: None,
+    };
+    let command = Command::CreateOrg { name, admin, token, objects: standard_objects(), settings, sharing };
     let mut engine = Engine::default();
     let (group, _) = engine.execute(&command, &context)?;
     log.append(&[group])?;

@@ -121,7 +121,19 @@ pub(crate) enum Command {
     /// Move in from Salesforce
     #[command(subcommand)]
     Salesforce(commands::salesforce::Salesforce),
-    /// Make API tokens
+    /// See and change the org: edition, sharing, connection licences
+    #[command(subcommand)]
+    Org(commands::org::Org),
+    /// See, add and change users
+    #[command(subcommand)]
+    User(commands::user::User),
+    /// See, define and remove roles: what people may do
+    #[command(subcommand)]
+    Role(commands::role::Role),
+    /// See, define and remove groups of users
+    #[command(subcommand)]
+    Group(commands::group::Group),
+    /// Make, see and revoke API tokens
     #[command(subcommand)]
     Token(commands::token::Token),
     /// Write the configuration of the broker
@@ -215,8 +227,21 @@ mod tests {
             "salesforce link Lead links.csv --offer globex",
             "salesforce link Lead links.csv --accept acme --key Old_Id__c",
             "inbox accept acme 01 --into 02",
+            "init --org acme --data d --edition trial --connection-licences 5 --without-sharing",
+            "org show",
+            "org set --edition unlimited --connection-licences 10",
+            "org enable --yes",
+            "user list",
+            "user add bob --email bob@example.org --role sales",
+            "user set bob --active false",
+            "role set sales --portal false --manage-connections true --object Lead=read,edit --other-objects none",
+            "role set sales --read-only Lead.Status --writable Lead.Rating",
+            "role remove sales",
+            "group set emea --user ann,bob --role sales",
             "token create ann",
-            "token create bob --admin",
+            "token create bob --label laptop --expires 90d",
+            "token list bob",
+            "token revoke bob 01",
             "broker config --org-keys a/keys --org-keys b/keys --listen 127.0.0.1:4222 --store-dir s",
             "config check",
             "completions bash",
@@ -259,6 +284,12 @@ mod tests {
             "record get Lead one",
             "broker config --listen 127.0.0.1:4222 --store-dir s",
             "backup",
+            "org set",
+            "org set --edition gold",
+            "user set bob",
+            "role set sales --object Lead=write",
+            "role set sales --read-only Status",
+            "token create bob --expires 20y",
             "completions klingon",
         ];
         for line in bad {

@@ -15,6 +15,8 @@ mod help;
 mod log;
 #[path = "cli/moving.rs"]
 mod moving;
+#[path = "cli/people.rs"]
+mod people;
 #[path = "cli/records.rs"]
 mod records;
 #[path = "cli/tls.rs"]

@@ -526,6 +526,7 @@ fn said(reply: &Reply) -> &'static str {
         Reply::Share(_) => "share",
         Reply::Connection(_) => "connection",
         Reply::Job(_) => "job",
+        Reply::Token(_) => "token",
         Reply::Welcome { .. } => "welcome",
     }
 }

@@ -1,7 +1,8 @@
 //! One run: the orgs meet, live with faults, are healed, and come to rest.
 
-use tieline_core::command::{Command, Reply};
+use tieline_core::command::{Command, NewToken, Reply};
 use tieline_core::log::{Log, MemLog};
+use tieline_core::people::OrgSettings;
 use tieline_core::{ConnectionId, Timestamp};
 
 use super::audit::Audit;
@@ -158,7 +159,10 @@ impl World {
             let rules = self.out.rng.below(1 << RULES) as u32;
             let objects = vec![Dialect::of(at).schema(rules)];
             let (name, admin) = (self.org(at).name.clone(), self.out.person.clone());
-            let create = Command::CreateOrg { name, admin, token_hash: [0; 32], objects };
+            let token = NewToken::of([0; 32]);
+            // An org may be connected with all others, and again after a connection has ended.
+            let settings = OrgSettings { connection_licences: Some(1_000), ..OrgSettings::default() };
+            let create = Command::CreateOrg { name, admin, token, objects, settings, sharing: true };
             self.must(at, &create, "creates the org")?;
         }
         for one in 0..self.orgs.len() {

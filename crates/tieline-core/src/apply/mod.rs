@@ -3,12 +3,13 @@
 
 mod connection;
 mod message;
+mod people;
 mod record;
 mod share;
 
 use crate::event::Event;
-use crate::state::{Org, State};
-use crate::{OrgId, Position, Seq, Timestamp};
+use crate::state::State;
+use crate::{Position, Seq, Timestamp};
 
 /// Folds one event; `time` is that of its group.
 pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
@@ -16,18 +17,26 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
     state.time = time;
     let seq = state.seq;
     match event {
-        Event::OrgCreated(e) => {
-            state.org =
-                Some(Org { name: e.name.clone(), id: OrgId::from(&e.name), incarnation: e.incarnation });
+        Event::OrgCreated(e) => people::org_created(state, e),
+        Event::SharingEnabled(_) => people::sharing_enabled(state),
+        Event::OrgSettingsSet(e) => people::settings_set(state, e),
+        Event::UserAdded(e) => people::user_added(state, e),
+        Event::UserSet(e) => people::user_set(state, e),
+        Event::RoleSet(e) => {
+            state.roles.insert(e.role.name.clone(), e.role.clone());
         }
-        Event::UserAdded(e) => {
-            state.users.entry(e.user.clone()).or_default().admin = e.admin;
+        Event::RoleRemoved(e) => {
+            state.roles.remove(&e.role);
         }
-        Event::TokenIssued(e) => {
-            if let Some(user) = state.users.get_mut(&e.user) {
-                user.tokens.push(e.hash.into());
-            }
+        Event::GroupSet(e) => {
+            state.groups.insert(e.group.name.clone(), e.group.clone());
         }
+        Event::GroupRemoved(e) => {
+            state.groups.remove(&e.group);
+        }
+        Event::TokenIssued(e) => people::token_issued(state, time, e),
+        Event::TokenCreated(e) => people::token_created(state, time, e),
+        Event::TokenRevoked(e) => people::token_revoked(state, time, e),
         Event::ObjectDefined(e) => state.set_object(e.schema.clone()),
         Event::AlarmRaised(e) => state.raise(time, e.clone()),
 

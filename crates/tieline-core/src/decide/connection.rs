@@ -2,7 +2,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::{jobs, reconcile};
+use crate::decide::{jobs, org, reconcile};
 use crate::event::{
     ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
     InvitationAnswered, InvitationRevoked, InvitationSent, ReceiptNoted,
@@ -19,7 +19,7 @@ pub(super) fn find(state: &State, id: ConnectionId) -> Result<&Connection, Refus
         .ok_or_else(|| Refusal::not_found("unknown_connection", format!("there is no connection {id}")))
 }
 
-fn check_label(label: &str) -> Result<(), Refusal> {
+pub(super) fn check_label(label: &str) -> Result<(), Refusal> {
     if label.chars().count() > LABEL_CHARS_MAX || label.chars().any(char::is_control) {
         let text = format!("a label has at most {LABEL_CHARS_MAX} characters and no control characters");
         return Err(Refusal::invalid("bad_label", text));
@@ -34,6 +34,7 @@ pub(super) fn invite(
     owner: Option<&UserName>,
     label: &str,
 ) -> Result<Reply, Refusal> {
+    org::check_invitation(draft)?;
     check_label(label)?;
     if expires <= draft.now {
         return Err(Refusal::invalid("already_expired", "the invitation would end before it begins"));
@@ -70,6 +71,7 @@ pub(super) struct Answer<'a> {
 }
 
 pub(super) fn answer(draft: &mut Draft<'_>, answer: &Answer<'_>) -> Result<Reply, Refusal> {
+    org::check_sharing(draft)?;
     check_label(answer.label)?;
     if *answer.inviter == draft.org().name {
         return Err(Refusal::invalid("own_invitation", "an org cannot accept its own invitation"));

@@ -3,7 +3,7 @@
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, shared_content};
-use crate::decide::{connection, control, reconcile, share};
+use crate::decide::{connection, control, permit, reconcile, share};
 use crate::event::{Closing, Delivery, JobAdvanced, JobStarted, SnapshotSent};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
@@ -84,6 +84,13 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
             finish(draft, id, slice);
         }
         return Ok(Reply::Unchanged);
+    }
+    if let Err(refusal) = permit::job(draft.state, job) {
+        // The right was taken away since: what is left is not done.
+        let mut slice = Slice { finished: true, ..Slice::default() };
+        slice.skip("the rest", &refusal);
+        finish(draft, id, slice);
+        return Ok(Reply::Job(id));
     }
     let allowance = allowance.min(JOB_SLICE_MAX);
     let slice = match &job.kind {

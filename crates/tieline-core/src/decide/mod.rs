@@ -1,7 +1,7 @@
 //! Looks at the state and a command and says which events happen, or refuses.
 //!
 //! Deciding changes nothing: the same state, command and context give the same events. A refusal
-//! leaves nothing behind.
+//! leaves nothing behind. What a command needs of whoever asks is said in one table, `permit`.
 
 mod adopt;
 mod connection;
@@ -11,10 +11,13 @@ mod draft;
 mod fields;
 mod jobs;
 mod org;
+mod people;
+mod permit;
 mod receive;
 mod reconcile;
 mod record;
 mod request;
+mod roles;
 mod rules;
 mod settle;
 mod share;
@@ -28,6 +31,7 @@ use crate::state::State;
 use crate::{ConnectionId, Position};
 
 use draft::Draft;
+pub use permit::{answering, require};
 pub use request::answer_before;
 pub(crate) use request::answered;
 
@@ -48,6 +52,7 @@ pub fn decide(state: &State, command: &Command, context: &Context) -> Result<Dec
     if state.org.is_none() && !matches!(command, Command::CreateOrg { .. }) {
         return Err(Refusal::conflict("no_org", "this log has no org yet: make one with `tieline init`"));
     }
+    permit::check(state, &context.actor, command)?;
     let mut draft = Draft::new(state, context);
     let reply = route(&mut draft, command)?;
     Ok(Decision { events: draft.finish(), reply })
@@ -55,10 +60,21 @@ pub fn decide(state: &State, command: &Command, context: &Context) -> Result<Dec
 
 fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
     match command {
-        Command::CreateOrg { name, admin, token_hash, objects } => {
-            org::create(draft, name, admin, *token_hash, objects)
+        Command::CreateOrg { name, admin, token, objects, settings, sharing } => {
+            org::create(draft, name, admin, token, objects, *settings, *sharing)
         }
-        Command::IssueToken { user, admin, token_hash } => org::issue_token(draft, user, *admin, *token_hash),
+        Command::EnableSharing => org::enable_sharing(draft),
+        Command::SetOrg { settings } => org::set(draft, *settings),
+        Command::AddUser { user, email, role } => people::add_user(draft, user, email.as_deref(), role),
+        Command::ChangeUser { user, email, role, active } => {
+            people::change_user(draft, user, email.as_deref(), role.as_ref(), *active)
+        }
+        Command::SetRole { role } => roles::set(draft, role),
+        Command::RemoveRole { role } => roles::remove(draft, role),
+        Command::SetGroup { group } => people::set_group(draft, group),
+        Command::RemoveGroup { group } => people::remove_group(draft, group),
+        Command::IssueToken { user, token } => people::issue_token(draft, user, token),
+        Command::RevokeToken { user, token } => people::revoke_token(draft, user, *token),
         Command::StartIncarnation { cause, connection, above } => {
             reconcile::start_incarnation(draft, *cause, *connection, *above)
         }

@@ -1,34 +1,51 @@
-//! The org itself: its creation, its users' tokens, its objects.
+//! The org itself: its creation, its part in sharing, its edition and licences, its objects.
 
-use crate::command::{Refusal, Reply};
+use crate::command::{NewToken, Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::{control, jobs};
-use crate::event::{CatalogueSent, ObjectDefined, OrgCreated, TokenIssued, UserAdded};
+use crate::decide::{control, jobs, people};
+use crate::event::{CatalogueSent, ObjectDefined, OrgCreated, OrgSettingsSet, SharingEnabled, UserSet};
 use crate::job::JobKind;
-use crate::limits::OBJECTS_MAX;
+use crate::limits::{CONNECTION_LICENCES_MAX, OBJECTS_MAX};
 use crate::message::Catalogue;
+use crate::people::{Edition, Licences, OrgSettings};
 use crate::publish::catalogue_object;
 use crate::schema::ObjectSchema;
-use crate::{Incarnation, OrgName, UserName};
+use crate::state::ConnectionStatus;
+use crate::{Incarnation, OrgName, RoleName, TokenId, UserName};
 
 pub(super) fn create(
     draft: &mut Draft<'_>,
     name: &OrgName,
     admin: &UserName,
-    token_hash: [u8; 32],
+    token: &NewToken,
     objects: &[ObjectSchema],
+    settings: OrgSettings,
+    sharing: bool,
 ) -> Result<Reply, Refusal> {
     if let Some(org) = &draft.state.org {
         let text = format!("this log already belongs to org {}: choose another data directory", org.name);
         return Err(Refusal::conflict("org_exists", text));
     }
+    people::check_person(admin)?;
+    check_licences(settings)?;
     // The lower half of a drawn number is as random as the whole.
     let random = u64::try_from(draft.draw() & u128::from(u64::MAX)).unwrap_or_default();
     let incarnation = Incarnation::begin(draft.now, random);
     draft.emit(OrgCreated { name: name.clone(), incarnation });
-    draft.emit(UserAdded { user: UserName::connection_user(), admin: false });
-    draft.emit(UserAdded { user: admin.clone(), admin: true });
-    draft.emit(TokenIssued { user: admin.clone(), hash: token_hash });
+    draft.emit(OrgSettingsSet { settings, actor: admin.clone() });
+    if sharing {
+        check_edition(settings.edition)?;
+        draft.emit(SharingEnabled { actor: admin.clone() });
+    }
+    draft.emit(UserSet {
+        user: admin.clone(),
+        email: None,
+        role: RoleName::administrator(),
+        active: true,
+        actor: admin.clone(),
+    });
+    let id = TokenId(draft.draw());
+    draft.emit(people::token_created(id, admin, token, admin));
     for schema in objects {
         schema.check().map_err(Refusal::record)?;
         let schema = ObjectSchema { version: 1, ..schema.clone() };
@@ -37,23 +54,89 @@ pub(super) fn create(
     Ok(Reply::Done)
 }
 
-pub(super) fn issue_token(
-    draft: &mut Draft<'_>,
-    user: &UserName,
-    admin: bool,
-    hash: [u8; 32],
-) -> Result<Reply, Refusal> {
-    if *user == UserName::connection_user() {
-        return Err(Refusal::invalid(
-            "system_user",
-            "the Connection User makes remote changes and has no token",
-        ));
+/// The way back does not exist (S2S-01): to share nothing, an org ends its connections.
+pub(super) fn enable_sharing(draft: &mut Draft<'_>) -> Result<Reply, Refusal> {
+    if draft.state.sharing_enabled() {
+        return Ok(Reply::Unchanged);
     }
-    if !draft.state.users.contains_key(user) {
-        draft.emit(UserAdded { user: user.clone(), admin });
-    }
-    draft.emit(TokenIssued { user: user.clone(), hash });
+    check_edition(draft.org().settings.edition)?;
+    draft.emit(SharingEnabled { actor: draft.actor.clone() });
     Ok(Reply::Done)
+}
+
+pub(super) fn set(draft: &mut Draft<'_>, settings: OrgSettings) -> Result<Reply, Refusal> {
+    if settings == draft.org().settings {
+        return Ok(Reply::Unchanged);
+    }
+    check_licences(settings)?;
+    let open =
+        draft.state.connections.values().find(|connection| {
+            matches!(connection.status, ConnectionStatus::Pending | ConnectionStatus::Active)
+        });
+    if let Some(connection) = open.filter(|_| !settings.edition.shares()) {
+        let text = format!(
+            "connection {} is {}, and an org of edition {} takes no part in sharing: end its connections first",
+            connection.display_name(),
+            connection.status.as_str(),
+            settings.edition
+        );
+        return Err(Refusal::conflict("open_connections", text));
+    }
+    draft.emit(OrgSettingsSet { settings, actor: draft.actor.clone() });
+    Ok(Reply::Done)
+}
+
+fn check_licences(settings: OrgSettings) -> Result<(), Refusal> {
+    let licences = settings.connection_licences.unwrap_or_default();
+    if licences <= CONNECTION_LICENCES_MAX {
+        return Ok(());
+    }
+    let text =
+        format!("{licences} connection licences are more than {CONNECTION_LICENCES_MAX}: ask for fewer");
+    Err(Refusal::invalid("limit_reached", text))
+}
+
+fn check_edition(edition: Edition) -> Result<(), Refusal> {
+    if edition.shares() {
+        return Ok(());
+    }
+    let text = format!(
+        "an org of edition {edition} takes no part in sharing: change its edition with `tieline org set --edition`"
+    );
+    Err(Refusal::conflict("edition_cannot_share", text))
+}
+
+/// Whether this org takes part in sharing: it has an edition that does, and enabled it.
+pub(super) fn check_sharing(draft: &Draft<'_>) -> Result<(), Refusal> {
+    check_edition(draft.org().settings.edition)?;
+    if draft.state.sharing_enabled() {
+        return Ok(());
+    }
+    let text = "sharing is not enabled in this org: a user with Modify All Data can enable it, for good, with \
+                `tieline org enable`";
+    Err(Refusal::conflict("sharing_not_enabled", text))
+}
+
+/// Whether this org may send one more invitation (S2S-04, S2S-05).
+pub(super) fn check_invitation(draft: &Draft<'_>) -> Result<(), Refusal> {
+    check_sharing(draft)?;
+    let edition = draft.org().settings.edition;
+    if !edition.sends() {
+        let text = format!(
+            "an org of edition {edition} may accept invitations and not send any: let the other org invite, or \
+             change the edition with `tieline org set --edition`"
+        );
+        return Err(Refusal::conflict("edition_cannot_send", text));
+    }
+    let Licences { max, used } = draft.state.licences(draft.now);
+    if used < max {
+        return Ok(());
+    }
+    let text = format!(
+        "{used} of {max} connection licences are in use: revoke or deactivate a connection that this org \
+         invited, or raise them with `tieline org set --connection-licences`"
+    );
+    Err(Refusal::conflict("no_licence", text))
 }
 
 /// Defines or changes an object. Partners see the part that is published to them anew.

@@ -7,6 +7,7 @@
 mod connection;
 mod message;
 mod org;
+mod people;
 mod record;
 mod request;
 mod share;
@@ -20,6 +21,10 @@ pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
 pub use org::{
     AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, OrgCreated,
     TokenIssued, UserAdded,
+};
+pub use people::{
+    GroupRemoved, GroupSet, OrgSettingsSet, RoleRemoved, RoleSet, SharingEnabled, TokenCreated, TokenRevoked,
+    UserSet,
 };
 pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, ValuesPending};
 pub use request::RequestAnswered;
@@ -73,6 +78,15 @@ numbered_kinds! {
         54 ReconcileAsked,
         60 JobStarted,
         61 JobAdvanced,
+        100 SharingEnabled,
+        101 OrgSettingsSet,
+        102 UserSet,
+        103 RoleSet,
+        104 RoleRemoved,
+        105 GroupSet,
+        106 GroupRemoved,
+        107 TokenCreated,
+        108 TokenRevoked,
         120 RequestAnswered,
     }
 }

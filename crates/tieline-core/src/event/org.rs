@@ -37,17 +37,18 @@ pub struct IncarnationStarted {
     pub connection: Option<ConnectionId>,
 }
 
-/// A user was added.
+/// A user was added, as the first version wrote it; now it is `UserSet`, and for the Connection User
+/// `SharingEnabled`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserAdded {
     /// The login name.
     pub user: UserName,
-    /// Whether the user may do everything.
+    /// Whether the user is an administrator; else the user has the standard role.
     #[serde(default)]
     pub admin: bool,
 }
 
-/// An API token was issued; only its hash is kept.
+/// An API token was issued, as the first version wrote it; now it is `TokenCreated`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenIssued {
     /// Whose token it is.

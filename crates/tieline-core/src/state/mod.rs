@@ -4,6 +4,7 @@
 //! (indexes, compiled rules) is not, and is rebuilt. Only `apply` changes a state.
 
 mod connection;
+mod people;
 mod record;
 mod request;
 mod share;
@@ -17,21 +18,24 @@ use serde::{Deserialize, Serialize};
 pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
 };
+pub use people::{NotAdmitted, Token, User};
 pub use record::{FieldState, Record, Source};
 pub use request::{Answer, Request, Requests};
 pub use share::{Problem, Share, ShareRole, ShareStatus};
 
 use crate::event::AlarmRaised;
 use crate::job::Job;
+use crate::people::{Group, OrgSettings, Role};
 use crate::rules::CompiledRules;
 use crate::schema::ObjectSchema;
 use crate::stamp::HybridClock;
 use crate::{
-    ConnectionId, Incarnation, JobId, ObjectName, OrgId, OrgName, RecordId, Seq, ShareId, Timestamp, UserName,
+    ConnectionId, GroupName, Incarnation, JobId, ObjectName, OrgId, OrgName, RecordId, RoleName, Seq,
+    ShareId, Timestamp, TokenId, UserName,
 };
 
 /// The version of the serialised form; a snapshot of another one is not read.
-pub const STATE_FORMAT: u32 = 1;
+pub const STATE_FORMAT: u32 = 2;
 
 /// Most alarms that the state keeps; the log keeps all.
 const ALARMS_KEPT: usize = 100;
@@ -47,8 +51,14 @@ pub struct State {
     pub time: Timestamp,
     /// The clock of stamps.
     pub clock: HybridClock,
-    /// The people, and the hashes of their tokens.
+    /// The people, with their tokens.
     pub users: BTreeMap<UserName, User>,
+    /// What the people may do.
+    #[serde(default)]
+    pub roles: BTreeMap<RoleName, Role>,
+    /// People who are named together.
+    #[serde(default)]
+    pub groups: BTreeMap<GroupName, Group>,
     /// The objects.
     pub objects: BTreeMap<ObjectName, Arc<ObjectSchema>>,
     /// The records, deleted ones included as long as a share knows them.
@@ -68,6 +78,9 @@ pub struct State {
     /// Rules ready to run, derived.
     #[serde(skip)]
     rules: BTreeMap<ObjectName, Arc<CompiledRules>>,
+    /// Whose token has which hash, derived.
+    #[serde(skip)]
+    by_token: BTreeMap<[u8; 32], (UserName, TokenId)>,
 }
 
 /// The org itself.
@@ -79,15 +92,9 @@ pub struct Org {
     pub id: OrgId,
     /// The present life of its log.
     pub incarnation: Incarnation,
-}
-
-/// A person, or the Connection User.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct User {
-    /// Whether the user may do everything.
-    pub admin: bool,
-    /// Hashes of the user's API tokens.
-    pub tokens: Vec<serde_bytes::ByteArray<32>>,
+    /// What it was bought as.
+    #[serde(default)]
+    pub settings: OrgSettings,
 }
 
 /// Something that a person has to know about.
@@ -174,13 +181,6 @@ impl State {
         })
     }
 
-    /// Who holds the token with this hash.
-    #[must_use]
-    pub fn user_of_token(&self, hash: &[u8; 32]) -> Option<(&UserName, &User)> {
-        // Hashes of 256-bit random tokens: comparing them tells an attacker nothing about a token.
-        self.users.iter().find(|(_, user)| user.tokens.iter().any(|token| **token == *hash))
-    }
-
     /// The canonical hash.
     #[must_use]
     pub fn hash(&self) -> StateHash {
@@ -225,6 +225,7 @@ impl State {
             .iter()
             .map(|(name, schema)| (name.clone(), Arc::new(CompiledRules::compile(schema))))
             .collect();
+        self.derive_tokens();
         for connection in self.connections.values_mut() {
             connection.derive();
         }

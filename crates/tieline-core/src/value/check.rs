@@ -77,7 +77,7 @@ fn check_characters(text: &str) -> Checked {
 
 /// One `@` with something on both sides and a dot or more after it, nothing that mail headers
 /// would read as several addresses. Whether it exists, only sending tells.
-fn is_email(text: &str) -> bool {
+pub(crate) fn is_email(text: &str) -> bool {
     let odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c);
     text.split_once('@').is_some_and(|(name, domain)| {
         let labels = || domain.split('.');

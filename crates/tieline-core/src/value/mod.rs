@@ -24,6 +24,7 @@ use crate::schema::FieldType;
 use crate::{RecordId, Timestamp};
 
 pub use cast::cast;
+pub(crate) use check::is_email;
 pub use date::{Date, InvalidDate};
 pub(crate) use number::parse_decimal;
 pub(crate) use text::parse_moment;

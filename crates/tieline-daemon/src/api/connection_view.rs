@@ -40,8 +40,12 @@ pub(crate) struct ConnectionSummary {
     partner_owner: Option<String>,
     /// When it was made here.
     created: String,
+    /// When the invitation ends.
+    expires: Option<String>,
     /// When both sides had agreed, or when it was declined.
     answered: Option<String>,
+    /// When it was deactivated.
+    ended: Option<String>,
     /// Records shared over it, ended shares included.
     shares: usize,
     /// Messages that the partner has not confirmed.
@@ -65,10 +69,6 @@ pub(crate) struct ConnectionSummary {
 pub(crate) struct ConnectionView {
     /// It in short.
     summary: ConnectionSummary,
-    /// When the invitation ends.
-    expires: Option<String>,
-    /// When it was deactivated.
-    ended: Option<String>,
     /// Why it was declined or refused.
     declined: Option<String>,
     /// This org's log has had a new life: the partner may know shares that were forgotten here.
@@ -192,7 +192,9 @@ impl ConnectionSummary {
             owner: connection.owner.to_string(),
             partner_owner: connection.partner_owner.as_ref().map(ToString::to_string),
             created: connection.created.to_string(),
+            expires: connection.expires.map(|time| time.to_string()),
             answered: connection.answered.map(|time| time.to_string()),
+            ended: connection.ended.map(|time| time.to_string()),
             shares: connection.shares.len(),
             outbox_messages: outbox_messages(connection, &link),
             inbox_messages: link.inbox_depth,
@@ -232,8 +234,6 @@ impl ConnectionView {
         let (outbox, inbound) = (&connection.outbox, &connection.inbound);
         Self {
             summary: ConnectionSummary::of(api, connection),
-            expires: connection.expires.map(|time| time.to_string()),
-            ended: connection.ended.map(|time| time.to_string()),
             declined: connection.declined.clone(),
             recovering: connection.recovering,
             partner_incarnation: connection.partner_incarnation.to_string(),

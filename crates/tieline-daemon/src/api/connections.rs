@@ -7,17 +7,21 @@ use tieline_core::ConnectionId;
 use tieline_core::command::Command;
 use utoipa::ToSchema;
 
-use super::auth::{Actor, Permission};
+use super::auth::Actor;
 use super::connection_view::{ConnectionSummary, ConnectionView};
+use super::org::LicencesView;
 use super::problem::Problem;
 use super::request::Route;
 use super::{Api, Done, select};
+use crate::clock::now;
 
 /// The connections of the org, sent and received (S2S-18).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConnectionList {
     /// One entry for each, in the order of their ids.
     connections: Vec<ConnectionSummary>,
+    /// The connection licences of the org (S2S-04).
+    licences: LicencesView,
 }
 
 /// Lists the connections.
@@ -26,7 +30,10 @@ pub(crate) struct ConnectionList {
 pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<ConnectionList>, Problem> {
     super::read(&api, |state| {
         let connections = state.connections.values();
-        Ok(ConnectionList { connections: connections.map(|c| ConnectionSummary::of(&api, c)).collect() })
+        Ok(ConnectionList {
+            connections: connections.map(|c| ConnectionSummary::of(&api, c)).collect(),
+            licences: state.licences(now()).into(),
+        })
     })
     .await
 }
@@ -50,7 +57,6 @@ async fn act(
     selector: &str,
     command: impl FnOnce(ConnectionId) -> Command,
 ) -> Result<Json<Done>, Problem> {
-    actor.require(Permission::ManageConnections)?;
     let connection = api.connection_id(selector)?;
     api.change(actor, command(connection)).await
 }

@@ -79,7 +79,7 @@ fn names_connection(body: &Json, id: &str) -> bool {
 fn shown(event: &Event) -> Json {
     let mut body = event.to_json();
     match event {
-        Event::TokenIssued(_) => put(&mut body, "/hash", json!(REDACTED)),
+        Event::TokenIssued(_) | Event::TokenCreated(_) => put(&mut body, "/hash", json!(REDACTED)),
         Event::InvitationSent(_) => put(&mut body, "/secret_hash", json!(REDACTED)),
         Event::InvitationAnswered(_) => {
             put(&mut body, "/secret_hash", json!(REDACTED));

@@ -64,16 +64,18 @@ fn walk(log: &LogReader, record: RecordId, mut seq: Seq, limit: usize) -> Result
     responses((status = 200, body = HistoryPage)))]
 pub(crate) async fn history(
     Extract(api): Extract<Api>,
-    _actor: Actor,
+    actor: Actor,
     Route((name, id)): Route<(ObjectName, RecordId)>,
     Params(query): Params<HistoryQuery>,
 ) -> Result<Json<HistoryPage>, Problem> {
     let last = api.org.read(|state| {
-        state.records.get(&id).filter(|record| record.object == name).map(|record| record.last)
+        actor.reading(state).object(&name)?;
+        let record = state.records.get(&id).filter(|record| record.object == name);
+        Ok::<_, Problem>(record.map(|record| record.last))
     });
     let unknown =
         || Problem::new(ErrorCode::UnknownRecord, format!("there is no record {id} of object {name}"));
-    let last = last.await.ok_or_else(unknown)?;
+    let last = last.await?.ok_or_else(unknown)?;
     let from = query.cursor.map_or(last, |cursor| Seq(cursor).min(last));
     let (log, limit) = (api.org.log(), page_size(query.limit));
     let page = blocking(move || walk(&log, id, from, limit)).await?;

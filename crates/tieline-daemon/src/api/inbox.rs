@@ -9,12 +9,13 @@ use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
 use tieline_core::command::Command;
+use tieline_core::decide::answering;
 use tieline_core::job::JobKind;
 use tieline_core::state::{Connection, Share, ShareRole, ShareStatus, State};
 use tieline_core::{ConnectionId, ObjectName, RecordId, ShareId, UserName};
 use utoipa::ToSchema;
 
-use super::auth::{Actor, Permission};
+use super::auth::Actor;
 use super::batch::{ItemResult, check_count};
 use super::once::Keyed;
 use super::problem::{ErrorCode, Problem};
@@ -180,12 +181,13 @@ fn shares_after(
     })
 }
 
-/// Lists what waits in the inbox.
+/// Lists what waits in the inbox and the user may accept; what is not subscribed, only to those who may
+/// subscribe it (S2S-46).
 #[utoipa::path(get, path = "/v1/inbox", tag = "inbox", params(InboxQuery),
     responses((status = 200, body = InboxPage)))]
 pub(crate) async fn list(
     Extract(api): Extract<Api>,
-    _actor: Actor,
+    actor: Actor,
     Params(query): Params<InboxQuery>,
 ) -> Result<Json<InboxPage>, Problem> {
     let after: Option<Place> = cursor(query.cursor.as_deref())?;
@@ -193,6 +195,7 @@ pub(crate) async fn list(
     super::read(&api, |state| {
         let only =
             query.connection.as_deref().map(|selector| select::connection(state, selector)).transpose()?;
+        let reading = actor.reading(state);
         let mut page = InboxPage { offers: Vec::new(), next: None };
         let mut last = None;
         let shares = shares_after(state, only.map(|connection| connection.id), after);
@@ -203,7 +206,7 @@ pub(crate) async fn list(
             }
             last = Some(Place(connection.id, id));
             let meant = query.object.as_deref().is_none_or(|object| share.object.as_str() == object);
-            if meant && waits(share) {
+            if meant && waits(share) && reading.may(answering(connection, share)) {
                 page.offers.push(OfferView::of(connection, id, share));
             }
         }
@@ -221,7 +224,6 @@ pub(crate) async fn accept(
     keyed: Keyed,
     Body(body): Body<AcceptBody>,
 ) -> Result<Json<Accepted>, Problem> {
-    actor.require(Permission::EditRecords)?;
     let AcceptBody { connection, shares, all, object, owner, into } = body;
     let into = into.unwrap_or_default();
     let connection = api.connection_id(&connection)?;
@@ -265,7 +267,6 @@ pub(crate) async fn decline(
     keyed: Keyed,
     Body(body): Body<DeclineBody>,
 ) -> Result<Json<ItemResults>, Problem> {
-    actor.require(Permission::EditRecords)?;
     check_count("shares", body.shares.len())?;
     let connection = api.connection_id(&body.connection)?;
     let decline = |share| Ok(Command::Decline { connection, share });

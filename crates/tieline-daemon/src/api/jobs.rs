@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tieline_core::JobId;
 use tieline_core::job::{Job, JobKind};
 use tieline_core::limits::PAGE_MAX;
+use tieline_core::people::Permission;
 use tieline_core::state::{Alarm, Connection, Failure};
 use utoipa::ToSchema;
 
@@ -185,11 +186,13 @@ impl From<&Alarm> for AlarmView {
     }
 }
 
-/// Lists the jobs that are not done.
+/// Lists the jobs that are not done: those of the user, or all to those who manage connections.
 #[utoipa::path(get, path = "/v1/jobs", tag = "operations", responses((status = 200, body = JobList)))]
-pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<JobList>, Problem> {
+pub(crate) async fn list(Extract(api): Extract<Api>, actor: Actor) -> Result<Json<JobList>, Problem> {
     super::read(&api, |state| {
-        Ok(JobList { jobs: state.jobs.iter().map(|(id, job)| JobView::of(*id, job)).collect() })
+        let all = actor.reading(state).may(Permission::ManageConnections);
+        let jobs = state.jobs.iter().filter(|(_, job)| all || job.actor == actor.user);
+        Ok(JobList { jobs: jobs.map(|(id, job)| JobView::of(*id, job)).collect() })
     })
     .await
 }

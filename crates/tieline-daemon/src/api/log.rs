@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
+use tieline_core::people::Permission;
 use tieline_core::{ConnectionId, RecordId, Seq};
 use tieline_store::{LogReader, ReadError};
 use tokio::sync::watch;
@@ -153,6 +154,8 @@ pub(crate) async fn list(
 
 /// One who follows the log.
 struct Follower {
+    api: Api,
+    actor: Actor,
     log: LogReader,
     next: Seq,
     ready: VecDeque<EventView>,
@@ -161,10 +164,14 @@ struct Follower {
 }
 
 impl Follower {
-    /// The next event, as soon as it is durable; nothing once the daemon stops or the log cannot be
-    /// read, which a client sees as a stream that ended.
+    /// The next event, as soon as it is durable; nothing once the daemon stops, the log cannot be read
+    /// or the user may not read it any more, which a client sees as a stream that ended.
     async fn next(&mut self) -> Option<EventView> {
         loop {
+            // A stream may go on for days: who loses the right to it loses the stream.
+            if !self.actor.still_may(&self.api, Permission::ModifyAllData) {
+                return None;
+            }
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
@@ -198,7 +205,7 @@ impl Follower {
     responses((status = 200, content_type = "text/event-stream", body = EventView)))]
 pub(crate) async fn stream(
     Extract(api): Extract<Api>,
-    _actor: Actor,
+    actor: Actor,
     Params(query): Params<StreamQuery>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
@@ -207,7 +214,8 @@ pub(crate) async fn stream(
     let from = last.map(|seq: u64| seq.saturating_add(1)).or(query.from);
     let next = from.map_or_else(|| durable.borrow().next(), Seq).max(Seq(1));
     let stopping = api.stopping.clone();
-    let follower = Follower { log: api.org.log(), next, ready: VecDeque::new(), durable, stopping };
+    let log = api.org.log();
+    let follower = Follower { api, actor, log, next, ready: VecDeque::new(), durable, stopping };
     let events = stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((Ok(sse_event(&event)), follower))

@@ -7,7 +7,8 @@
 //! | module | paths |
 //! |---|---|
 //! | `status`, `state_hash`, `health` | `/v1/status`, `/v1/state-hash`, `/healthz`, `/readyz`, `/metrics` |
-//! | `tokens`, `objects` | `/v1/tokens`, `/v1/objects` |
+//! | `org`, `users`, `roles` | `/v1/org`, `/v1/users`, `/v1/roles`, `/v1/groups` |
+//! | `objects` | `/v1/objects` |
 //! | `invitations`, `connections` | `/v1/invitations`, `/v1/connections` |
 //! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
 //! | `records`, `batch`, `history` | `/v1/records`, `/v1/batch` |
@@ -15,8 +16,9 @@
 //! | `jobs`, `log`, `export` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
 //!
 //! `{c}` is the id of a connection, its partner or its label (`select`). Errors are problem details
-//! with a code of a closed list ([`ErrorCode`]).
+//! with a code of a closed list ([`ErrorCode`]). Who may ask what stands in one table, `access`.
 
+mod access;
 mod auth;
 mod batch;
 mod connection_view;
@@ -33,10 +35,12 @@ mod log;
 mod objects;
 mod once;
 mod openapi;
+mod org;
 mod problem;
 mod publish;
 mod records;
 mod request;
+mod roles;
 mod scrape;
 mod select;
 mod share_view;
@@ -44,7 +48,7 @@ mod shares;
 mod state_hash;
 mod status;
 mod subscribe;
-mod tokens;
+mod users;
 mod values;
 
 use std::any::Any;
@@ -86,7 +90,8 @@ pub(crate) struct Shared {
     /// Streams end when this is cancelled, or they would keep the daemon from stopping.
     stopping: CancellationToken,
     started: Instant,
-    /// Held while an object is read, extended and saved: the API is the only writer of objects.
+    /// Held while an object, or the org's settings, are read, extended and saved: the API is their
+    /// only writer.
     defining: Mutex<()>,
     /// Held while the log is verified or folded: one such reader of the whole log is enough.
     verifying: Arc<Mutex<()>>,
@@ -181,7 +186,16 @@ fn other() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(status::status))
         .routes(routes!(state_hash::state_hash))
-        .routes(routes!(tokens::issue))
+        .routes(routes!(org::show, org::change))
+        .routes(routes!(org::enable))
+        .routes(routes!(users::list, users::add))
+        .routes(routes!(users::show, users::change))
+        .routes(routes!(users::tokens, users::issue))
+        .routes(routes!(users::revoke))
+        .routes(routes!(roles::list))
+        .routes(routes!(roles::show, roles::set, roles::remove))
+        .routes(routes!(roles::list_groups))
+        .routes(routes!(roles::show_group, roles::set_group, roles::remove_group))
         .routes(routes!(invitations::invite))
         .routes(routes!(invitations::inspect))
         .routes(routes!(invitations::answer))

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::Serialize;
 use tieline_core::command::{Command, Reply};
+use tieline_core::people::Permission;
 use tieline_core::schema::{ObjectSchema, RuleFault, SchemaError};
 use tieline_core::{ObjectName, Seq};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::auth::{Actor, Permission};
+use super::auth::Actor;
 use super::field_view::ObjectView;
 use super::problem::{ErrorCode, Problem};
 use super::records;
@@ -64,11 +65,13 @@ fn rules_in_file(faults: Vec<RuleFault>) -> Problem {
     Problem::refused(faults.into_iter().map(|fault| fault.reason).collect()).at(first.0, first.1)
 }
 
-/// Lists the objects.
+/// Lists the objects whose records the user may read.
 #[utoipa::path(get, path = "/v1/objects", tag = "objects", responses((status = 200, body = ObjectList)))]
-pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<ObjectList>, Problem> {
+pub(crate) async fn list(Extract(api): Extract<Api>, actor: Actor) -> Result<Json<ObjectList>, Problem> {
     super::read(&api, |state| {
-        let objects = state.objects.values().map(|object| ObjectSummary {
+        let reading = actor.reading(state);
+        let objects = state.objects.values().filter(|object| reading.may(Permission::Read(&object.name)));
+        let objects = objects.map(|object| ObjectSummary {
             name: object.name.to_string(),
             label: object.label.clone(),
             fields: object.fields.len(),
@@ -87,11 +90,14 @@ pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Js
     responses((status = 200, body = ObjectView)))]
 pub(crate) async fn show(
     Extract(api): Extract<Api>,
-    _actor: Actor,
+    actor: Actor,
     Route(name): Route<ObjectName>,
 ) -> Result<Json<ObjectView>, Problem> {
-    super::read(&api, |state| records::object(state, name.as_str()).map(|object| ObjectView::from(&**object)))
-        .await
+    super::read(&api, |state| {
+        let object = records::object(state, actor.reading(state), name.as_str())?;
+        Ok(ObjectView::from(&**object))
+    })
+    .await
 }
 
 /// Defines an object, or extends a known one, from its file.
@@ -103,7 +109,6 @@ pub(crate) async fn define(
     actor: Actor,
     Text(text): Text,
 ) -> Result<Json<Defined>, Problem> {
-    actor.require(Permission::ManageObjects)?;
     let file = ObjectSchema::from_toml(&text).map_err(|error| in_file(&error))?;
     let _defining = api.defining.lock().await;
     let base = api.org.peek(|state| file.object().and_then(|name| state.object(name)).cloned());

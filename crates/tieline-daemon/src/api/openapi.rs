@@ -5,17 +5,19 @@ use std::sync::LazyLock;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::OpenApi as _;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, OpenApi, Ref, Required, ResponseBuilder};
 
+use super::access::{self, Access};
 use super::problem::{ProblemBody, ReasonView};
 
 /// The name of the security scheme in the document.
 const TOKEN: &str = "token";
-/// What may be asked without a token.
-const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// What an operation says of who may ask it: `open`, `user`, `manage_connections` or `modify_all_data`.
+const NEEDS: &str = "x-needs";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -71,7 +73,9 @@ fn complete(method: &str, path: &str, operation: &mut Operation) {
     let words = path.split(['/', '-']).map(|word| word.trim_matches(['{', '}']));
     let words: Vec<&str> = words.filter(|word| !word.is_empty() && *word != "v1").collect();
     operation.operation_id = Some(format!("{method}_{}", words.join("_")));
-    if OPEN.contains(&path) {
+    let Some(access) = access::of(method, path) else { return };
+    operation.extensions = Some(Extensions::builder().add(NEEDS, access.as_str()).build());
+    if access == Access::Open {
         return;
     }
     operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
@@ -125,7 +129,9 @@ mod tests {
             for (method, operation) in item.as_object().unwrap() {
                 let name = format!("{method} {path}");
                 assert!(operation["summary"].is_string(), "{name} has no summary");
-                assert_eq!(operation["security"].is_array(), !OPEN.contains(&path.as_str()), "{name}");
+                let needs = operation[NEEDS].as_str();
+                assert!(needs.is_some(), "{name} is not in the table of access: nobody may ask it");
+                assert_eq!(operation["security"].is_array(), needs != Some("open"), "{name}");
                 assert!(
                     operation["responses"].as_object().unwrap().len() > usize::from(path.starts_with("/v1")),
                     "{name}"

@@ -10,7 +10,7 @@ use tieline_core::schema::ObjectSchema;
 use tieline_core::{ConnectionId, FieldName, ObjectName};
 use utoipa::ToSchema;
 
-use super::auth::{Actor, Permission};
+use super::auth::Actor;
 use super::field_view::names;
 use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Route};
@@ -128,10 +128,12 @@ pub(crate) async fn set(
     Route((selector, object)): Route<(String, ObjectName)>,
     Body(body): Body<PublishBody>,
 ) -> Result<Json<Done>, Problem> {
-    actor.require(Permission::ManageConnections)?;
     let (connection, fields) = api.org.peek(|state| {
         let connection = select::connection(state, &selector)?.id;
-        Ok::<_, Problem>((connection, body.fields(records::object(state, object.as_str())?)?))
+        Ok::<_, Problem>((
+            connection,
+            body.fields(records::object(state, actor.reading(state), object.as_str())?)?,
+        ))
     })?;
     let rule = Some(PublishRule::new(object.clone(), fields, 0));
     publish(&api, &actor, connection, object, rule).await
@@ -147,7 +149,6 @@ pub(crate) async fn remove(
     actor: Actor,
     Route((selector, object)): Route<(String, ObjectName)>,
 ) -> Result<Json<Done>, Problem> {
-    actor.require(Permission::ManageConnections)?;
     let connection = api.connection_id(&selector)?;
     publish(&api, &actor, connection, object, None).await
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
 use tieline_core::command::{Command, Reply};
+use tieline_core::people::Permission;
 use tieline_core::reason::quoted;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::{Record, State};
@@ -16,7 +17,7 @@ use tieline_core::value::Value;
 use tieline_core::{FieldName, ObjectName, RecordId, UserName};
 use utoipa::ToSchema;
 
-use super::auth::{Actor, Permission};
+use super::auth::{Actor, Reading};
 use super::once::Keyed;
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::request::{Body, Params, Route, cursor, page_size};
@@ -204,13 +205,20 @@ impl RecordView {
     }
 }
 
-/// The object of this name, or a problem that says how to see which there are.
-pub(crate) fn object<'a>(state: &'a State, name: &str) -> Result<&'a Arc<ObjectSchema>, Problem> {
-    state.objects.get(name).ok_or_else(|| {
+/// The object of this name, if the actor may read its records; or a problem that says how to see which
+/// objects there are.
+pub(crate) fn object<'a>(
+    state: &'a State,
+    reading: Reading<'_>,
+    name: &str,
+) -> Result<&'a Arc<ObjectSchema>, Problem> {
+    let object = state.objects.get(name).ok_or_else(|| {
         let name = quoted(name);
         let detail = format!("there is no object {name}: see the objects with `tieline object list`");
         Problem::new(ErrorCode::UnknownObject, detail)
-    })
+    })?;
+    reading.object(&object.name)?;
+    Ok(object)
 }
 
 /// A record of this object that is not deleted.
@@ -235,9 +243,12 @@ pub(crate) async fn create(
     Route(name): Route<ObjectName>,
     Body(new): Body<NewRecord>,
 ) -> Result<Response, Problem> {
-    actor.require(Permission::EditRecords)?;
-    let object = api.org.peek(|state| object(state, name.as_str()).cloned())?;
-    let values = new.fields.values(&object).map_err(Problem::refused);
+    let object = api.org.peek(|state| {
+        let reading = actor.reading(state);
+        reading.require(Permission::Create(&name))?;
+        object(state, reading, name.as_str()).cloned()
+    });
+    let values = object.and_then(|object| new.fields.values(&object).map_err(Problem::refused));
     let command =
         values.map(|values| Command::CreateRecord { object: name.clone(), values, owner: new.owner });
     let executed = api.execute_one(command, &actor, &keyed).await?;
@@ -256,12 +267,12 @@ pub(crate) async fn create(
     responses((status = 200, body = RecordPage)))]
 pub(crate) async fn list(
     Extract(api): Extract<Api>,
-    _actor: Actor,
+    actor: Actor,
     Route(name): Route<ObjectName>,
     Params(pairs): Params<Vec<(String, String)>>,
 ) -> Result<Json<RecordPage>, Problem> {
     let page = api.org.read(|state| {
-        let object = object(state, name.as_str())?;
+        let object = object(state, actor.reading(state), name.as_str())?;
         Ok(Filter::parse(&pairs, object)?.page(state, &name))
     });
     page.await.map(Json)
@@ -273,10 +284,13 @@ pub(crate) async fn list(
     responses((status = 200, body = RecordView)))]
 pub(crate) async fn show(
     Extract(api): Extract<Api>,
-    _actor: Actor,
+    actor: Actor,
     Route((name, id)): Route<(ObjectName, RecordId)>,
 ) -> Result<Json<RecordView>, Problem> {
-    let view = api.org.read(|state| Ok(RecordView::of(state, id, record(state, &name, id)?)));
+    let view = api.org.read(|state| {
+        actor.reading(state).object(&name)?;
+        Ok(RecordView::of(state, id, record(state, &name, id)?))
+    });
     view.await.map(Json)
 }
 
@@ -291,10 +305,12 @@ pub(crate) async fn change(
     Route((name, id)): Route<(ObjectName, RecordId)>,
     Body(change): Body<RecordChange>,
 ) -> Result<Json<Done>, Problem> {
-    actor.require(Permission::EditRecords)?;
     let object = api.org.peek(|state| {
+        let reading = actor.reading(state);
+        reading.require(Permission::Edit(&name))?;
+        let object = object(state, reading, name.as_str())?;
         record(state, &name, id)?;
-        object(state, name.as_str()).cloned()
+        Ok::<_, Problem>(object.clone())
     });
     let values = object.and_then(|object| change.fields.values(&object).map_err(Problem::refused));
     let command = values.map(|values| Command::UpdateRecord { record: id, values });
@@ -312,8 +328,10 @@ pub(crate) async fn delete(
     keyed: Keyed,
     Route((name, id)): Route<(ObjectName, RecordId)>,
 ) -> Result<Json<Done>, Problem> {
-    actor.require(Permission::EditRecords)?;
-    let known = api.org.peek(|state| record(state, &name, id).map(|_| ()));
+    let known = api.org.peek(|state| {
+        actor.reading(state).require(Permission::Edit(&name))?;
+        record(state, &name, id).map(|_| ())
+    });
     let command = known.map(|()| Command::DeleteRecord { record: id });
     let executed = api.execute_one(command, &actor, &keyed).await?;
     Ok(Json(Done::from(&executed)))

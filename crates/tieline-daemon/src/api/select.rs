@@ -55,8 +55,9 @@ fn ambiguous(selector: &str, several: &[&Connection]) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use tieline_core::command::{Command, Context, Reply};
+    use tieline_core::command::{Command, Context, NewToken, Reply};
     use tieline_core::engine::Engine;
+    use tieline_core::people::OrgSettings;
     use tieline_core::{Incarnation, Timestamp, UserName};
 
     use super::*;
@@ -72,8 +73,10 @@ mod tests {
             org.execute(&Command::CreateOrg {
                 name: "acme".parse().unwrap(),
                 admin: "ann".parse().unwrap(),
-                token_hash: [1; 32],
+                token: NewToken::of([1; 32]),
                 objects: Vec::new(),
+                settings: OrgSettings { connection_licences: Some(10), ..OrgSettings::default() },
+                sharing: true,
             });
             org
         }

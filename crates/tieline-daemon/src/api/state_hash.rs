@@ -87,7 +87,7 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let name: OrgName = "acme".parse().unwrap();
         OrgKeys::generate(name.clone()).unwrap().save(&keys_dir(data.path())).unwrap();
-        init::create_org(data.path(), name, "ann".parse().unwrap(), [1; 32]).unwrap();
+        init::create_org(data.path(), init::NewOrg::new(name, "ann".parse().unwrap()), "tl_test").unwrap();
         let mut config = Config::defaults().unwrap();
         config.data_dir = data.path().to_owned();
         config.broker.url = "127.0.0.1:1".parse().unwrap();

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::Serialize;
+use tieline_core::people::Permission;
 use tieline_core::state::State;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::auth::Actor;
+use super::auth::{Actor, Reading};
 use super::connection_view::ConnectionSummary;
 use super::problem::{ErrorCode, Problem};
 
@@ -24,9 +25,9 @@ pub(crate) struct StatusView {
     seq: u64,
     /// How far the log is durable.
     log: HeadView,
-    /// Records by object.
+    /// Records by object, of the objects that the user may read.
     records: BTreeMap<String, usize>,
-    /// The connections.
+    /// The connections, for those who manage them.
     connections: Vec<ConnectionSummary>,
     /// Jobs that are not done.
     jobs: usize,
@@ -79,21 +80,26 @@ pub(crate) struct SpaceView {
 
 /// Shows the org at a glance.
 #[utoipa::path(get, path = "/v1/status", tag = "org", responses((status = 200, body = StatusView)))]
-pub(crate) async fn status(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<StatusView>, Problem> {
-    super::read(&api, |state| view(&api, state)).await
+pub(crate) async fn status(Extract(api): Extract<Api>, actor: Actor) -> Result<Json<StatusView>, Problem> {
+    super::read(&api, |state| view(&api, state, actor.reading(state))).await
 }
 
-fn view(api: &Api, state: &State) -> Result<StatusView, Problem> {
+fn view(api: &Api, state: &State, reading: Reading<'_>) -> Result<StatusView, Problem> {
     let org = state.org.as_ref().ok_or_else(|| Problem::new(ErrorCode::NoOrg, "this log has no org yet"))?;
     let (head, broker, space) = (api.org.log().head(), api.org.broker(), api.org.space());
-    let records = state.objects.keys().map(|name| (name.to_string(), state.count_of(name)));
+    let records = state
+        .objects
+        .keys()
+        .filter(|name| reading.may(Permission::Read(name)))
+        .map(|name| (name.to_string(), state.count_of(name)));
+    let connections = state.connections.values().filter(|_| reading.may(Permission::ManageConnections));
     Ok(StatusView {
         org: org.name.to_string(),
         incarnation: org.incarnation.to_string(),
         seq: state.seq.0,
         log: HeadView { seq: head.seq.0, hash: head.hash.to_string() },
         records: records.collect(),
-        connections: state.connections.values().map(|c| ConnectionSummary::of(api, c)).collect(),
+        connections: connections.map(|c| ConnectionSummary::of(api, c)).collect(),
         jobs: state.jobs.len(),
         alarms: state.alarms.len(),
         broker: BrokerView {

@@ -96,7 +96,9 @@ impl Org {
         let token = init::new_token().unwrap();
         let name: tieline_core::OrgName = "acme".parse().unwrap();
         OrgKeys::generate(name.clone()).unwrap().save(&keys_dir(data.path())).unwrap();
-        init::create_org(data.path(), name, "ann".parse().unwrap(), init::token_hash(&token)).unwrap();
+        let mut new = init::NewOrg::new(name, "ann".parse().unwrap());
+        new.settings.connection_licences = Some(50);
+        init::create_org(data.path(), new, &token).unwrap();
         // Nobody listens there: the daemon has to work without a broker.
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut config = Config::defaults().unwrap();
@@ -157,6 +159,29 @@ impl Org {
         self.send("POST", path, "application/json", body.to_string().as_bytes())
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Json) -> Answer {
+        self.send("PUT", path, "application/json", body.to_string().as_bytes())
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Json) -> Answer {
+        self.send("PATCH", path, "application/json", body.to_string().as_bytes())
+    }
+
+    /// Asks, and reads no more of the answer than its status: what streams does not end.
+    pub(crate) fn status_of(&self, method: &str, path: &str) -> u16 {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(&self.head(&method.to_uppercase(), path, "text/plain", 0)).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        line.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Executes a command, as the API would.
+    pub(crate) fn execute(&self, actor: &str, command: Command) -> tieline_core::command::Reply {
+        let org = self.daemon.as_ref().unwrap().handle();
+        self.runtime.block_on(org.execute(command, &actor.parse().unwrap())).unwrap().reply
+    }
+
     /// Creates a lead and answers its id.
     pub(crate) fn lead(&self, fields: &Json) -> String {
         let answer = self.post("/v1/records/Lead", &serde_json::json!({ "fields": fields }));
@@ -177,8 +202,7 @@ impl Org {
             public_key: [9; 32],
             incarnation: tieline_core::Incarnation(1),
         };
-        let org = self.daemon.as_ref().unwrap().handle();
-        self.runtime.block_on(org.execute(hello, &tieline_core::UserName::connection_user())).unwrap();
+        self.execute(tieline_core::UserName::connection_user().as_str(), hello);
         id
     }
 

@@ -7,6 +7,7 @@
     reason = "a test ends at the first thing that is not as it has to be"
 )]
 
+mod access;
 mod bad_input;
 mod kit;
 mod once;

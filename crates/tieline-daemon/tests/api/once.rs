@@ -69,7 +69,8 @@ fn a_key_stands_for_one_request_of_one_user() {
         "key_not_taken"
     );
 
-    let token = org.post("/v1/tokens", &json!({"user": "bob", "admin": true})).json();
+    assert_eq!(org.post("/v1/users", &json!({"user": "bob"})).status, 201);
+    let token = org.post("/v1/users/bob/tokens", &json!({})).json();
     let ann = std::mem::replace(&mut org.token, token["token"].as_str().unwrap().to_owned());
     assert_ne!(create(&org, &lead("Ng")).json()["id"], first["id"]);
     org.token = ann;

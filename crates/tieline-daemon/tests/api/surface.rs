@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::kit::Org;
 
 #[test]
-fn only_a_token_opens_the_api_and_only_an_administrator_changes_anything() {
-    let mut org = Org::start();
+fn only_a_token_opens_the_api() {
+    let org = Org::start();
     for path in ["/healthz", "/readyz", "/metrics", "/v1/openapi.json"] {
         let open = org.raw(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
         assert_ne!(open.status, 401, "{path}");
@@ -16,22 +16,6 @@ fn only_a_token_opens_the_api_and_only_an_administrator_changes_anything() {
         let closed = org.raw(request.as_bytes());
         assert_eq!((closed.status, closed.problem().1.as_str()), (401, "unauthorized"), "{header}");
         assert_eq!(closed.header("www-authenticate"), Some("bearer realm=\"tieline\""));
-    }
-    let issued = org.post("/v1/tokens", &json!({"user": "bob"}));
-    assert_eq!(issued.status, 201);
-    org.token = issued.json()["token"].as_str().unwrap().to_owned();
-    assert_eq!(org.get("/v1/status").status, 200, "bob reads");
-    for (method, path, body) in [
-        ("POST", "/v1/tokens", json!({"user": "eve"})),
-        ("POST", "/v1/records/Lead", json!({"fields": {}})),
-        ("POST", "/v1/batch", json!({"operations": []})),
-        ("POST", "/v1/invitations", json!({})),
-        ("PUT", "/v1/objects", json!("")),
-        ("POST", "/v1/shares", json!({"connections": ["c"], "object": "Lead", "all": true})),
-        ("POST", "/v1/inbox/accept", json!({"connection": "c", "all": true})),
-    ] {
-        let answer = org.send(method, path, "application/json", body.to_string().as_bytes());
-        assert_eq!((answer.status, answer.problem().1.as_str()), (403, "no_permission"), "{method} {path}");
     }
 }
 
@@ -104,7 +88,7 @@ fn the_log_is_read_followed_and_verified() {
     assert_eq!(last["events"].as_array().unwrap().len(), 1);
     assert_eq!(last["next"], json!(null));
     let text = org.get("/v1/log?limit=1000").text();
-    assert!(text.contains("\"TokenIssued\"") && text.contains("\"hash\":\"redacted\""), "{text}");
+    assert!(text.contains("\"TokenCreated\"") && text.contains("\"hash\":\"redacted\""), "{text}");
 
     let verified = org.get("/v1/log/verify").json();
     let status = org.get("/v1/status").json();

@@ -1,6 +1,6 @@
 //! `tieline connection`: the agreed links with partners.
 
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
@@ -112,7 +112,12 @@ impl Connection {
             Self::Decline(url) => answer(session, &json!({ "url": url.read()?, "accept": false })),
             Self::List => {
                 let answer = session.client()?.get(&path(["connections"]), &[])?;
-                session.output.show(&answer, |output| output.table(LIST, list(&answer, "connections")))
+                session.output.show(&answer, |output| {
+                    output.table(LIST, list(&answer, "connections"))?;
+                    let licences = answer.get("licences").map(super::org::licences).unwrap_or_default();
+                    output.status(&format!("Connection licences: {licences}"));
+                    Ok(())
+                })
             }
             Self::Show(one) => {
                 let answer = session.client()?.get(&path(["connections", &one.connection]), &[])?;
@@ -173,22 +178,10 @@ impl One {
 }
 
 impl Deactivate {
-    /// A person at a terminal is asked: a deactivated connection cannot be brought back.
     fn confirm(&self, session: &Session) -> Result<()> {
-        if self.yes {
-            return Ok(());
-        }
         let connection = &self.one.connection;
-        let mut answer = String::new();
-        if std::io::stdin().is_terminal() {
-            session.output.warn(&format!("Connection {connection} ends for good. Type yes to end it:"));
-            std::io::stdin().read_line(&mut answer)?;
-        }
-        if answer.trim() == "yes" {
-            return Ok(());
-        }
-        Err(CliError::usage(format!("Connection {connection} was not ended"))
-            .hint("Pass --yes to end it without a question"))
+        let warning = format!("Connection {connection} ends for good.");
+        super::confirm(session, self.yes, &warning, &format!("Connection {connection} was not ended"))
     }
 }
 
@@ -218,19 +211,9 @@ fn show(output: &Output, connection: &Json) -> Result<()> {
     Ok(())
 }
 
-/// Seconds of a time as `90m`, `12h` or `7d`.
+/// How long an invitation holds.
 fn seconds(text: &str) -> Result<u64, String> {
-    const FORM: &str = "write minutes, hours or days, as 90m, 12h or 7d";
-    let unit = text.chars().last().ok_or(FORM)?;
-    let unit_s = match unit {
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(FORM.to_owned()),
-    };
-    let count: u64 = text.trim_end_matches(unit).parse().map_err(|_| FORM)?;
-    let range = 60..=30 * 86_400;
-    count.checked_mul(unit_s).filter(|s| range.contains(s)).ok_or_else(|| "from 1m to 30d".to_owned())
+    super::seconds(text, 30)
 }
 
 const LIST: &[Column] = &[
@@ -241,7 +224,10 @@ const LIST: &[Column] = &[
     text("SIDE", "/side"),
     text("OWNER", "/owner"),
     text("SHARES", "/shares"),
-    time("SINCE", "/created"),
+    time("MADE", "/created"),
+    time("EXPIRES", "/expires"),
+    time("ANSWERED", "/answered"),
+    time("ENDED", "/ended"),
     text("PROBLEM", "/cause"),
 ];
 
@@ -266,9 +252,9 @@ const FACTS: &[Column] = &[
     text("Partner's owner", "/summary/partner_owner"),
     text("Declined", "/declined"),
     time("Created", "/summary/created"),
-    time("Expires", "/expires"),
+    time("Expires", "/summary/expires"),
     time("Answered", "/summary/answered"),
-    time("Ended", "/ended"),
+    time("Ended", "/summary/ended"),
     text("Shares", "/summary/shares"),
     with("Received", "/summary/received", counts),
     with("Sent", "/summary/sent", counts),

@@ -9,9 +9,10 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 use tieline_bus::{BrokerAddress, OrgKeys};
+use tieline_core::people::{Edition, OrgSettings};
 use tieline_core::{OrgName, UserName};
 use tieline_daemon::config::Config;
-use tieline_daemon::init::{create_org, new_token, token_hash};
+use tieline_daemon::init::{InitError, NewOrg, create_org, new_token};
 
 use crate::dirs;
 use crate::error::{CliError, Kind, Result};
@@ -27,6 +28,15 @@ pub(crate) struct Init {
     /// First administrator
     #[arg(long, value_name = "USER", default_value = "admin")]
     admin: UserName,
+    /// personal, group, team, professional, enterprise, unlimited, developer, trial or demo
+    #[arg(long, value_name = "EDITION", default_value = "enterprise")]
+    edition: Edition,
+    /// How many invitations of the org may be pending or accepted at a time [default: 2]
+    #[arg(long, value_name = "NUMBER")]
+    connection_licences: Option<u32>,
+    /// Leave sharing off; tieline org enable turns it on, for good
+    #[arg(long)]
+    without_sharing: bool,
     /// Address of the broker, as partners reach it, too
     #[arg(long, value_name = "HOST:PORT")]
     broker: Option<BrokerAddress>,
@@ -45,9 +55,13 @@ impl Init {
         config.http.listen = self.listen.unwrap_or(config.http.listen);
 
         let token = new_token().map_err(|error| internal(&error))?;
-        let keys = dirs::make(&data, |aside| {
-            make(aside, &self.org, &self.admin, &token, &config.to_documented_toml())
-        })?;
+        let new = NewOrg {
+            name: self.org.clone(),
+            admin: self.admin.clone(),
+            settings: OrgSettings { edition: self.edition, connection_licences: self.connection_licences },
+            sharing: !self.without_sharing,
+        };
+        let keys = dirs::make(&data, |aside| make(aside, new, &token, &config.to_documented_toml()))?;
         let answer = json!({
             "org": self.org, "admin": self.admin, "data": data, "config": data.join(CONFIG_FILE),
             "token": token, "token_file": data.join(TOKEN_FILE), "public_keys": keys.public(),
@@ -72,13 +86,25 @@ impl Init {
 }
 
 /// Makes everything of an org in `dir`.
-fn make(dir: &Path, org: &OrgName, admin: &UserName, token: &str, config: &str) -> Result<OrgKeys> {
-    let keys = OrgKeys::generate(org.clone()).map_err(|error| internal(&error))?;
+fn make(dir: &Path, new: NewOrg, token: &str, config: &str) -> Result<OrgKeys> {
+    let keys = OrgKeys::generate(new.name.clone()).map_err(|error| internal(&error))?;
     keys.save(&tieline_daemon::keys_dir(dir)).map_err(|error| internal(&error))?;
-    create_org(dir, org.clone(), admin.clone(), token_hash(token)).map_err(|error| internal(&error))?;
+    create_org(dir, new, token).map_err(|error| not_created(&error))?;
     dirs::write(&dir.join(TOKEN_FILE), dirs::PRIVATE, format!("{token}\n").as_bytes())?;
     dirs::write(&dir.join(CONFIG_FILE), dirs::READABLE, config.as_bytes())?;
     Ok(keys)
+}
+
+/// An org that the core refuses, as one of an edition that takes no part in sharing.
+fn not_created(error: &InitError) -> CliError {
+    let kind = if matches!(error, InitError::Refused(_)) { Kind::Refused } else { Kind::Internal };
+    let told = CliError::from_error(kind, error);
+    match error {
+        InitError::Refused(refusal) if refusal.code == "edition_cannot_share" => {
+            told.hint("Make it with --without-sharing, or with another --edition")
+        }
+        _ => told,
+    }
 }
 
 fn internal(error: &dyn std::error::Error) -> CliError {

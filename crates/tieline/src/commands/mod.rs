@@ -10,24 +10,30 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod failure;
+pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod log;
 pub(crate) mod object;
+pub(crate) mod org;
 pub(crate) mod publish;
 pub(crate) mod record;
+pub(crate) mod role;
 pub(crate) mod salesforce;
 pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod status;
 pub(crate) mod subscribe;
 pub(crate) mod token;
+pub(crate) mod user;
+
+use std::io::IsTerminal;
 
 use serde_json::Value as Json;
 
 use crate::cli::Command;
-use crate::error::Result;
+use crate::error::{CliError, Result};
 use crate::session::Session;
 
 /// Runs a command.
@@ -48,6 +54,10 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Alarm(verb) => verb.run(session),
         Command::Log(verb) => verb.run(session),
         Command::Salesforce(verb) => verb.run(session),
+        Command::Org(verb) => verb.run(session),
+        Command::User(verb) => verb.run(session),
+        Command::Role(verb) => verb.run(session),
+        Command::Group(verb) => verb.run(session),
         Command::Token(verb) => verb.run(session),
         Command::Broker(verb) => verb.run(session),
         Command::Config(verb) => verb.run(session),
@@ -69,6 +79,34 @@ pub(crate) fn body<const N: usize>(entries: [(&str, Json); N]) -> Json {
         .filter(|(_, value)| !value.is_null())
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
+}
+
+/// A person at a terminal is asked about what cannot be taken back; elsewhere `--yes` has to be given.
+pub(crate) fn confirm(session: &Session, yes: bool, warning: &str, otherwise: &str) -> Result<()> {
+    let mut answer = String::new();
+    if !yes && std::io::stdin().is_terminal() {
+        session.output.warn(&format!("{warning} Type yes to do it:"));
+        std::io::stdin().read_line(&mut answer)?;
+    }
+    if yes || answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(CliError::usage(otherwise).hint("Pass --yes to do it without a question"))
+}
+
+/// Seconds of a time as `90m`, `12h` or `7d`, from a minute to `days_max` days.
+pub(crate) fn seconds(text: &str, days_max: u64) -> Result<u64, String> {
+    const FORM: &str = "write minutes, hours or days, as 90m, 12h or 7d";
+    let unit = text.chars().last().ok_or(FORM)?;
+    let unit_s = match unit {
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(FORM.to_owned()),
+    };
+    let count: u64 = text.trim_end_matches(unit).parse().map_err(|_| FORM)?;
+    let range = 60..=days_max * 86_400;
+    count.checked_mul(unit_s).filter(|s| range.contains(s)).ok_or_else(|| format!("from 1m to {days_max}d"))
 }
 
 /// Shows that a change was taken, or that there was nothing to change.

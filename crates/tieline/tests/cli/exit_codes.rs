@@ -61,12 +61,15 @@ fn with_an_org() {
     let (code, _, err) = org.run(&["status", "--token-file", &wrong]);
     assert_eq!(code, 6, "{err}");
     assert!(err.contains("Hint: Pass a token of this org"), "{err}");
-    // Somebody who may read and not write.
+    // Somebody who works with records, and is no administrator.
+    assert_eq!(org.run(&["token", "create", "eve"]).0, 4, "there is no eve yet");
+    assert_eq!(org.run(&["user", "add", "eve"]).0, 0);
     let (code, token, _) = org.run(&["token", "create", "eve"]);
     assert_eq!(code, 0);
     let eve = org.file("eve.token", token);
-    let (code, _, err) = org.run(&["token", "create", "mallory", "--admin", "--token-file", &eve]);
+    let (code, _, err) = org.run(&["token", "create", "mallory", "--token-file", &eve]);
     assert_eq!(code, 6, "{err}");
+    assert!(err.contains("eve needs Modify All Data"), "{err}");
     let (code, _, err) = org.run(&["log", "export", "-", "--token-file", &eve]);
     assert_eq!(code, 6, "{err}");
 }

@@ -10,6 +10,7 @@
 mod events;
 mod map;
 mod messages;
+mod people;
 
 use std::fmt::{Debug, Write as _};
 use std::path::PathBuf;

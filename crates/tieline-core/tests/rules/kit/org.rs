@@ -1,13 +1,14 @@
 //! An org with its log in memory, driven as a daemon drives its own: commands and frames become
 //! groups, groups are durable before anything is read from them.
 
-use tieline_core::command::{Command, Context, Refusal, Reply};
+use tieline_core::command::{Command, Context, NewToken, Refusal, Reply};
 use tieline_core::engine::{Engine, FrameEnd};
 use tieline_core::event::{Event, Received};
 use tieline_core::frame::{BodyWriter, Chain, FRAME_VERSION, Figure, FrameHeader, read_body};
 use tieline_core::log::{Group, Log, MemLog};
 use tieline_core::message::{Envelope, Message};
 use tieline_core::outbox;
+use tieline_core::people::OrgSettings;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::{Connection, Record, State};
 use tieline_core::value::Value;
@@ -69,8 +70,15 @@ impl Org {
     pub(crate) fn new(org: &str, object: ObjectSchema) -> Self {
         let mut made =
             Self { name: name(org), engine: Engine::default(), log: MemLog::new(), now: NOW, commands: 0 };
-        let (admin, token_hash) = (name("ann"), [1; 32]);
-        made.run(Command::CreateOrg { name: name(org), admin, token_hash, objects: vec![object] });
+        made.run(Command::CreateOrg {
+            name: name(org),
+            admin: name("ann"),
+            token: NewToken::of([1; 32]),
+            objects: vec![object],
+            // One org may be connected with many.
+            settings: OrgSettings { connection_licences: Some(100), ..OrgSettings::default() },
+            sharing: true,
+        });
         made
     }
 

@@ -1,0 +1,232 @@
+//! What a command needs of whoever asks: one table, looked at before anything else.
+//!
+//! A command that nobody's request becomes (what a partner said, receipts, slices of jobs) needs
+//! nothing. What names a record, share or connection that is not there needs nothing either: the
+//! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
+//! who can grant it.
+
+use crate::command::{Command, Refusal};
+use crate::job::{Job, JobKind};
+use crate::people::{Permission, Rights};
+use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
+use crate::{ConnectionId, FieldName, ObjectName, RecordId, ShareId, UserName};
+
+#[cfg(test)]
+mod tests;
+
+type Checked = Result<(), Refusal>;
+
+/// Whether the actor may give this command.
+pub(super) fn check(state: &State, actor: &UserName, command: &Command) -> Checked {
+    let rights = state.rights(actor);
+    if rights == Rights::All {
+        return Ok(());
+    }
+    if let Command::RevokeToken { user, .. } = command
+        && user == actor
+    {
+        return Ok(());
+    }
+    needs(state, command, &mut |permission| {
+        if rights.may(permission) { Ok(()) } else { Err(missing(state, actor, permission)) }
+    })
+}
+
+/// Whether the person for whom a job works may still do what it does. Jobs that nobody asked for
+/// follow from what was decided before.
+pub(super) fn job(state: &State, job: &Job) -> Checked {
+    match &job.kind {
+        JobKind::Forward { .. } | JobKind::Accept { .. } => {
+            let rights = state.rights(&job.actor);
+            let mut need = |permission| {
+                if rights.may(permission) { Ok(()) } else { Err(missing(state, &job.actor, permission)) }
+            };
+            start(state, &job.kind, &mut need)
+        }
+        JobKind::Backfill { .. }
+        | JobKind::Reconcile { .. }
+        | JobKind::Grant { .. }
+        | JobKind::Retry { .. }
+        | JobKind::Close { .. } => Ok(()),
+    }
+}
+
+/// Whether a user may do something, for those who show what is there.
+///
+/// # Errors
+/// What is missing, and who can grant it.
+pub fn require(state: &State, user: &UserName, permission: Permission<'_>) -> Result<(), Refusal> {
+    if state.may(user, permission) { Ok(()) } else { Err(missing(state, user, permission)) }
+}
+
+/// Calls `need` with each permission that the command takes, until one is refused.
+fn needs<'a>(
+    state: &'a State,
+    command: &'a Command,
+    need: &mut impl FnMut(Permission<'a>) -> Checked,
+) -> Checked {
+    match command {
+        Command::CreateOrg { .. }
+        | Command::StartIncarnation { .. }
+        | Command::TakeHello { .. }
+        | Command::TakeWelcome { .. }
+        | Command::TakeRefusal { .. }
+        | Command::TakeIncarnation { .. }
+        | Command::NoteReceipt { .. }
+        | Command::Deactivate { by_partner: true, .. }
+        | Command::AdvanceJob { .. }
+        | Command::TryHeld { .. } => Ok(()),
+
+        Command::EnableSharing
+        | Command::SetOrg { .. }
+        | Command::AddUser { .. }
+        | Command::ChangeUser { .. }
+        | Command::SetRole { .. }
+        | Command::RemoveRole { .. }
+        | Command::SetGroup { .. }
+        | Command::RemoveGroup { .. }
+        | Command::IssueToken { .. }
+        | Command::RevokeToken { .. }
+        | Command::DefineObject { .. } => need(Permission::ModifyAllData),
+
+        Command::Invite { .. }
+        | Command::Revoke { .. }
+        | Command::Answer { .. }
+        | Command::Deactivate { by_partner: false, .. }
+        | Command::Resume { .. }
+        | Command::Reconcile { .. }
+        | Command::Publish { rule: None, .. }
+        | Command::Subscribe { rule: None, .. } => need(Permission::ManageConnections),
+
+        // S2S-03.
+        Command::Publish { object, rule: Some(rule), .. } => {
+            need(Permission::ManageConnections)?;
+            need(Permission::Edit(object))?;
+            fields(object, rule.fields.iter(), need)
+        }
+        Command::Subscribe { rule: Some(rule), .. } => {
+            need(Permission::ManageConnections)?;
+            need(Permission::Edit(&rule.local))?;
+            fields(&rule.local, rule.fields.iter().map(|mapping| &mapping.local), need)
+        }
+
+        Command::CreateRecord { object, values, .. } => {
+            need(Permission::Create(object))?;
+            fields(object, values.keys(), need)
+        }
+        Command::UpdateRecord { record, values } => {
+            let Some(object) = object_of(state, *record) else { return Ok(()) };
+            need(Permission::Edit(object))?;
+            fields(object, values.keys(), need)
+        }
+        Command::DeleteRecord { record }
+        | Command::Forward { record, .. }
+        | Command::EndShare { record, .. }
+        | Command::Adopt { record, .. } => match object_of(state, *record) {
+            Some(object) => need(Permission::Edit(object)),
+            None => Ok(()),
+        },
+
+        Command::Retry { connection, share }
+        | Command::Accept { connection, share, .. }
+        | Command::Decline { connection, share } => answer(state, *connection, *share, need),
+        Command::StartJob { kind } => start(state, kind, need),
+    }
+}
+
+fn fields<'a>(
+    object: &'a ObjectName,
+    mut fields: impl Iterator<Item = &'a FieldName>,
+    need: &mut impl FnMut(Permission<'a>) -> Checked,
+) -> Checked {
+    fields.try_for_each(|field| need(Permission::WriteField(object, field)))
+}
+
+fn object_of(state: &State, record: RecordId) -> Option<&ObjectName> {
+    state.record(record).map(|record| &record.object)
+}
+
+/// The object here of a record that a partner offers or shares; nothing if it is not subscribed.
+fn local_object<'a>(connection: &'a Connection, share: &'a Share) -> Option<&'a ObjectName> {
+    match share.role {
+        ShareRole::Origin => Some(&share.object),
+        ShareRole::Copy => connection.subscribe.get(&share.object).map(|rule| &rule.local),
+    }
+}
+
+/// What answering an offer, or trying a share again, needs. Accepting takes read and create, and not
+/// Manage Connections (S2S-02); what is here already is a record like others. What is not subscribed concerns only those who could subscribe it.
+#[must_use]
+pub fn answering<'a>(connection: &'a Connection, share: &'a Share) -> Permission<'a> {
+    let is_here = share.role == ShareRole::Origin
+        || !matches!(share.status, ShareStatus::Offered | ShareStatus::Accepting | ShareStatus::Granted);
+    match local_object(connection, share) {
+        None => Permission::ManageConnections,
+        Some(object) if is_here => Permission::Edit(object),
+        Some(object) => Permission::Create(object),
+    }
+}
+
+fn answer<'a>(
+    state: &'a State,
+    connection: ConnectionId,
+    share: ShareId,
+    need: &mut impl FnMut(Permission<'a>) -> Checked,
+) -> Checked {
+    let Some(connection) = state.connections.get(&connection) else { return Ok(()) };
+    connection.shares.get(&share).map_or(Ok(()), |share| need(answering(connection, share)))
+}
+
+/// What a job is for that a person asks for.
+fn start<'a>(
+    state: &'a State,
+    kind: &'a JobKind,
+    need: &mut impl FnMut(Permission<'a>) -> Checked,
+) -> Checked {
+    match kind {
+        JobKind::Forward { object, .. } => need(Permission::Edit(object)),
+        // Everything that it may accept: who may not, accepts object by object.
+        JobKind::Accept { connection, object } => {
+            let Some(connection) = state.connections.get(connection) else { return Ok(()) };
+            let meant = |remote: &&ObjectName| object.as_ref().is_none_or(|object| object == *remote);
+            let mut rules = connection.subscribe.iter().filter(|(remote, _)| meant(remote));
+            rules.try_for_each(|(_, rule)| need(Permission::Create(&rule.local)))
+        }
+        JobKind::Backfill { .. }
+        | JobKind::Reconcile { .. }
+        | JobKind::Grant { .. }
+        | JobKind::Retry { .. }
+        | JobKind::Close { .. } => need(Permission::ManageConnections),
+    }
+}
+
+/// The refusal: who lacks what, and how it can be granted.
+fn missing(state: &State, actor: &UserName, permission: Permission<'_>) -> Refusal {
+    let Some(user) = state.users.get(actor).filter(|user| user.active) else {
+        return Refusal::forbidden(format!("{actor} is not an active user of this org and may do nothing"));
+    };
+    let role = &user.role;
+    let portal = state.roles.get(role).is_some_and(|role| role.portal);
+    let remedy = match permission {
+        Permission::ManageConnections if portal => {
+            format!("a portal role can never have it; another role: `tieline user set {actor} --role …`")
+        }
+        Permission::ModifyAllData => format!("`tieline user set {actor} --role administrator`"),
+        Permission::ManageConnections => format!("`tieline role set {role} --manage-connections true`"),
+        Permission::Read(object) | Permission::Create(object) | Permission::Edit(object) => {
+            let had = |one| state.roles.get(role).is_some_and(|role| role.grants(one));
+            let rights = [("create", Permission::Create(object)), ("edit", Permission::Edit(object))];
+            let rights = rights.iter().filter(|(_, one)| *one == permission || had(*one));
+            let more: String = rights.map(|(name, _)| format!(",{name}")).collect();
+            format!("`tieline role set {role} --object {object}=read{more}`")
+        }
+        Permission::WriteField(object, field) => {
+            format!("`tieline role set {role} --writable {object}.{field}`")
+        }
+    };
+    let text = format!(
+        "{actor} needs {permission}, and the role {role} does not have it: a user with Modify All Data can \
+         grant it: {remedy}"
+    );
+    Refusal::forbidden(text)
+}

@@ -1,0 +1,299 @@
+//! Every command and what it needs, written down a second time.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::apply::apply;
+use crate::command::NewToken;
+use crate::event::{
+    ConnectionEstablished, Event, IncarnationCause, InvitationAnswered, OfferReceived, OrgCreated,
+    RecordAction, RecordChanged, SubscribeRuleSet, UserSet,
+};
+use crate::mapping::{FieldMapping, SubscribeRule};
+use crate::message::EndReason;
+use crate::people::{Group, OrgSettings, Role};
+use crate::publish::PublishRule;
+use crate::schema::standard_objects;
+use crate::value::Value;
+use crate::vecmap::VecMap;
+use crate::{Incarnation, JobId, Position, RoleName, Timestamp, TokenId};
+
+const CONNECTION: ConnectionId = ConnectionId(1);
+const LEAD: RecordId = RecordId(2);
+/// An offer of the partner's Prospect__c, which is taken as Lead.
+const OFFER: ShareId = ShareId(3);
+/// An offer of an object that is not subscribed.
+const STRANGE: ShareId = ShareId(4);
+
+fn parse<T: std::str::FromStr<Err = crate::InvalidId>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn subscription() -> SubscribeRule {
+    SubscribeRule {
+        remote: parse("Prospect__c"),
+        local: parse("Lead"),
+        auto_accept: false,
+        accept_whole: false,
+        owner: None,
+        fields: vec![FieldMapping::rename(parse("Stage__c"), parse("Status"))],
+        version: 1,
+    }
+}
+
+/// An org with a user, a lead, and a connection over which two records were offered.
+fn state() -> State {
+    let mut state = State::default();
+    let mut happens = |event: Event| apply(&mut state, Timestamp(1), &event);
+    happens(OrgCreated { name: parse("acme"), incarnation: Incarnation(1) }.into());
+    let user = UserSet {
+        user: parse("bob"),
+        email: None,
+        role: RoleName::standard(),
+        active: true,
+        actor: parse("ann"),
+    };
+    happens(user.into());
+    let lead = RecordChanged {
+        record: LEAD,
+        object: parse("Lead"),
+        action: RecordAction::Create,
+        prev: crate::Seq::default(),
+        actor: parse("ann"),
+        owner: None,
+        content: crate::content::Content::default(),
+        origin: None,
+        origins: VecMap::new(),
+        received: VecMap::new(),
+        deliveries: Vec::new(),
+        hops: 0,
+    };
+    happens(lead.into());
+    let answered = InvitationAnswered {
+        connection: CONNECTION,
+        inviter: parse("globex"),
+        public_key: [1; 32],
+        secret_hash: [2; 32],
+        accept: true,
+        owner: parse("ann"),
+        label: String::new(),
+    };
+    happens(answered.into());
+    let established = ConnectionEstablished {
+        connection: CONNECTION,
+        partner: parse("globex"),
+        public_key: [1; 32],
+        incarnation: Incarnation(1),
+        partner_owner: parse("gus"),
+    };
+    happens(established.into());
+    let (object, rule) = (parse("Prospect__c"), Some(subscription()));
+    happens(SubscribeRuleSet { connection: CONNECTION, object, rule, actor: parse("ann") }.into());
+    for (share, object) in [(OFFER, "Prospect__c"), (STRANGE, "Other__c")] {
+        let (record, preview) = (RecordId(9), VecMap::new());
+        let object = parse(object);
+        happens(
+            OfferReceived { connection: CONNECTION, share, generation: 1, object, record, preview }.into(),
+        );
+    }
+    state
+}
+
+fn values() -> VecMap<FieldName, Value> {
+    [(parse("Status"), Value::text("New"))].into_iter().collect()
+}
+
+/// Each command with what it needs, in order; nothing at all is what the daemon does by itself, and
+/// what names something that is not there.
+fn table() -> Vec<(Command, &'static [&'static str])> {
+    let all: &[&str] = &["Modify All Data"];
+    let manage: &[&str] = &["Manage Connections"];
+    let create: &[&str] = &["read and create on Lead"];
+    let edit: &[&str] = &["read and edit on Lead"];
+    let rules: &[&str] = &["Manage Connections", "read and edit on Lead", "edit on Lead.Status"];
+    let token = || NewToken::of([0; 32]);
+    let (user, role): (UserName, RoleName) = (parse("bob"), RoleName::standard());
+    let settings = OrgSettings::default();
+    let lead: ObjectName = parse("Lead");
+    let (connection, incarnation) = (CONNECTION, Incarnation(2));
+    let start = |kind| Command::StartJob { kind };
+    vec![
+        (
+            Command::CreateOrg {
+                name: parse("acme"),
+                admin: user.clone(),
+                token: token(),
+                objects: Vec::new(),
+                settings,
+                sharing: true,
+            },
+            &[],
+        ),
+        (
+            Command::StartIncarnation {
+                cause: IncarnationCause::Restored,
+                connection: None,
+                above: incarnation,
+            },
+            &[],
+        ),
+        (
+            Command::TakeHello {
+                connection,
+                from: parse("globex"),
+                accept: true,
+                user: user.clone(),
+                public_key: [0; 32],
+                incarnation,
+            },
+            &[],
+        ),
+        (Command::TakeWelcome { connection, incarnation, owner: None }, &[]),
+        (Command::TakeRefusal { connection, code: String::new() }, &[]),
+        (Command::TakeIncarnation { connection, incarnation }, &[]),
+        (Command::NoteReceipt { connection, position: Position(1) }, &[]),
+        (Command::AdvanceJob { job: JobId(1), allowance: 1 }, &[]),
+        (Command::TryHeld { connection, position: Position(1) }, &[]),
+        (Command::Deactivate { connection, by_partner: true }, &[]),
+        (Command::Deactivate { connection, by_partner: false }, manage),
+        (Command::EnableSharing, all),
+        (Command::SetOrg { settings }, all),
+        (Command::AddUser { user: user.clone(), email: None, role: role.clone() }, all),
+        (Command::ChangeUser { user: user.clone(), email: None, role: None, active: Some(false) }, all),
+        (Command::SetRole { role: Box::new(Role::new(parse("sales"))) }, all),
+        (Command::RemoveRole { role }, all),
+        (
+            Command::SetGroup {
+                group: Group { name: parse("emea"), users: BTreeSet::new(), roles: BTreeSet::new() },
+            },
+            all,
+        ),
+        (Command::RemoveGroup { group: parse("emea") }, all),
+        (Command::IssueToken { user: user.clone(), token: token() }, all),
+        (Command::RevokeToken { user, token: TokenId(1) }, all),
+        (Command::DefineObject { schema: Box::new(standard_objects().remove(0)) }, all),
+        (
+            Command::Invite {
+                secret_hash: [0; 32],
+                expires: Timestamp(9),
+                owner: None,
+                label: String::new(),
+            },
+            manage,
+        ),
+        (Command::Revoke { connection }, manage),
+        (
+            Command::Answer {
+                connection,
+                inviter: parse("globex"),
+                public_key: [0; 32],
+                secret_hash: [0; 32],
+                expires: Timestamp(9),
+                accept: true,
+                owner: None,
+                label: String::new(),
+            },
+            manage,
+        ),
+        (Command::Resume { connection }, manage),
+        (Command::Reconcile { connection }, manage),
+        (Command::Publish { connection, object: lead.clone(), rule: None }, manage),
+        (
+            Command::Publish {
+                connection,
+                object: lead.clone(),
+                rule: Some(PublishRule::new(lead.clone(), vec![parse("Status")], 1)),
+            },
+            rules,
+        ),
+        (Command::Subscribe { connection, object: parse("Prospect__c"), rule: None }, manage),
+        (Command::Subscribe { connection, object: parse("Prospect__c"), rule: Some(subscription()) }, rules),
+        (
+            Command::CreateRecord { object: lead.clone(), values: values(), owner: None },
+            &["read and create on Lead", "edit on Lead.Status"],
+        ),
+        (
+            Command::UpdateRecord { record: LEAD, values: values() },
+            &["read and edit on Lead", "edit on Lead.Status"],
+        ),
+        (Command::UpdateRecord { record: RecordId(99), values: values() }, &[]),
+        (Command::DeleteRecord { record: LEAD }, edit),
+        (Command::Forward { record: LEAD, connection }, edit),
+        (Command::EndShare { record: LEAD, connection, reason: EndReason::Stopped }, edit),
+        (Command::Retry { connection, share: OFFER }, create),
+        (Command::Accept { connection, share: OFFER, owner: None }, create),
+        (Command::Accept { connection, share: STRANGE, owner: None }, manage),
+        (Command::Accept { connection, share: ShareId(99), owner: None }, &[]),
+        (Command::Decline { connection, share: OFFER }, create),
+        // What the partner has is written into a record that is here.
+        (Command::Adopt { connection, share: OFFER, record: LEAD }, edit),
+        (start(JobKind::Forward { connection, object: lead.clone(), records: None }), edit),
+        (start(JobKind::Accept { connection, object: None }), create),
+        (start(JobKind::Accept { connection, object: Some(parse("Other__c")) }), &[]),
+        (start(JobKind::Backfill { connection, object: lead, fields: Vec::new() }), manage),
+        (start(JobKind::Reconcile { connection }), manage),
+        (start(JobKind::Grant { connection }), manage),
+        (start(JobKind::Retry { connection }), manage),
+        (start(JobKind::Close { connection }), manage),
+    ]
+}
+
+#[test]
+fn each_command_needs_what_the_table_says() {
+    let state = state();
+    for (command, expected) in table() {
+        let mut needed = Vec::new();
+        needs(&state, &command, &mut |permission| {
+            needed.push(permission.to_string());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(needed, expected, "{command:?}");
+    }
+}
+
+#[test]
+fn the_table_has_every_command() {
+    // The variants as they are written: a new one is here or the test fails.
+    let source = include_str!("../../command.rs");
+    let body = source.split("pub enum Command {").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap();
+    let variant = |line: &str| {
+        let name = line.strip_prefix("    ")?;
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            .then(|| name.trim_end_matches([' ', '{', ',']).to_owned())
+    };
+    let written: BTreeSet<String> = body.lines().filter_map(variant).collect();
+    let name = |command: &Command| {
+        format!("{command:?}").split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    };
+    let tested: BTreeSet<String> = table().iter().map(|(command, _)| name(command)).collect();
+    assert!(written.len() > 30, "{written:?}");
+    assert_eq!(written, tested);
+}
+
+/// Of everything that a command needs, each alone is missed, and named with who can grant it.
+#[test]
+fn a_refusal_names_what_is_missing_and_how_to_grant_it() {
+    let lead = parse("Lead");
+    let status = parse("Status");
+    let cases: [(Permission<'_>, &str); 6] = [
+        (Permission::ModifyAllData, "`tieline user set bob --role administrator`"),
+        (Permission::ManageConnections, "`tieline role set standard --manage-connections true`"),
+        (Permission::Read(&lead), "`tieline role set standard --object Lead=read`"),
+        (Permission::Create(&lead), "`tieline role set standard --object Lead=read,create`"),
+        (Permission::Edit(&lead), "`tieline role set standard --object Lead=read,edit`"),
+        (Permission::WriteField(&lead, &status), "`tieline role set standard --writable Lead.Status`"),
+    ];
+    let mut state = state();
+    state.roles.insert(RoleName::standard(), Role::new(RoleName::standard()));
+    for (permission, remedy) in cases {
+        let permitted = matches!(permission, Permission::WriteField(..));
+        assert_eq!(require(&state, &parse("bob"), permission).is_ok(), permitted, "{permission}");
+        let refusal = missing(&state, &parse("bob"), permission);
+        assert_eq!((refusal.kind, refusal.code), (crate::command::RefusalKind::Forbidden, "no_permission"));
+        assert!(refusal.message.contains(&format!("bob needs {permission}")), "{refusal}");
+        assert!(refusal.message.ends_with(remedy), "{refusal}");
+    }
+    assert!(missing(&state, &parse("eve"), Permission::ModifyAllData).message.contains("not an active user"));
+    assert_eq!(require(&state, &UserName::connection_user(), Permission::ModifyAllData), Ok(()));
+}

@@ -1,0 +1,78 @@
+//! `tieline org`: the org's part in sharing, its edition and its connection licences.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value as Json, json};
+use tieline_core::people::Edition;
+
+use super::{body, saved};
+use crate::client::path;
+use crate::error::Result;
+use crate::output::{Column, text, with};
+use crate::session::Session;
+
+/// See and change the org: edition, sharing, connection licences.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Org {
+    /// Show the org
+    Show,
+    /// Change edition and licences
+    Set(Set),
+    /// Enable sharing, for good: without it, no invitation is sent or answered
+    Enable(Enable),
+}
+
+/// Change the org.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Set {
+    /// personal, group, team, professional, enterprise, unlimited, developer, trial or demo
+    #[arg(long, value_name = "EDITION")]
+    edition: Option<Edition>,
+    /// How many invitations of this org may be pending or accepted at a time
+    #[arg(long, value_name = "NUMBER")]
+    connection_licences: Option<u32>,
+}
+
+/// Enable sharing.
+#[derive(Debug, Args)]
+pub(crate) struct Enable {
+    /// Do not ask: it cannot be taken back
+    #[arg(long, short)]
+    yes: bool,
+}
+
+const FACTS: &[Column] = &[
+    text("Org", "/name"),
+    text("Edition", "/edition"),
+    text("Sharing enabled", "/sharing_enabled"),
+    with("Connection licences", "/connection_licences", licences),
+];
+
+/// Licences in one line.
+pub(super) fn licences(licences: &Json) -> String {
+    let number = |key: &str| licences.get(key).and_then(Json::as_u64).unwrap_or_default();
+    format!("{} of {} in use", number("used"), number("max"))
+}
+
+impl Org {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Self::Show => {
+                let answer = session.client()?.get(&path(["org"]), &[])?;
+                session.output.show(&answer, |output| output.facts(FACTS, &answer))
+            }
+            Self::Set(Set { edition, connection_licences }) => {
+                let change =
+                    body([("edition", json!(edition)), ("connection_licences", json!(connection_licences))]);
+                let answer = session.client()?.patch(&path(["org"]), &change)?;
+                saved(session, &answer, "The org was changed")
+            }
+            Self::Enable(Enable { yes }) => {
+                let warning = "Sharing cannot be disabled again once it is enabled.";
+                super::confirm(session, yes, warning, "Sharing was not enabled")?;
+                let answer = session.client()?.post(&path(["org", "enable"]), &json!({}))?;
+                saved(session, &answer, "Sharing is enabled")
+            }
+        }
+    }
+}

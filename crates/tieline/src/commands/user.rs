@@ -1,0 +1,119 @@
+//! `tieline user`: who works with the org, and as what.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tieline_core::{RoleName, UserName};
+
+use super::{body, list, saved};
+use crate::client::path;
+use crate::error::Result;
+use crate::output::{Column, text};
+use crate::session::Session;
+
+/// See, add and change users.
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// List the users
+    List,
+    /// Show a user
+    Show(One),
+    /// Add a user
+    Add(Add),
+    /// Change a user; what is not named stays
+    Set(Set),
+}
+
+/// A user.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// The user
+    user: UserName,
+}
+
+/// Add a user.
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The user
+    user: UserName,
+    /// E-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// What the user may do: see tieline role list
+    #[arg(long, value_name = "ROLE", default_value = "standard")]
+    role: RoleName,
+}
+
+/// Change a user.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// The user
+    user: UserName,
+    #[command(flatten)]
+    change: Change,
+}
+
+/// What is to be changed.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Change {
+    /// E-mail address; an empty one takes it away
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// What the user may do: see tieline role list
+    #[arg(long, value_name = "ROLE")]
+    role: Option<RoleName>,
+    /// Whether the user may do anything at all: true or false
+    #[arg(long, value_name = "BOOL")]
+    active: Option<bool>,
+}
+
+const COLUMNS: &[Column] = &[
+    text("USER", "/user"),
+    text("E-MAIL", "/email"),
+    text("ROLE", "/role"),
+    text("ACTIVE", "/active"),
+    text("GROUPS", "/groups"),
+    text("TOKENS", "/tokens"),
+    text("SYSTEM", "/system"),
+];
+
+const FACTS: &[Column] = &[
+    text("User", "/user"),
+    text("E-mail", "/email"),
+    text("Role", "/role"),
+    text("Active", "/active"),
+    text("Groups", "/groups"),
+    text("Valid tokens", "/tokens"),
+    text("System user", "/system"),
+];
+
+impl User {
+    pub(crate) fn run(self, session: &Session) -> Result<()> {
+        let client = session.client()?;
+        match self {
+            Self::List => {
+                let answer = client.get(&path(["users"]), &[])?;
+                session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "users")))
+            }
+            Self::Show(One { user }) => {
+                let answer = client.get(&path(["users", user.as_str()]), &[])?;
+                session.output.show(&answer, |output| output.facts(FACTS, &answer))
+            }
+            Self::Add(Add { user, email, role }) => {
+                let new = body([("user", json!(user)), ("email", json!(email)), ("role", json!(role))]);
+                let answer = client.post(&path(["users"]), &new)?;
+                saved(
+                    session,
+                    &answer,
+                    &format!("{user} was added; tieline token create {user} makes a token"),
+                )
+            }
+            Self::Set(Set { user, change: Change { email, role, active } }) => {
+                let change =
+                    body([("email", json!(email)), ("role", json!(role)), ("active", json!(active))]);
+                let answer = client.patch(&path(["users", user.as_str()]), &change)?;
+                saved(session, &answer, &format!("{user} was changed"))
+            }
+        }
+    }
+}
