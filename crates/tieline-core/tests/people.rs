@@ -212,6 +212,24 @@ fn a_licence_is_taken_by_a_sent_invitation_and_freed_when_it_ends() {
 }
 
 #[test]
+fn a_connection_is_managed_by_somebody_who_is_there() {
+    let mut org = Org::new();
+    let invite = |owner: &str| Command::Invite {
+        secret_hash: [0; 32],
+        expires: Timestamp(9_000),
+        owner: Some(parse(owner)),
+        label: String::new(),
+    };
+    assert_eq!(org.refused("ann", invite("eve")), "unknown_user");
+    assert_eq!(org.refused("ann", invite("connection.user")), "system_user");
+    org.ann(set_active("bob", false)).unwrap();
+    assert_eq!(org.refused("ann", invite("bob")), "user_inactive");
+    org.ann(set_active("bob", true)).unwrap();
+    let Ok(Reply::Connection(connection)) = org.ann(invite("bob")) else { panic!("a connection") };
+    assert_eq!(org.state().connections[&connection].owner, parse("bob"));
+}
+
+#[test]
 fn editions_say_who_sends_and_who_takes_part() {
     let of = |edition| OrgSettings { edition, ..OrgSettings::default() };
     let mut org = Org::with(of(Edition::Trial), true);

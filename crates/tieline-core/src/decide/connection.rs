@@ -2,7 +2,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::{jobs, org, reconcile};
+use crate::decide::{jobs, org, people, reconcile};
 use crate::event::{
     ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
     InvitationAnswered, InvitationRevoked, InvitationSent, ReceiptNoted,
@@ -27,6 +27,14 @@ pub(super) fn check_label(label: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Who is to manage a connection: a user of this org, by default whoever makes it (S2S-06, S2S-10).
+fn owner(draft: &Draft<'_>, named: Option<&UserName>) -> Result<UserName, Refusal> {
+    if let Some(name) = named {
+        people::find_active(draft.state, name)?;
+    }
+    Ok(named.unwrap_or(&draft.actor).clone())
+}
+
 pub(super) fn invite(
     draft: &mut Draft<'_>,
     secret_hash: [u8; 32],
@@ -40,7 +48,7 @@ pub(super) fn invite(
         return Err(Refusal::invalid("already_expired", "the invitation would end before it begins"));
     }
     let connection = ConnectionId(draft.draw());
-    let owner = owner.unwrap_or(&draft.actor).clone();
+    let owner = self::owner(draft, owner)?;
     draft.emit(InvitationSent { connection, secret_hash, expires, owner, label: label.to_owned() });
     Ok(Reply::Connection(connection))
 }
@@ -88,7 +96,7 @@ pub(super) fn answer(draft: &mut Draft<'_>, answer: &Answer<'_>) -> Result<Reply
             format!("the invitation of {} ended at {}: ask for a new one", answer.inviter, answer.expires);
         return Err(Refusal::conflict("expired", text));
     }
-    let owner = answer.owner.unwrap_or(&draft.actor).clone();
+    let owner = owner(draft, answer.owner)?;
     draft.emit(InvitationAnswered {
         connection: answer.connection,
         inviter: answer.inviter.clone(),

@@ -29,6 +29,16 @@ fn find<'a>(state: &'a State, user: &UserName) -> Result<&'a User, Refusal> {
     })
 }
 
+/// A user who may be given something to do.
+pub(super) fn find_active<'a>(state: &'a State, name: &UserName) -> Result<&'a User, Refusal> {
+    let user = find(state, name)?;
+    if user.active {
+        return Ok(user);
+    }
+    let text = format!("{name} is not active: `tieline user set {name} --active true` changes that");
+    Err(Refusal::conflict("user_inactive", text))
+}
+
 /// An address as it is kept: an empty one is none.
 fn checked_email(email: &str) -> Result<Option<String>, Refusal> {
     if email.is_empty() {
@@ -119,11 +129,7 @@ pub(super) fn issue_token(
     user: &UserName,
     token: &NewToken,
 ) -> Result<Reply, Refusal> {
-    let known = find(draft.state, user)?;
-    if !known.active {
-        let text = format!("{user} is not active: `tieline user set {user} --active true` changes that");
-        return Err(Refusal::conflict("user_inactive", text));
-    }
+    let known = find_active(draft.state, user)?;
     super::connection::check_label(&token.label)?;
     if token.expires.is_some_and(|expires| expires <= draft.now) {
         return Err(Refusal::invalid("already_expired", "the token would end before it begins"));

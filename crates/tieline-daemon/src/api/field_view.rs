@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value as Json;
+use tieline_core::FieldName;
 use tieline_core::publish::{CatalogueField, CatalogueObject};
 use tieline_core::schema::{FieldKind, FieldSchema, ObjectSchema, PicklistValue, ValidationRule};
 use utoipa::ToSchema;
@@ -50,7 +51,7 @@ pub(crate) struct FieldView {
     scale: Option<u8>,
     /// Whether a record needs a value.
     required: bool,
-    /// Whether anybody may write it; not known of a partner's field.
+    /// Whether the user may write it; not known of a partner's field.
     #[serde(skip_serializing_if = "Option::is_none")]
     updatable: Option<bool>,
     /// What a new record gets if no value is given.
@@ -116,8 +117,13 @@ pub(crate) fn names<T: ToString>(names: &[T]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-impl From<&ObjectSchema> for ObjectView {
-    fn from(object: &ObjectSchema) -> Self {
+impl ObjectView {
+    /// An object for somebody who may write the fields that `may_write` says.
+    pub(crate) fn of(object: &ObjectSchema, may_write: impl Fn(&FieldName) -> bool) -> Self {
+        let field = |field: &FieldSchema| FieldView {
+            updatable: Some(field.updatable && may_write(&field.name)),
+            ..FieldView::from(field)
+        };
         Self {
             name: object.name.to_string(),
             label: object.label.clone(),
@@ -125,7 +131,7 @@ impl From<&ObjectSchema> for ObjectView {
             version: object.version,
             create_set: names(&object.create_set),
             view_fields: names(&object.view_fields),
-            fields: object.fields.iter().map(FieldView::from).collect(),
+            fields: object.fields.iter().map(field).collect(),
             rules: object.rules.iter().map(RuleView::from).collect(),
         }
     }

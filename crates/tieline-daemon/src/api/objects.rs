@@ -94,8 +94,10 @@ pub(crate) async fn show(
     Route(name): Route<ObjectName>,
 ) -> Result<Json<ObjectView>, Problem> {
     super::read(&api, |state| {
-        let object = records::object(state, actor.reading(state), name.as_str())?;
-        Ok(ObjectView::from(&**object))
+        let reading = actor.reading(state);
+        let object = records::object(state, reading, name.as_str())?;
+        let writes = reading.may(Permission::Create(&name)) || reading.may(Permission::Edit(&name));
+        Ok(ObjectView::of(object, |field| writes && reading.may(Permission::WriteField(&name, field))))
     })
     .await
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use tieline_core::command::Command;
+use tieline_core::people::Permission;
 use tieline_core::publish::PublishRule;
 use tieline_core::reason::Reason;
 use tieline_core::schema::ObjectSchema;
@@ -53,12 +54,18 @@ impl From<&PublishRule> for PublishView {
 }
 
 impl PublishBody {
-    fn fields(&self, object: &ObjectSchema) -> Result<Vec<FieldName>, Problem> {
+    /// The fields meant: all are those that the user may edit (S2S-03).
+    fn fields(
+        &self,
+        object: &ObjectSchema,
+        may_edit: impl Fn(&FieldName) -> bool,
+    ) -> Result<Vec<FieldName>, Problem> {
         match (&self.fields, self.all) {
             (Some(named), false) => named_fields(object, named).map_err(Problem::refused),
             (None, true) => {
                 let publishable = object.fields.iter().map(|field| &field.name);
-                Ok(publishable.filter(|name| object.publishable(name).is_ok()).cloned().collect())
+                let offered = publishable.filter(|name| object.publishable(name).is_ok() && may_edit(name));
+                Ok(offered.cloned().collect())
             }
             _ => {
                 let detail = "name the fields to publish, or set all to true: one of both";
@@ -130,10 +137,10 @@ pub(crate) async fn set(
 ) -> Result<Json<Done>, Problem> {
     let (connection, fields) = api.org.peek(|state| {
         let connection = select::connection(state, &selector)?.id;
-        Ok::<_, Problem>((
-            connection,
-            body.fields(records::object(state, actor.reading(state), object.as_str())?)?,
-        ))
+        let reading = actor.reading(state);
+        let schema = records::object(state, reading, object.as_str())?;
+        let may_edit = |field: &FieldName| reading.may(Permission::WriteField(&object, field));
+        Ok::<_, Problem>((connection, body.fields(schema, may_edit)?))
     })?;
     let rule = Some(PublishRule::new(object.clone(), fields, 0));
     publish(&api, &actor, connection, object, rule).await
@@ -173,14 +180,18 @@ mod tests {
 
     fn fields(body: &str) -> Result<Vec<String>, Problem> {
         let lead = standard_objects().into_iter().find(|object| object.name.as_str() == "Lead").unwrap();
-        serde_json::from_str::<PublishBody>(body).unwrap().fields(&lead).map(|fields| names(&fields))
+        serde_json::from_str::<PublishBody>(body)
+            .unwrap()
+            .fields(&lead, |name| name.as_str() != "City")
+            .map(|fields| names(&fields))
     }
 
     #[test]
     fn fields_are_named_or_all() {
         assert_eq!(fields(r#"{"fields": ["status", "EMAIL"]}"#).unwrap(), ["Status", "Email"]);
         let all = fields(r#"{"all": true}"#).unwrap();
-        assert!(all.contains(&"LastName".to_owned()) && !all.contains(&"CreatedDate".to_owned()), "{all:?}");
+        let has = |name: &str| all.iter().any(|field| field == name);
+        assert!(has("LastName") && !has("CreatedDate") && !has("City"), "{all:?}");
         for body in ["{}", r#"{"all": true, "fields": []}"#] {
             assert_eq!(fields(body).unwrap_err().code, ErrorCode::BadBody, "{body}");
         }

@@ -287,6 +287,30 @@ fn what_may_not_be_read_is_left_out() {
 }
 
 #[test]
+fn a_field_that_the_user_cannot_edit_is_not_offered() {
+    let mut org = Org::start();
+    org.connect("globex", "globex");
+    let lead = json!({"read": true, "create": true, "edit": true, "read_only": ["City"]});
+    let seller = json!({"manage_connections": true, "objects": {"Lead": lead}});
+    let people = people(&org);
+    assert_eq!(org.put("/v1/roles/seller", &seller).status, 200);
+    org.token.clone_from(&people["seller"]);
+    let shown = org.get("/v1/objects/Lead").json();
+    let updatable = |name: &str| {
+        let fields = shown["fields"].as_array().unwrap();
+        fields.iter().find(|field| field["name"] == name).unwrap()["updatable"].clone()
+    };
+    assert_eq!((updatable("City"), updatable("LastName")), (json!(false), json!(true)));
+    let publish = |body: &Json| org.put("/v1/connections/globex/publish/Lead", body);
+    let refused = publish(&json!({"fields": ["City"]}));
+    assert_eq!((refused.status, refused.problem().1.as_str()), (403, "no_permission"));
+    assert!(refused.text().contains("edit on Lead.City"), "{}", refused.text());
+    assert_eq!(publish(&json!({"all": true})).status, 200);
+    let published = org.get("/v1/connections/globex/publish/Lead").text();
+    assert!(published.contains("\"LastName\"") && !published.contains("\"City\""), "{published}");
+}
+
+#[test]
 fn people_are_added_changed_and_grouped() {
     let org = Org::start();
     assert_eq!(org.post("/v1/users", &json!({"user": "bob", "email": "bob@example.org"})).status, 201);
