@@ -231,10 +231,11 @@ pub struct Answer {
     pub body: Json,
 }
 
-/// A client of one daemon's API.
+/// A client of one daemon's API, as the administrator if nothing else is said.
 #[derive(Clone)]
 pub struct Api {
     address: String,
+    token: String,
     agent: ureq::Agent,
 }
 
@@ -250,7 +251,13 @@ pub struct Problem {
 impl Api {
     fn new(address: &str) -> Self {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        Self { address: address.to_owned(), agent: config.build().into() }
+        Self { address: address.to_owned(), token: TOKEN.to_owned(), agent: config.build().into() }
+    }
+
+    /// The same API for the user who holds this token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
     }
 
     /// The base of all URLs.
@@ -265,7 +272,7 @@ impl Api {
     /// The daemon answered with a problem, or not at all.
     pub fn get(&self, path: &str) -> Result<Json, Problem> {
         let request = self.agent.get(format!("{}{path}", self.url()));
-        Self::answer(request.header("authorization", format!("Bearer {TOKEN}")).call())
+        Self::answer(request.header("authorization", format!("Bearer {}", self.token)).call())
     }
 
     /// Reads a text.
@@ -294,7 +301,7 @@ impl Api {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url()))
-            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", kind)
             .body(body)
             .expect("a request");

@@ -12,6 +12,7 @@ mod kill;
 mod kit;
 mod narrow;
 mod objects;
+mod people;
 mod restore;
 mod sealed;
 mod story;
