@@ -5,8 +5,9 @@ SHELL := /bin/sh
 SEED ?= 1
 RUNS ?= 200
 ONCE ?=
+WRITE ?=
 
-.PHONY: help demo test ci fmt clippy doc deploy-check bench sim
+.PHONY: help demo test ci fmt clippy doc deploy-check bench instructions sim
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -37,6 +38,10 @@ deploy-check: ## Check the broker configuration with the real server
 bench: ## Measure both daemons and the broker beside a raw JetStream pipe
 	cargo build --release -p tieline -p tieline-tests
 	cargo run --release -p tieline-tests --bin bench
+
+instructions: ## Count the instructions of the hot stages (WRITE=1: write them down)
+	cargo build --profile hot -p tieline-tests --bin hot
+	target/hot/hot $(if $(WRITE),write,check)
 
 sim: ## Simulate orgs with a faulty bus (SEED=… RUNS=…)
 	cargo run --release -p tieline-tests --bin sim -- --seed $(SEED) --runs $(RUNS)

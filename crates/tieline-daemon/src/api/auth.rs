@@ -34,7 +34,12 @@ pub(crate) struct Reading<'a> {
     state: &'a State,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// What a user may read.
+    pub(crate) fn of(user: &'a UserName, state: &'a State) -> Self {
+        Self { user, rights: state.rights(user), state }
+    }
+
     /// Whether the actor may do something; to leave out what may not be seen.
     pub(crate) fn may(&self, permission: Permission<'_>) -> bool {
         self.rights.may(permission)
@@ -62,7 +67,7 @@ impl Reading<'_> {
 impl Actor {
     /// What the actor may read in this state.
     pub(crate) fn reading<'a>(&'a self, state: &'a State) -> Reading<'a> {
-        Reading { user: &self.user, rights: state.rights(&self.user), state }
+        Reading::of(&self.user, state)
     }
 
     /// Whether the token still opens an operation that needs this: for what goes on for long.

@@ -23,7 +23,7 @@ use super::auth::{Actor, Reading};
 use super::once::Keyed;
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::records;
-use super::request::Body;
+use super::request::{self, Body};
 use super::values::Fields;
 use crate::org::Executed;
 
@@ -137,6 +137,28 @@ struct Place {
     record: Option<RecordId>,
 }
 
+impl Batch {
+    /// What each operation is about.
+    fn places(&self, state: &State, reading: Reading<'_>) -> Vec<Result<Place, Problem>> {
+        self.operations.iter().map(|operation| operation.place(state, reading)).collect()
+    }
+
+    /// The command of each operation, or why there is none.
+    fn commands(self, places: Vec<Result<Place, Problem>>) -> Vec<Result<Command, Problem>> {
+        let operations = self.operations.into_iter().zip(places);
+        operations.map(|(operation, place)| operation.command(&place?)).collect()
+    }
+}
+
+/// The commands of a batch as `POST /v1/batch` reads it, without those that it would refuse: for
+/// tools that measure what reading costs.
+#[must_use]
+pub fn batch_commands(body: &[u8], state: &State, user: &UserName) -> Vec<Command> {
+    let Ok(batch) = request::parse::<Batch>(body) else { return Vec::new() };
+    let places = batch.places(state, Reading::of(user, state));
+    batch.commands(places).into_iter().flatten().collect()
+}
+
 /// A name or id of an operation.
 fn parsed<T: FromStr<Err = InvalidId>>(text: Option<&str>) -> Result<Option<T>, Problem> {
     text.map(str::parse)
@@ -197,15 +219,10 @@ pub(crate) async fn batch(
     Body(batch): Body<Batch>,
 ) -> Result<Json<BatchResult>, Problem> {
     check_count("operations", batch.operations.len())?;
-    let places: Vec<_> = api.org.peek(|state| {
-        let reading = actor.reading(state);
-        batch.operations.iter().map(|op| op.place(state, reading)).collect()
-    });
+    let places = api.org.peek(|state| batch.places(state, actor.reading(state)));
     let ids: Vec<_> =
         batch.operations.iter().map(|op| parsed::<RecordId>(op.id.as_deref()).ok().flatten()).collect();
-    let commands = batch.operations.into_iter().zip(places);
-    let commands = commands.map(|(operation, place)| operation.command(&place?)).collect();
-    let executed = api.execute_items(commands, &actor, &keyed).await?;
+    let executed = api.execute_items(batch.commands(places), &actor, &keyed).await?;
     let results: Vec<ItemResult> = executed
         .into_iter()
         .zip(ids)

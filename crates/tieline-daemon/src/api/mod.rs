@@ -72,6 +72,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use batch::batch_commands;
 pub use log::log_page;
 pub use openapi::document;
 pub use problem::ErrorCode;
