@@ -4,6 +4,8 @@
 //! is never used twice. A kind that is not known is kept as it came, never an error: the log of a
 //! newer version can be read, and a newer partner understood as far as possible.
 
+use std::io;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::limits::{MSGPACK_DEPTH_MAX, MSGPACK_NODES_MAX};
@@ -23,10 +25,35 @@ pub struct DecodeError {
 
 /// Appends `body` as a named map.
 pub(crate) fn encode_body<T: Serialize>(body: &T, out: &mut Vec<u8>) {
-    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
+    let mut serializer = rmp_serde::Serializer::new(Appended(out)).with_struct_map();
     // Writing to memory cannot fail, and our types have no map of unknown length.
     #[expect(clippy::expect_used)]
     body.serialize(&mut serializer).expect("encoding into memory");
+}
+
+/// A buffer that is appended to. MessagePack is written in pieces of one byte or a few, and for a
+/// plain vector each of them is a call.
+struct Appended<'a>(&'a mut Vec<u8>);
+
+impl io::Write for Appended<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match bytes {
+            [byte] => self.0.push(*byte),
+            _ => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Decodes a body that passed the scan of depth and count; serde alone would overflow the stack

@@ -68,12 +68,15 @@ impl Content {
     /// says yes.
     #[must_use]
     pub fn visible(&self, rule: Option<&publish::PublishRule>, meant: impl Fn(&FieldName) -> bool) -> Self {
-        let fields: Vec<_> = self.iter().filter(|(name, ..)| meant(name)).collect();
-        let (fields, _) = publish::visible(rule, fields, |(name, ..)| name);
-        let mut visible = Self::of(VecMap::new(), self.stamp);
-        for (name, value, stamp) in fields {
-            visible.set(name.clone(), value.clone(), stamp);
+        let fields: Vec<_> = self.values.iter().filter(|(name, _)| meant(name)).collect();
+        let (fields, _) = publish::visible(rule, fields, |(name, _)| name);
+        let mut visible = Self { stamp: self.stamp, ..Self::default() };
+        for (name, stamp) in self.stamps.iter() {
+            if fields.iter().any(|(visible, _)| *visible == name) {
+                visible.stamps.insert(name.clone(), *stamp);
+            }
         }
+        visible.values = fields.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         visible
     }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::Specification;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
@@ -27,20 +28,37 @@ fn invalid(kind: &'static str, text: &str, rule: &'static str) -> InvalidId {
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $valid:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(SmolStr);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name {
+            // Names are looked up by halves all the time: most comparisons end here.
+            start: u64,
+            text: SmolStr,
+        }
 
         impl $name {
             /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                &self.text
+            }
+        }
+
+        impl std::hash::Hash for $name {
+            /// As the text, which is what a name is borrowed as.
+            fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+                self.text.hash(hasher);
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.text).finish()
             }
         }
 
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
-                &self.0
+                &self.text
             }
         }
 
@@ -48,28 +66,52 @@ macro_rules! name_type {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let valid: fn(&str) -> bool = $valid;
-                if valid(text) { Ok(Self(SmolStr::new(text))) } else { Err(invalid($kind, text, $rule)) }
+                if valid(text) { Ok(Self { start: start(text), text: SmolStr::new(text) }) } else { Err(invalid($kind, text, $rule)) }
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(&self.text)
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.serialize_str(&self.0)
+                s.serialize_str(&self.text)
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                SmolStr::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+                struct Text;
+
+                impl Visitor<'_> for Text {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        write!(f, "{}: {}", $kind, $rule)
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+
+                d.deserialize_str(Text)
             }
         }
     };
+}
+
+/// The first eight bytes as a number that is ordered as they are. A shorter text ends with zeros,
+/// which no name contains, so comparing these first and then the texts is comparing the texts.
+fn start(text: &str) -> u64 {
+    let mut first = [0; 8];
+    for (place, byte) in first.iter_mut().zip(text.bytes()) {
+        *place = byte;
+    }
+    u64::from_be_bytes(first)
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -134,7 +176,7 @@ impl ObjectName {
     /// Whether this names a custom object (`…__c`).
     #[must_use]
     pub fn is_custom(&self) -> bool {
-        self.0.ends_with("__c")
+        self.text.ends_with("__c")
     }
 }
 
@@ -145,13 +187,13 @@ impl UserName {
     /// The system user in whose name remote changes are made (S2S-01).
     #[must_use]
     pub fn connection_user() -> Self {
-        Self(SmolStr::new_static(CONNECTION_USER))
+        Self { start: start(CONNECTION_USER), text: SmolStr::new_static(CONNECTION_USER) }
     }
 
     /// Whether this is that user.
     #[must_use]
     pub fn is_connection_user(&self) -> bool {
-        self.0 == CONNECTION_USER
+        self.text == CONNECTION_USER
     }
 }
 
@@ -363,6 +405,37 @@ mod tests {
         for (text, ok) in [("Fund__c", true), ("1x", false), ("a.b", false), ("Ä", false)] {
             assert_eq!(text.parse::<ObjectName>().is_ok(), ok, "{text}");
         }
+    }
+
+    #[test]
+    fn names_are_ordered_and_hashed_as_their_texts() {
+        let texts = [
+            "A",
+            "Aa",
+            "AccountId",
+            "AccountIds",
+            "AccountName",
+            "Account",
+            "a",
+            "a_",
+            "zzzzzzzz",
+            "zzzzzzzzz",
+        ];
+        let name = |text: &str| text.parse::<FieldName>().unwrap();
+        for (a, b) in texts.iter().flat_map(|a| texts.iter().map(move |b| (*a, *b))) {
+            assert_eq!(name(a).cmp(&name(b)), a.cmp(b), "{a} {b}");
+            assert_eq!(name(a) == name(b), a == b, "{a} {b}");
+        }
+        for text in texts {
+            assert_eq!(hash(&name(text)), hash(text), "{text}");
+        }
+    }
+
+    fn hash(hashed: &(impl std::hash::Hash + ?Sized)) -> u64 {
+        use std::hash::Hasher;
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        hashed.hash(&mut hasher);
+        hasher.finish()
     }
 
     #[test]

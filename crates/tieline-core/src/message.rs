@@ -350,7 +350,8 @@ impl Envelope {
     /// Wraps `message`.
     #[must_use]
     pub fn new(seq: Seq, time: Timestamp, message: &Message) -> Self {
-        let mut body = Vec::new();
+        // Most messages fit: growing a buffer from nothing costs more than the room.
+        let mut body = Vec::with_capacity(512);
         message.encode_body(&mut body);
         Self { seq, time, kind: message.kind(), body }
     }

@@ -3,11 +3,11 @@
 //! A rule that cannot be evaluated refuses the write with its own reason: it never lets a record
 //! through unchecked, and never stops anything but that write.
 
-use crate::Timestamp;
 use crate::expr::Expression;
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::ObjectSchema;
 use crate::value::Value;
+use crate::{FieldName, Timestamp};
 
 /// The active rules of one object.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct CompiledRules {
 struct CompiledRule {
     name: String,
     message: String,
-    field: Option<crate::FieldName>,
+    field: Option<FieldName>,
     /// What is wrong with the text, if it does not compile (a log of another version).
     expression: Result<Expression, String>,
 }
@@ -38,13 +38,21 @@ impl CompiledRules {
     }
 
     /// The reasons for which the rules refuse a record with the values of `lookup`.
-    pub fn refusals<'v>(&self, lookup: impl Fn(&str) -> Option<&'v Value>, now: Timestamp) -> Vec<Reason> {
+    pub fn refusals<'v>(
+        &self,
+        lookup: impl Fn(&FieldName) -> Option<&'v Value>,
+        now: Timestamp,
+    ) -> Vec<Reason> {
         self.rules.iter().filter_map(|rule| rule.refusal(&lookup, now)).collect()
     }
 }
 
 impl CompiledRule {
-    fn refusal<'v>(&self, lookup: &impl Fn(&str) -> Option<&'v Value>, now: Timestamp) -> Option<Reason> {
+    fn refusal<'v>(
+        &self,
+        lookup: &impl Fn(&FieldName) -> Option<&'v Value>,
+        now: Timestamp,
+    ) -> Option<Reason> {
         let verdict = match &self.expression {
             Ok(expression) => expression.holds(lookup, now).map_err(|reason| reason.message),
             Err(error) => Err(error.clone()),

@@ -3,8 +3,9 @@
 use super::take_counted_position;
 use crate::event::{RecordAction, RecordChanged, ValuesPending};
 use crate::state::{FieldState, Record, Source, State};
+use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{Seq, Timestamp, UserName};
+use crate::{Seq, Stamp, Timestamp, UserName};
 
 pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &RecordChanged) {
     for delivery in &event.deliveries {
@@ -21,9 +22,15 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
         latest = latest.max(stamp.time);
         let source = event.origin_of(name).map(|origin| {
             let received = event.received.get(name).unwrap_or(&stamp);
-            Box::new(Source { origin, revision: received.revision() })
+            Source { origin, revision: received.revision() }
         });
-        record.fields.insert(name.clone(), FieldState { value: value.clone(), stamp, source });
+        match record.fields.get_mut(name) {
+            Some(field) => write(field, value, stamp, source),
+            None => {
+                let source = source.map(Box::new);
+                record.fields.insert(name.clone(), FieldState { value: value.clone(), stamp, source });
+            }
+        }
         if record.pending.get(name).is_some_and(|pending| pending.stamp.write() <= stamp.write()) {
             record.pending.remove(name);
         }
@@ -39,6 +46,16 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
     record.modified_by = event.actor.clone();
     record.last = seq;
     state.clock.observe(latest);
+}
+
+/// Writes a field that had a value, into the place of its source if it had one.
+fn write(field: &mut FieldState, value: &Value, stamp: Stamp, source: Option<Source>) {
+    field.value = value.clone();
+    field.stamp = stamp;
+    match (&mut field.source, source) {
+        (Some(known), Some(source)) => **known = source,
+        (known, source) => *known = source.map(Box::new),
+    }
 }
 
 fn create(state: &mut State, time: Timestamp, event: &RecordChanged) {

@@ -161,7 +161,10 @@ fn link(
     id: RecordId,
     record: &Record,
 ) -> FieldsEnd {
-    let (end, written) = write_fields(draft, incoming, content, id, record, 0);
+    let (end, _) = write_fields(draft, incoming, content, id, record, 0);
+    let written = draft.written(id).cloned();
+    let is_written =
+        |name: &FieldName| written.as_ref().is_some_and(|written| written.content.values.contains_key(name));
     let (connection, share) = (incoming.connection, incoming.id);
     draft.emit(ShareLinked { connection: connection.id, share, generation, record: Some(id), kept: None });
     // Everything else goes back, also what is older than the grant: the origin may take it into
@@ -169,13 +172,15 @@ fn link(
     let forgotten = forgotten(incoming, content, record);
     let mut ours = shared_content(connection, record, true, |name| {
         let received = record.fields.get(name).and_then(FieldState::came_over) == Some(connection.id);
-        !written.contains_key(name) && (!received || forgotten.contains(name))
+        !is_written(name) && (!received || forgotten.contains(name))
     });
     // Values of other connections that waited here and were written together with the grant.
-    for (name, candidate) in written {
-        let of_others = candidate.origin.is_some_and(|origin| origin.connection != connection.id);
-        if of_others && partner_takes(connection, &record.object, &name) {
-            ours.set(name, candidate.value, candidate.stamp);
+    if let Some(written) = &written {
+        for (name, value, stamp) in written.content.iter() {
+            let of_others = written.origin_of(name).is_some_and(|origin| origin.connection != connection.id);
+            if of_others && partner_takes(connection, &record.object, name) {
+                ours.set(name.clone(), value.clone(), stamp);
+            }
         }
     }
     if !ours.is_empty() {
@@ -356,7 +361,10 @@ fn write_to(draft: &mut Draft<'_>, incoming: &Incoming<'_>, content: &Content, h
     let Some((id, record)) = incoming.share.record.and_then(|id| Some((id, draft.state.record(id)?))) else {
         return FieldsEnd::inactive("the record is not here any more");
     };
-    let (end, _) = write_fields(draft, incoming, content, id, record, hops);
+    let (end, all_later) = write_fields(draft, incoming, content, id, record, hops);
+    if all_later {
+        return end;
+    }
     let forgotten = forgotten(incoming, content, record);
     let theirs = shared_content(incoming.connection, record, true, |name| forgotten.contains(name));
     if !theirs.is_empty() {

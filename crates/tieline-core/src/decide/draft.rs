@@ -1,12 +1,12 @@
 //! A draft: the events of one command while they are being decided.
 
 use crate::command::Context;
-use crate::event::Event;
+use crate::event::{Event, RecordChanged};
 use crate::ids::first_128;
 use crate::stamp::Stamp;
 use crate::state::{Connection, Org, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, Position, Timestamp, UserName};
+use crate::{ConnectionId, Position, RecordId, Timestamp, UserName};
 
 /// The events so far, and the positions that they have taken.
 pub(crate) struct Draft<'a> {
@@ -31,7 +31,8 @@ impl<'a> Draft<'a> {
             entropy: context.entropy,
             drawn: 0,
             heads: VecMap::new(),
-            events: Vec::new(),
+            // What came and what it changed: most drafts have no more.
+            events: Vec::with_capacity(2),
         }
     }
 
@@ -48,6 +49,14 @@ impl<'a> Draft<'a> {
     /// Whether a grant to this connection was asked for.
     pub(crate) fn requests_grant(&self, id: ConnectionId) -> bool {
         self.events.iter().any(|event| matches!(event, Event::GrantRequested(e) if e.connection == id))
+    }
+
+    /// What was last written to a record.
+    pub(crate) fn written(&self, record: RecordId) -> Option<&RecordChanged> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::RecordChanged(written) if written.record == record => Some(written),
+            _ => None,
+        })
     }
 
     /// The events.

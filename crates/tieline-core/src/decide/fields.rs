@@ -95,23 +95,42 @@ fn judge(record: &Record, mapping: &FieldMapping, stamp: Stamp, origin: Origin, 
     }
 }
 
+/// A value that came and is later than what is here.
+struct Came<'a> {
+    mapping: &'a FieldMapping,
+    remote: &'a FieldName,
+    value: &'a Value,
+    stamp: Stamp,
+}
+
 /// What became of the fields of one message before anything was tried.
 #[derive(Default)]
-struct Sorted {
+struct Sorted<'a> {
     candidates: Candidates,
     /// The values as they came, for those that have to wait.
-    incoming: VecMap<FieldName, (FieldName, Value, Stamp)>,
-    approval: Vec<FieldName>,
+    came: Vec<Came<'a>>,
     refused: Vec<Reason>,
-    older: Vec<Reason>,
+    older: Vec<&'a FieldName>,
     same: usize,
 }
 
-fn sort_fields(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, record: &Record) -> Sorted {
+impl Sorted<'_> {
+    /// The fields whose values a person has to approve first.
+    fn approval(&self) -> impl Iterator<Item = &FieldName> {
+        self.came.iter().filter(|came| came.mapping.approval).map(|came| &came.mapping.local)
+    }
+}
+
+fn sort_fields<'a>(
+    draft: &Draft<'_>,
+    incoming: &Incoming<'a>,
+    content: &'a Content,
+    record: &Record,
+) -> Sorted<'a> {
     let (origin, own) = (incoming.origin(), draft.org().id);
     let mut sorted = Sorted::default();
-    for (name, value, received) in content.iter() {
-        for mapping in incoming.rule.takes(name) {
+    for (remote, value, received) in content.iter() {
+        for mapping in incoming.rule.takes(remote) {
             let stamp = match judge(record, mapping, received, origin, own) {
                 Verdict::Newer(stamp) => stamp,
                 Verdict::Same => {
@@ -119,14 +138,12 @@ fn sort_fields(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, re
                     continue;
                 }
                 Verdict::Older => {
-                    let text = format!("{} already has a later value", mapping.local);
-                    sorted.older.push(Reason::new(ReasonCode::OlderStamp, text).on_field(&mapping.local));
+                    sorted.older.push(&mapping.local);
                     continue;
                 }
             };
-            sorted.incoming.insert(mapping.local.clone(), (name.clone(), value.clone(), received));
+            sorted.came.push(Came { mapping, remote, value, stamp: received });
             if mapping.approval {
-                sorted.approval.push(mapping.local.clone());
                 continue;
             }
             match map(incoming, mapping, value) {
@@ -143,7 +160,7 @@ fn sort_fields(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, re
 }
 
 /// Writes the fields that are later than what is here: together with everything that waits on the
-/// record, or alone, or not at all; then they wait. Also what was written, of all connections.
+/// record, or alone, or not at all; then they wait. Also whether all of them are later.
 pub(super) fn write_fields(
     draft: &mut Draft<'_>,
     incoming: &Incoming<'_>,
@@ -151,51 +168,65 @@ pub(super) fn write_fields(
     id: RecordId,
     record: &Record,
     hops: u8,
-) -> (FieldsEnd, Candidates) {
+) -> (FieldsEnd, bool) {
     let mut sorted = sort_fields(draft, incoming, content, record);
+    let all_later = sorted.same == 0 && sorted.older.is_empty();
     let mut reasons = std::mem::take(&mut sorted.refused);
     if reasons.is_empty() && !sorted.candidates.is_empty() {
-        let mut all = pending_candidates(record, draft.state, &sorted.candidates);
-        all.extend(sorted.candidates.clone());
-        let together = refusals(draft.state, incoming.object, Some(record), &all, draft.now);
-        if !together.is_empty() {
-            reasons = refusals(draft.state, incoming.object, Some(record), &sorted.candidates, draft.now);
-        }
+        reasons = refusals_alone_and_together(draft, incoming.object, record, &sorted.candidates);
     }
     if !reasons.is_empty() {
         wait(draft, incoming, id, record, &sorted, &reasons, false);
-        let end = FieldsEnd { outcome: Outcome::Rejected, record: Some(id), reasons };
-        return (end, Candidates::new());
+        return (FieldsEnd { outcome: Outcome::Rejected, record: Some(id), reasons }, all_later);
     }
-    if !sorted.approval.is_empty() {
+    if sorted.approval().next().is_some() {
         let text = "the value waits for approval";
         let reason = vec![Reason::new(ReasonCode::AwaitingApproval, text)];
         wait(draft, incoming, id, record, &sorted, &reason, true);
     }
     let differs = sorted.candidates.iter().any(|(name, candidate)| record.value(name) != &candidate.value);
     let candidates = std::mem::take(&mut sorted.candidates);
-    let written = if candidates.is_empty() {
-        candidates
-    } else {
+    if !candidates.is_empty() {
         let actor = UserName::connection_user();
-        write_with_pending(draft, id, record, incoming.object, candidates, actor, hops)
-    };
-    (ended(&sorted, differs, id), written)
+        write_with_pending(draft, id, record, incoming.object, candidates, actor, hops);
+    }
+    (ended(&sorted, differs, id), all_later)
+}
+
+/// Why candidates are refused alone, if they are refused together with what waits on the record, too.
+fn refusals_alone_and_together(
+    draft: &Draft<'_>,
+    object: &ObjectSchema,
+    record: &Record,
+    candidates: &Candidates,
+) -> Vec<Reason> {
+    let refusals = |tried: &Candidates| refusals(draft.state, object, Some(record), tried, draft.now);
+    let mut all = pending_candidates(record, draft.state, candidates);
+    if !all.is_empty() {
+        all.extend(candidates.clone());
+        if refusals(&all).is_empty() {
+            return Vec::new();
+        }
+    }
+    refusals(candidates)
 }
 
 /// The outcome of a message that was not refused (PROTOCOL §6).
-fn ended(sorted: &Sorted, differs: bool, id: RecordId) -> FieldsEnd {
+fn ended(sorted: &Sorted<'_>, differs: bool, id: RecordId) -> FieldsEnd {
     let record = Some(id);
     let waiting = |name: &FieldName| {
         Reason::new(ReasonCode::AwaitingApproval, format!("{name} waits for approval")).on_field(name)
     };
-    let mut reasons: Vec<Reason> = sorted.approval.iter().map(waiting).collect();
-    reasons.extend(sorted.older.iter().cloned());
+    let older = |name: &&FieldName| {
+        Reason::new(ReasonCode::OlderStamp, format!("{name} already has a later value")).on_field(name)
+    };
+    let mut reasons: Vec<Reason> = sorted.approval().map(waiting).collect();
+    reasons.extend(sorted.older.iter().map(older));
     let outcome = if differs {
         Outcome::Applied
     } else if !sorted.older.is_empty() {
         Outcome::Superseded
-    } else if !sorted.approval.is_empty() || sorted.same > 0 || !sorted.incoming.is_empty() {
+    } else if sorted.same > 0 || !sorted.came.is_empty() {
         Outcome::Unchanged
     } else {
         let text = "none of the fields is subscribed";
@@ -205,35 +236,34 @@ fn ended(sorted: &Sorted, differs: bool, id: RecordId) -> FieldsEnd {
     FieldsEnd { outcome, record, reasons }
 }
 
-/// Keeps values that could not be written; `approval` says which ones are meant.
+/// Keeps values that could not be written: all, or those that need an `approval`.
 fn wait(
     draft: &mut Draft<'_>,
     incoming: &Incoming<'_>,
     id: RecordId,
     record: &Record,
-    sorted: &Sorted,
+    sorted: &Sorted<'_>,
     reasons: &[Reason],
     approval: bool,
 ) {
     // A later value that waits already, of another connection or mapping, is not replaced.
-    let later = |name: &FieldName, stamp: &Stamp| {
-        record.pending.get(name).is_some_and(|pending| pending.stamp.write() > stamp.write())
+    let later = |came: &Came<'_>| {
+        let waits = record.pending.get(&came.mapping.local);
+        waits.is_some_and(|pending| pending.stamp.write() > came.stamp.write())
     };
-    let meant = sorted
-        .incoming
-        .iter()
-        .filter(|(name, (_, _, stamp))| (!approval || sorted.approval.contains(name)) && !later(name, stamp));
+    let meant = sorted.came.iter().filter(|came| (!approval || came.mapping.approval) && !later(came));
     let values: VecMap<FieldName, Option<PendingValue>> = meant
-        .map(|(name, (remote, value, stamp))| {
+        .map(|came| {
+            let name = &came.mapping.local;
             let about = reasons.iter().filter(|r| r.field.as_ref().is_none_or(|field| field == name));
             let pending = PendingValue {
-                remote: remote.clone(),
-                incoming: value.clone(),
-                stamp: *stamp,
+                remote: came.remote.clone(),
+                incoming: came.value.clone(),
+                stamp: came.stamp,
                 origin: incoming.origin(),
                 position: incoming.position,
                 reasons: about.cloned().collect(),
-                approval: sorted.approval.contains(name),
+                approval: came.mapping.approval,
                 orphan: false,
             };
             (name.clone(), Some(pending))

@@ -39,7 +39,7 @@ fn check_writable(object: &ObjectSchema, values: &VecMap<FieldName, Value>) -> R
     let mut bytes = 0;
     for (name, value) in values.iter() {
         bytes += value.encoded_len();
-        match object.field(name.as_str()) {
+        match object.field(name) {
             None => reasons.push(unknown_field(&object.name, name)),
             Some(field) if field.kind != FieldKind::Data || !field.updatable => {
                 let text = format!("{}.{name} is set by the system: leave it out", object.name);
@@ -130,7 +130,7 @@ fn local_candidates(draft: &Draft<'_>, record: &Record, values: &VecMap<FieldNam
 }
 
 /// Writes candidates that were found good, and with them what waits on the record if that is good
-/// now, too. What was written.
+/// now, too.
 pub(super) fn write_with_pending(
     draft: &mut Draft<'_>,
     id: RecordId,
@@ -139,7 +139,7 @@ pub(super) fn write_with_pending(
     candidates: Candidates,
     actor: UserName,
     hops: u8,
-) -> Candidates {
+) {
     let mut all = pending_candidates(record, draft.state, &candidates);
     let chosen = if all.is_empty() {
         candidates
@@ -153,8 +153,7 @@ pub(super) fn write_with_pending(
     let deliveries = deliveries(draft, &object.name, record, &chosen);
     let action = RecordAction::Update;
     let write = Write { id, object: object.name.clone(), action, actor, owner: None, hops };
-    draft.emit(record_changed(Some(record), write, chosen.clone(), deliveries));
-    chosen
+    draft.emit(record_changed(Some(record), write, chosen, deliveries));
 }
 
 pub(super) fn delete(draft: &mut Draft<'_>, id: RecordId) -> Result<Reply, Refusal> {

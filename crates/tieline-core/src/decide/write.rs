@@ -12,14 +12,15 @@ use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareStatus, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{FieldName, ObjectName, RecordId, ShareId, Timestamp, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, RecordId, ShareId, Timestamp, UserName};
 
 /// A value that is to be written.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) value: Value,
     pub(super) stamp: Stamp,
-    /// The share that it came over; nothing if it is written here.
+    /// The share that it came over; nothing if it is written here. A value that came was mapped by
+    /// `SubscribeRule::map_value`, and so checked against the local field.
     pub(super) origin: Option<Origin>,
     /// The stamp that it was received with, where that is another.
     pub(super) received: Option<Stamp>,
@@ -42,23 +43,23 @@ pub(super) fn refusals(
     candidates: &Candidates,
     now: Timestamp,
 ) -> Vec<Reason> {
-    let lookup = |name: &str| -> Option<&Value> {
+    let lookup = |name: &FieldName| -> Option<&Value> {
         let written = candidates.get(name).map(|candidate| &candidate.value);
         written.or_else(|| record.and_then(|record| record.fields.get(name)).map(|field| &field.value))
     };
     let mut reasons: Vec<Reason> = candidates
         .iter()
-        .filter_map(|(name, candidate)| {
-            let Some(field) = object.field(name.as_str()) else {
-                return Some(unknown_field(&object.name, name));
-            };
-            candidate.value.check(field).err()
+        // What came over a connection was checked when it was mapped.
+        .filter(|(_, candidate)| candidate.origin.is_none())
+        .filter_map(|(name, candidate)| match object.field(name) {
+            Some(field) => candidate.value.check(field).err(),
+            None => Some(unknown_field(&object.name, name)),
         })
         .collect();
-    // A value that is written has just been checked, blank or not: what is left is what has none.
-    let left = |field: &&FieldSchema| field.required && !candidates.contains_key(field.name.as_str());
+    // A value that is written has been checked, blank or not: what is left is what has none.
+    let left = |field: &&FieldSchema| field.required && !candidates.contains_key(&field.name);
     reasons.extend(object.fields.iter().filter(left).filter_map(|field| {
-        let missing = lookup(field.name.as_str()).is_none_or(Value::is_blank);
+        let missing = lookup(&field.name).is_none_or(Value::is_blank);
         missing.then(|| {
             let text = format!("{} of {} is required: give it a value", field.name, object.name);
             Reason::new(ReasonCode::RequiredMissing, text).on_field(&field.name)
@@ -89,7 +90,7 @@ pub(super) fn pending_candidates(record: &Record, state: &State, besides: &Candi
             let rule = connection.subscribe.values().find(|rule| rule.local == record.object)?;
             // The rule may have come to take another field into this one since.
             let mapping = rule.mapping_of(name).filter(|m| m.remote() == Some(&pending.remote))?;
-            let field = state.object(&record.object)?.field(name.as_str())?;
+            let field = state.object(&record.object)?.field(name)?;
             let value = rule.map_value(mapping, &pending.incoming, field).ok()?;
             let origin = Origin { connection: connection.id, mapping: rule.version };
             let origin = (!pending.orphan).then_some(origin);
@@ -115,7 +116,13 @@ pub(super) fn deliveries(
     candidates: &Candidates,
 ) -> Vec<Delivery> {
     let state = draft.state;
-    let shares = record.shares.iter().filter_map(|(connection, share)| {
+    let from_elsewhere = |connection: &ConnectionId| {
+        candidates
+            .values()
+            .any(|candidate| candidate.origin.is_none_or(|origin| origin.connection != *connection))
+    };
+    let shares = record.shares.iter().filter(|(connection, _)| from_elsewhere(connection));
+    let shares = shares.filter_map(|(connection, share)| {
         let connection = state.connections.get(connection)?;
         Some((connection, *share, connection.shares.get(share)?))
     });
@@ -181,7 +188,7 @@ pub(super) fn record_changed(
         .collect();
     let received =
         candidates.iter().filter_map(|(name, candidate)| Some((name.clone(), candidate.received?))).collect();
-    let content = Content::stamped(candidates.into_iter().map(|(name, c)| (name, c.value, c.stamp)));
+    let content = content(candidates);
     RecordChanged {
         record: write.id,
         object: write.object,
@@ -196,6 +203,15 @@ pub(super) fn record_changed(
         deliveries,
         hops: write.hops,
     }
+}
+
+/// Candidates as content: the greatest stamp is the common one.
+fn content(candidates: Candidates) -> Content {
+    let stamp = candidates.values().map(|candidate| candidate.stamp).max().unwrap_or_default();
+    let others = candidates.iter().filter(|(_, candidate)| candidate.stamp != stamp);
+    let stamps = others.map(|(name, candidate)| (name.clone(), candidate.stamp)).collect();
+    let values = candidates.into_iter().map(|(name, candidate)| (name, candidate.value)).collect();
+    Content { values, stamp, stamps }
 }
 
 /// The fields of a record that may go to the partner of a share, with their stamps. `wanted` says

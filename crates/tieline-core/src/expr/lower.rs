@@ -291,7 +291,7 @@ impl<'o> Lowering<'o> {
             let max = EXPRESSION_COMPREHENSIONS_MAX;
             return fault(node, format!("a walk over a list is inside another; only {max} level is allowed"));
         }
-        if self.object.field(&variable.name).is_some() {
+        if self.object.field(variable.name.as_str()).is_some() {
             return fault(
                 node,
                 format!("the variable {} is also a field; choose another name", variable.name),
@@ -304,7 +304,7 @@ impl<'o> Lowering<'o> {
     /// The restricted picklist that an expression names, if it is one.
     fn list_field(&self, node: &IdedExpr) -> Option<&'o FieldSchema> {
         let Expr::Ident(name) = &node.expr else { return None };
-        let field = self.object.field(name)?;
+        let field = self.object.field(name.as_str())?;
         (field.field_type.is_picklist() && field.restricted).then_some(field)
     }
 }

@@ -152,10 +152,10 @@ impl Expression {
     /// limit, too many steps.
     pub fn evaluate<'a>(
         &self,
-        lookup: impl Fn(&str) -> Option<&'a Value>,
+        lookup: impl Fn(&FieldName) -> Option<&'a Value>,
         now: Timestamp,
     ) -> Result<Value, Reason> {
-        let read = |field: usize| self.fields.get(field).and_then(|name| lookup(name.as_str()));
+        let read = |field: usize| self.fields.get(field).and_then(&lookup);
         let item = Evaluation::new(&read, now).evaluate(&self.root);
         item.and_then(node::Item::into_value)
             .map_err(|fault| Reason::new(ReasonCode::RuleFailed, fault.to_string()))
@@ -167,7 +167,7 @@ impl Expression {
     /// As [`Expression::evaluate`], and `rule_failed` if the result is neither true nor false.
     pub fn holds<'a>(
         &self,
-        lookup: impl Fn(&str) -> Option<&'a Value>,
+        lookup: impl Fn(&FieldName) -> Option<&'a Value>,
         now: Timestamp,
     ) -> Result<bool, Reason> {
         match self.evaluate(lookup, now)? {

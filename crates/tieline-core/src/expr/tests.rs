@@ -68,7 +68,7 @@ fn record() -> BTreeMap<&'static str, Value> {
 fn evaluate(text: &str) -> Result<Value, Reason> {
     let expression = Expression::compile(text, &object()).unwrap_or_else(|e| panic!("{text}: {e}"));
     let record = record();
-    expression.evaluate(|name| record.get(name), NOON)
+    expression.evaluate(|name| record.get(name.as_str()), NOON)
 }
 
 fn refusal(text: &str) -> ExpressionError {
@@ -119,7 +119,7 @@ fn conditions_hold_or_not() {
     for (text, expected) in table {
         let expression = Expression::compile(text, &object()).unwrap_or_else(|e| panic!("{text}: {e}"));
         let record = record();
-        assert_eq!(expression.holds(|name| record.get(name), NOON), Ok(expected), "{text}");
+        assert_eq!(expression.holds(|name| record.get(name.as_str()), NOON), Ok(expected), "{text}");
     }
 }
 
@@ -351,7 +351,7 @@ fn evaluation_is_bounded() {
     record.insert("Description", Value::text(&"ab".repeat(LONG_TEXT_CHARS_MAX / 2)));
     let fail = |text: &str| {
         let expression = Expression::compile(text, &object()).unwrap_or_else(|e| panic!("{text}: {e}"));
-        expression.evaluate(|name| record.get(name), NOON).unwrap_err().message
+        expression.evaluate(|name| record.get(name.as_str()), NOON).unwrap_err().message
     };
     let dear = "Description.contains(t) || ".repeat(40);
     assert!(fail(&format!("Tags.exists(t, {dear} false)")).contains("steps"));
@@ -360,7 +360,7 @@ fn evaluation_is_bounded() {
     assert!(fail(doubled).contains("longer than"));
     record.insert("Tags", Value::multi_picklist((0..=1000).map(|i| i.to_string().into())));
     let expression = Expression::compile("Tags.all(t, true)", &object()).unwrap();
-    let reason = expression.evaluate(|name| record.get(name), NOON).unwrap_err();
+    let reason = expression.evaluate(|name| record.get(name.as_str()), NOON).unwrap_err();
     assert!(reason.message.contains("more than 1000 values"), "{reason}");
 }
 
@@ -381,8 +381,8 @@ proptest::proptest! {
     fn no_text_makes_the_compiler_panic(text in "[ -~]{0,40}|[\\PC]{0,20}|(Amount|Tags|Name|\\.all\\(|t|,|\\)|\\(|[0-9]|[<>=!&|+*/%?:-]|\"){0,15}") {
         if let Ok(expression) = Expression::compile(&text, &object()) {
             let record = record();
-            let first = expression.evaluate(|name| record.get(name), NOON);
-            proptest::prop_assert_eq!(first, expression.evaluate(|name| record.get(name), NOON));
+            let first = expression.evaluate(|name| record.get(name.as_str()), NOON);
+            proptest::prop_assert_eq!(first, expression.evaluate(|name| record.get(name.as_str()), NOON));
         }
     }
 
@@ -391,7 +391,7 @@ proptest::proptest! {
     fn amounts_are_exact(a in -1_000_000_000_000_i64..1_000_000_000_000, b in -1_000_000_000_000_i64..1_000_000_000_000) {
         let (a, b) = (Decimal::new(a, 2), Decimal::new(b, 4));
         let (amount, rate) = (Value::Decimal(a), Value::Decimal(b));
-        let lookup = |name: &str| Some(if name == "Amount" { &amount } else { &rate });
+        let lookup = |name: &FieldName| Some(if name.as_str() == "Amount" { &amount } else { &rate });
         let run = |text: &str| Expression::compile(text, &object()).unwrap().evaluate(lookup, NOON).unwrap();
         proptest::prop_assert_eq!(run("Amount < Rate"), Value::Boolean(a < b));
         proptest::prop_assert_eq!(run("Amount + Rate"), Value::Decimal((a + b).normalize()));

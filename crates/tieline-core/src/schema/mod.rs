@@ -12,6 +12,8 @@ mod standard;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
+
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -278,8 +280,11 @@ pub struct ObjectSchema {
 impl ObjectSchema {
     /// The field of exactly this name.
     #[must_use]
-    pub fn field(&self, name: &str) -> Option<&FieldSchema> {
-        let at = self.fields.binary_search_by(|field| field.name.as_str().cmp(name)).ok()?;
+    pub fn field<Q: Ord + ?Sized>(&self, name: &Q) -> Option<&FieldSchema>
+    where
+        FieldName: Borrow<Q>,
+    {
+        let at = self.fields.binary_search_by(|field| field.name.borrow().cmp(name)).ok()?;
         self.fields.get(at)
     }
 
@@ -295,7 +300,7 @@ impl ObjectSchema {
     /// # Errors
     /// `unknown_field`.
     pub fn require(&self, name: &FieldName) -> Result<&FieldSchema, Reason> {
-        self.field(name.as_str()).ok_or_else(|| {
+        self.field(name).ok_or_else(|| {
             let suggestion = self.suggest(name.as_str());
             let meant = suggestion.map_or_else(
                 || "add the field to the object first".to_owned(),

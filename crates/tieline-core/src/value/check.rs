@@ -66,6 +66,12 @@ fn check_text(text: &str, field: &FieldSchema) -> Checked {
 
 /// Control characters break terminals, CSV files and logs; tab and line breaks are text.
 fn check_characters(text: &str) -> Checked {
+    // Nearly every text has none, and a look at each byte without a branch says so: the others
+    // beyond ASCII are U+0080 to U+009F, which begin with 0xC2 in UTF-8, as some letters do.
+    let suspicious = |byte: u8| (byte < b' ') | (byte == 0x7f) | (byte == 0xc2);
+    if !text.bytes().fold(false, |found, byte| found | suspicious(byte)) {
+        return Ok(());
+    }
     match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         None => Ok(()),
         Some(c) => {

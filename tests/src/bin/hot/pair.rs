@@ -174,7 +174,7 @@ fn request(records: &[RecordId], number: usize) -> Vec<u8> {
 fn leave(a: &mut Org, bodies: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut groups = Vec::new();
     for body in bodies {
-        let commands = stages::intake(body, &a.state);
+        let commands = stages::intake(body, &a.state, &context().actor);
         assert_eq!(commands.len(), REQUEST, "every operation is a command");
         for command in &commands {
             let events = stages::decide_a(&a.state, command, &context());

@@ -17,7 +17,7 @@ use tieline_core::log::{Group, Log};
 use tieline_core::message::Envelope;
 use tieline_core::outbox::{self, PublishRules};
 use tieline_core::state::State;
-use tieline_core::{ConnectionId, Position, Timestamp};
+use tieline_core::{ConnectionId, Position, Timestamp, UserName};
 use tieline_store::SledLog;
 
 /// Every stage in the order in which a change goes through them, and what it is.
@@ -38,8 +38,8 @@ pub(crate) const STAGES: [(&str, &str); 13] = [
 ];
 
 #[inline(never)]
-pub(crate) fn intake(body: &[u8], state: &State) -> Vec<Command> {
-    tieline_daemon::api::batch_commands(body, state)
+pub(crate) fn intake(body: &[u8], state: &State, user: &UserName) -> Vec<Command> {
+    tieline_daemon::api::batch_commands(body, state, user)
 }
 
 #[inline(never)]
