@@ -60,8 +60,8 @@ pub(crate) fn run(shared: &Arc<Shared>, storage: &SyncSender<Batch>) {
 }
 
 fn one_batch(shared: &Arc<Shared>, clock: &mut Clock, first: Work) -> Option<Batch> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).ok()?;
+    let mut entropy = [0; 32];
+    getrandom::fill(&mut entropy).ok()?;
     let mut engine = shared.engine.write().unwrap_or_else(PoisonError::into_inner);
     let known = incarnation(&engine);
     let start = engine.state().seq;
@@ -74,7 +74,7 @@ fn one_batch(shared: &Arc<Shared>, clock: &mut Clock, first: Work) -> Option<Bat
         incarnation: None,
         releases: Vec::new(),
     };
-    let mut deciding = Deciding { shared, engine: &mut engine, batch: &mut batch, seed, drawn: 0 };
+    let mut deciding = Deciding { shared, engine: &mut engine, batch: &mut batch, entropy };
     let mut next = Some(first);
     while let Some(work) = next {
         deciding.work(work, clock.now());
@@ -95,15 +95,14 @@ struct Deciding<'a> {
     shared: &'a Arc<Shared>,
     engine: &'a mut Engine,
     batch: &'a mut Batch,
-    seed: [u8; 32],
-    drawn: u64,
+    entropy: [u8; 32],
 }
 
 impl Deciding<'_> {
-    fn context(&mut self, now: Timestamp, actor: UserName) -> Context {
-        self.drawn += 1;
-        let entropy = *blake3::keyed_hash(&self.seed, &self.drawn.to_le_bytes()).as_bytes();
-        Context { now, actor, entropy }
+    /// All commands of a batch share their entropy: what they draw from it also depends on the seq
+    /// at which they are decided, which is another for each command that has an effect.
+    const fn context(&self, now: Timestamp, actor: UserName) -> Context {
+        Context { now, actor, entropy: self.entropy }
     }
 
     fn keep(&mut self, group: Group) {
