@@ -162,13 +162,15 @@ impl RoleName {
     /// The role that may do everything; it is there from the beginning and cannot be changed.
     #[must_use]
     pub fn administrator() -> Self {
-        Self(SmolStr::new_static("administrator"))
+        const NAME: &str = "administrator";
+        Self { start: start(NAME), text: SmolStr::new_static(NAME) }
     }
 
     /// The role of everybody who works with records; it is there from the beginning.
     #[must_use]
     pub fn standard() -> Self {
-        Self(SmolStr::new_static("standard"))
+        const NAME: &str = "standard";
+        Self { start: start(NAME), text: SmolStr::new_static(NAME) }
     }
 }
 

@@ -16,8 +16,7 @@ struct Wanted {
     options: Options,
 }
 
-const USAGE: &str =
-    "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--all] [--verbose]";
+const USAGE: &str = "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--all] [--verbose]";
 
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -81,7 +80,7 @@ fn main() -> ExitCode {
 
 /// Runs all seeds on all processors; each seed is a world of its own. Stops at the first failure
 /// unless all are wanted.
-fn run_all(wanted: &Wanted) -> (Totals, Vec<Box<Failed>>) {
+fn run_all(wanted: &Wanted) -> (Totals, Vec<Failed>) {
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
     let result = Mutex::new((Totals::default(), Vec::new()));
@@ -99,7 +98,7 @@ fn run_all(wanted: &Wanted) -> (Totals, Vec<Box<Failed>>) {
                         Ok(passed) => result.0.add(&passed.totals),
                         Err(failed) => {
                             stop.store(!wanted.all, Ordering::Relaxed);
-                            result.1.push(failed);
+                            result.1.push(*failed);
                         }
                     }
                 }

@@ -2,13 +2,14 @@
 
 use tieline_bus::DirectionKeys;
 use tieline_core::apply::apply;
-use tieline_core::command::{Command, Context, Reply};
+use tieline_core::command::{Command, Context, NewToken, Reply};
 use tieline_core::decide::{decide, decide_message, decide_report};
 use tieline_core::event::Event;
 use tieline_core::frame::FrameHeader;
 use tieline_core::link::{Link, Run};
 use tieline_core::message::Envelope;
 use tieline_core::outbox::{self, PublishRules};
+use tieline_core::people::OrgSettings;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::{Connection, State};
 use tieline_core::{ConnectionId, Incarnation, OrgName, Seq, Timestamp};
@@ -46,7 +47,15 @@ impl Org {
             events: Vec::new(),
         };
         let name = name.parse().expect("a name");
-        org.must(&Command::CreateOrg { name, admin: context().actor, token_hash: [0; 32], objects });
+        let (token, settings) = (NewToken::of([0; 32]), OrgSettings::default());
+        org.must(&Command::CreateOrg {
+            name,
+            admin: context().actor,
+            token,
+            objects,
+            settings,
+            sharing: true,
+        });
         org
     }
 
