@@ -152,7 +152,8 @@ fn what_differs_is_noted() {
 fn refuses(formula: &str, record: &[(&str, Value)]) -> bool {
     let object = object();
     let rule = Expression::condition(&rule(formula).unwrap(), &object).unwrap();
-    let lookup = |name: &str| record.iter().find(|(field, _)| *field == name).map(|(_, value)| value);
+    let lookup =
+        |name: &FieldName| record.iter().find(|(field, _)| *field == name.as_str()).map(|(_, value)| value);
     rule.holds(lookup, Timestamp(0)).unwrap()
 }
 
