@@ -169,6 +169,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Route<T
             Err(rejection) => {
                 let text = rejection.body_text();
                 let reason = text.strip_prefix("Invalid URL: ").unwrap_or(&text);
+                // It quotes the path as it came.
+                let reason = reason.replace(char::is_control, "\u{fffd}");
                 Err(Problem::new(ErrorCode::BadPath, format!("the path of the URL is not valid: {reason}")))
             }
         }
