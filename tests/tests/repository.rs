@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -84,7 +85,7 @@ fn arrows_between_crates_go_one_way() {
 }
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);
@@ -101,7 +102,7 @@ fn every_file_has_a_front_page_and_fits_one_head() {
     sources(&root().join("tests"), &mut files);
     assert!(files.len() > 100, "the sources were found");
     for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
         assert!(text.starts_with("//!"), "{} says nothing of what it is for", file.display());
         let lines = text.lines().count();
         assert!(lines <= LINES_MAX, "{} has {lines} lines: split it by verb", file.display());
@@ -110,7 +111,7 @@ fn every_file_has_a_front_page_and_fits_one_head() {
 
 #[test]
 fn every_code_has_its_line_in_the_documentation() {
-    let page = std::fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
     for code in tieline_daemon::api::ErrorCode::ALL {
         let row = format!("| `{}` | {} | {} |", code.as_str(), code.status(), code.title());
         assert!(page.contains(&row), "docs/errors.md lacks {row}");
@@ -118,4 +119,41 @@ fn every_code_has_its_line_in_the_documentation() {
     for code in tieline_core::reason::ReasonCode::ALL {
         assert!(page.contains(&format!("| `{code}` |")), "docs/errors.md lacks {code}");
     }
+}
+
+/// The rows of the reference, S2S-01 to S2S-75 with its gaps.
+fn capabilities() -> BTreeSet<String> {
+    let numbers = (1..=18).chain(20..=31).chain(40..=61).chain(70..=75);
+    numbers.map(|number| format!("S2S-{number:02}")).collect()
+}
+
+#[test]
+fn every_capability_has_its_row_with_a_command_and_a_test_that_are_there() {
+    let page = fs::read_to_string(root().join("docs/capabilities.md")).unwrap();
+    let help = fs::read_to_string(root().join("crates/tieline/tests/help.txt")).unwrap();
+    let mut files = Vec::new();
+    for dir in ["crates", "tests"] {
+        sources(&root().join(dir), &mut files);
+    }
+    let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let mut rows = BTreeSet::new();
+    for line in page.lines().filter(|line| line.starts_with("| S2S-")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, id, _, state, command, test, missing, _] = cells.as_slice() else {
+            panic!("a row has six cells: {line}");
+        };
+        assert!(rows.insert((*id).to_owned()), "{id} stands twice");
+        match *state {
+            "not yet" => assert_eq!((*command, *test), ("", ""), "{id}"),
+            "whole" | "part" => {
+                assert_eq!(*state == "whole", missing.is_empty(), "{id} says what is missing, if it is");
+                let words = command.trim_matches('`').split(" --").next().unwrap();
+                assert!(help.contains(&format!("$ {words} --help")), "{id}: there is no `{words}`");
+                let test = test.trim_matches('`');
+                assert!(code.contains(&format!("fn {test}(")), "{id}: there is no test {test}");
+            }
+            other => panic!("{id} is {other:?}: whole, part or not yet"),
+        }
+    }
+    assert_eq!(rows, capabilities());
 }
