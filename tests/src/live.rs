@@ -129,6 +129,13 @@ impl Org {
         Self { daemon, actor: admin() }
     }
 
+    /// The same for a data directory that was put back: the log is taken as it is, and a new life
+    /// begins.
+    pub async fn recover(config: &Config) -> Self {
+        let daemon = Daemon::start(config, true).await.expect("a daemon");
+        Self { daemon, actor: admin() }
+    }
+
     /// Its handle.
     #[must_use]
     pub const fn handle(&self) -> &OrgHandle {

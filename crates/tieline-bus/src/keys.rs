@@ -5,10 +5,13 @@
 //! | `inbox.nk` | nkey seed of the user that reads the inbox | never |
 //! | `sender.nk` | nkey seed of the user that writes to partners | never |
 //! | `org.x25519` | X25519 secret, base64url | never |
+//! | `CONNECTION.NUMBER.x25519` | X25519 secret of one connection, after its key was changed | never |
 //! | `public.json` | the org's name and the three public keys | to whoever configures the broker |
 //!
 //! The directory is 0700 and the secrets are 0600; [`OrgKeys::load`] refuses anything more open.
 //! A saved set is never overwritten: an org that loses its keys has to invite its partners anew.
+
+mod connection;
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -22,6 +25,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tieline_core::OrgName;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
+
+pub use connection::{ConnectionKeys, ConnectionSecret};
 
 const INBOX_FILE: &str = "inbox.nk";
 const SENDER_FILE: &str = "sender.nk";

@@ -34,5 +34,5 @@ pub use address::BrokerAddress;
 pub use bus::{Bus, BusConfig, BusError, Recovery};
 pub use bytes::Bytes;
 pub use invitation::{ConnectionUrl, SecretHash};
-pub use keys::{OrgKeys, PublicKeys};
+pub use keys::{ConnectionKeys, OrgKeys, PublicKeys};
 pub use seal::{DirectionKeys, FrameError, FrameKey};

@@ -11,6 +11,7 @@ use crate::people::{Group, OrgSettings, Role};
 use crate::publish::PublishRule;
 use crate::reason::Reason;
 use crate::schema::ObjectSchema;
+use crate::state::OwnKey;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{
@@ -240,6 +241,21 @@ pub enum Command {
     Reconcile {
         /// The connection.
         connection: ConnectionId,
+    },
+
+    /// Announces a new key of this org to the partner. Its secret has to be on disk.
+    AnnounceKey {
+        /// The connection.
+        connection: ConnectionId,
+        /// The key; its number is above those of all keys of this connection that were ever on disk.
+        key: OwnKey,
+    },
+    /// The partner, in its present life, has sealed for a newer key of this org.
+    ConfirmKey {
+        /// The connection.
+        connection: ConnectionId,
+        /// The key.
+        key: OwnKey,
     },
 
     /// Sets what is published of an object, or that nothing is (S2S-20).

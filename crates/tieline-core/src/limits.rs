@@ -126,6 +126,8 @@ pub const SHARE_STATES_MAX: usize = 50;
 
 /// A stamp further ahead of the wall clock than this is held until then.
 pub const CLOCK_SKEW_US_MAX: i64 = 5 * 60 * 1_000_000;
+/// A key that has a successor opens frames for so long.
+pub const KEY_OVERLAP_US: i64 = 24 * 3_600 * 1_000_000;
 /// A change that rules have carried through this many orgs is not sent on.
 pub const HOPS_MAX: u8 = 8;
 

@@ -43,6 +43,7 @@ numbered_kinds! {
         71 Settled,
         72 ShareStates,
         73 ReconcileRequest,
+        74 KeyAnnounced,
     }
 }
 
@@ -332,6 +333,15 @@ pub struct ShareEntry {
 /// Asks the partner for its `ShareStates`, to find and repair drift (OPS-17).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ReconcileRequest {}
+
+/// The sender has a new X25519 key for this connection: seal for it from now on. Frames of the sender
+/// may come under either key for an overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyAnnounced {
+    /// The key.
+    #[serde(with = "serde_bytes")]
+    pub public_key: [u8; 32],
+}
 
 /// A message on its way: its kind and body as bytes, and what the chain is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 
 use crate::event::{Closing, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent};
 use crate::message::{
-    AcceptOffer, Change, DeclineOffer, EndReason, Envelope, Grant, Message, Offer, OutcomeReport,
-    ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void,
+    AcceptOffer, Change, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
+    OutcomeReport, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void,
 };
 use crate::publish::{self, PublishRule};
 use crate::{ConnectionId, FieldName, ObjectName, Position, Seq, Timestamp};
@@ -70,6 +70,7 @@ fn message(
         }
         Event::SettledSent(e) => Settled { detail: e.detail.clone(), recovered: e.recovered }.into(),
         Event::ReconcileAsked(_) => ReconcileRequest {}.into(),
+        Event::KeyAnnounced(e) => KeyAnnounced { public_key: e.public_key }.into(),
         // No other event makes a message.
         _ => return None,
     })

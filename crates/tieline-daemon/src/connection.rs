@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tieline_bus::DirectionKeys;
 use tieline_bus::bus::{Heartbeat, InboxEvent, InboxReader, InboxSpec};
 use tieline_core::limits::WINDOW_BYTES_MAX;
 use tieline_core::link::Link;
@@ -17,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
+use crate::keyring::{Keyring, Wanted};
 use crate::org::{FrameTaken, LinkStatus, OrgHandle};
 
 /// Most frames of one connection that wait for the writer.
@@ -33,7 +33,9 @@ pub(crate) struct Line {
     pub(crate) org: OrgHandle,
     pub(crate) id: ConnectionId,
     pub(crate) partner: OrgName,
-    pub(crate) keys: DirectionKeys,
+    pub(crate) keys: Keyring,
+    /// The last frame that came named a key that is not known here.
+    pub(crate) unknown_key: bool,
     pub(crate) link: Link,
     /// Frames that the writer works on, in order.
     pub(crate) taking: VecDeque<oneshot::Receiver<FrameTaken>>,
@@ -65,6 +67,8 @@ pub(crate) async fn run(mut line: Line, mut heartbeats: mpsc::Receiver<Heartbeat
     loop {
         line.begin_anew();
         let upto = *durable.borrow_and_update();
+        // After that look, so that an announcement leaves only when its key opens here.
+        line.renew_keys().await;
         line.send_all(upto).await;
         line.note_receipt().await;
         line.show();
@@ -108,19 +112,14 @@ async fn next_event(inbox: &mut InboxReader, room: bool) -> Option<InboxEvent> {
 }
 
 impl Line {
-    pub(crate) fn new(
-        org: OrgHandle,
-        id: ConnectionId,
-        partner: OrgName,
-        keys: DirectionKeys,
-        link: Link,
-    ) -> Self {
+    pub(crate) fn new(org: OrgHandle, id: ConnectionId, partner: OrgName, keys: Keyring, link: Link) -> Self {
         let noted = (link.confirmed(), now());
         Self {
             org,
             id,
             partner,
             keys,
+            unknown_key: false,
             link,
             taking: VecDeque::new(),
             send_not_before: tokio::time::Instant::now(),
@@ -140,6 +139,26 @@ impl Line {
             self.taking.clear();
             self.noted = (fresh.confirmed(), now());
             self.link = fresh;
+        }
+    }
+
+    /// Takes the keys that the state wants now. They are durable before the partner sees them used:
+    /// it stops using the former ones then.
+    async fn renew_keys(&mut self) {
+        let id = self.id;
+        let wanted = |state: &State| with_connection(state, id, |o, c| Wanted::of(o, c, now())).flatten();
+        if self.org.peek(wanted).is_none_or(|wanted| wanted == self.keys.wanted) {
+            return;
+        }
+        let Some(wanted) = self.org.read(wanted).await else { return };
+        let shared = &self.org.shared;
+        match Keyring::load(wanted.clone(), &shared.keys, &shared.connection_keys) {
+            Ok(keys) => self.keys = keys,
+            Err(error) => {
+                tracing::error!(connection = %id, %error, "the keys of a connection cannot be renewed");
+                // It is tried again when the keys change once more, or at the next start.
+                self.keys.wanted = wanted;
+            }
         }
     }
 
@@ -207,6 +226,13 @@ impl Line {
         let silent = heard.is_none_or(|at| now().since_us(at) > 5 * tieline_core::link::HEARTBEAT_US);
         let cause = if !broker.connected {
             Some("the broker is not connected".to_owned())
+        } else if silent && self.unknown_key {
+            Some(format!(
+                "{} seals with a key that is not known here: if the data of this org was put back, put the keys \
+                 directory of before it in place and run `tieline serve --recover`; else deactivate the connection \
+                 and invite anew",
+                self.partner
+            ))
         } else if silent {
             Some(format!("{} has not been heard: is its daemon running?", self.partner))
         } else {
@@ -244,24 +270,17 @@ impl Line {
 pub(crate) fn line(org: &OrgHandle, id: ConnectionId) -> Option<Line> {
     let parts = org.peek(|state| {
         with_connection(state, id, |own, connection| {
-            let partner = connection.partner.clone()?;
-            let key = connection.partner_key?;
-            Some((
-                own.name.clone(),
-                partner,
-                *key,
-                *connection.secret_hash,
-                Link::new(own, connection, now()),
-            ))
+            let wanted = Wanted::of(own, connection, now())?;
+            Some((wanted, connection.partner.clone()?, Link::new(own, connection, now())))
         })
     });
-    let (own, partner, key, secret_hash, link) = parts??;
-    let secret_hash = tieline_bus::SecretHash::from_bytes(secret_hash);
-    let keys = &org.shared.keys;
-    match DirectionKeys::derive(keys.x25519_secret(), key, &secret_hash, id, &own, &partner) {
+    let (wanted, partner, link) = parts??;
+    match Keyring::load(wanted, &org.shared.keys, &org.shared.connection_keys) {
         Ok(keys) => Some(Line::new(org.clone(), id, partner, keys, link)),
         Err(error) => {
             tracing::error!(connection = %id, %error, "the connection cannot be opened");
+            let cause = Some(format!("it cannot be opened: {error}"));
+            org.shared.set_link(id, LinkStatus { cause, ..LinkStatus::default() });
             None
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! - [`run`]: from start to stop. [`org`]: the handle that everything else works with.
 //! - The writer and what is around it: `intake`, `writer`, `storage`, `tail`; [`replay`], [`init`].
-//! - One task per connection: `connection`, with `publisher` and `subscriber`; `handshake`; `jobs`.
+//! - One task per connection: `connection`, with `publisher`, `subscriber` and [`keyring`]; `handshake`; `jobs`.
 //! - Surfaces: [`api`], [`metrics`], [`lag`], `observer`, [`config`], [`telemetry`], [`tls`].
 //!
 //! Nothing becomes visible outside before its events are durable: replies, frames, receipts and
@@ -25,6 +25,7 @@ mod handshake;
 pub mod init;
 mod intake;
 mod jobs;
+pub mod keyring;
 pub mod lag;
 pub mod metrics;
 mod observer;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tieline_bus::bus::BrokerStatus;
-use tieline_bus::{BrokerAddress, Bus, ConnectionUrl, OrgKeys, SecretHash};
+use tieline_bus::{BrokerAddress, Bus, ConnectionKeys, ConnectionUrl, OrgKeys, SecretHash};
 use tieline_core::command::{Command, Once, Refusal, Reply};
 use tieline_core::engine::{Engine, FrameEnd};
 use tieline_core::frame::Figure;
@@ -94,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) snapshots: SnapshotStore,
     pub(crate) observer: Observer,
     pub(crate) keys: Arc<OrgKeys>,
+    pub(crate) connection_keys: ConnectionKeys,
     pub(crate) bus: Bus,
     /// Where partners reach the broker, too.
     pub(crate) broker: BrokerAddress,

@@ -98,13 +98,13 @@ impl Line {
 
     /// The sealed frame with the present header.
     fn seal(&mut self, run: Option<(&Run, u32)>, body: &[u8]) -> Option<Bytes> {
-        let (id, link, key) = (self.id, &mut self.link, self.keys.sending.id());
+        let (id, link, key) = (self.id, &mut self.link, self.keys.sealing.id());
         let header = self.org.peek(|state| {
             with_connection(state, id, |org, connection| link.header(org, connection, run, now()))
         });
         let mut header = header??;
         header.key = key;
-        match seal_frame(&self.keys.sending, &header.encode(), body) {
+        match seal_frame(&self.keys.sealing, &header.encode(), body) {
             Ok(sealed) => Some(Bytes::from(sealed)),
             Err(error) => {
                 tracing::error!(connection = %id, %error, "a frame could not be sealed");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tieline_bus::{Bus, BusConfig, BusError, OrgKeys};
+use tieline_bus::{Bus, BusConfig, BusError, ConnectionKeys, OrgKeys};
 use tieline_core::command::Command;
 use tieline_core::event::IncarnationCause;
 use tieline_core::state::STATE_FORMAT;
@@ -124,6 +124,7 @@ impl Daemon {
             tail: Tail::new(reader.clone()),
             observer: Observer::new(Metrics::new()?),
             keys,
+            connection_keys: ConnectionKeys::in_dir(crate::keys_dir(data)),
             bus,
             broker: config.broker.url.clone(),
             space: SpaceGuard::new(data, config.store.min_free_bytes),

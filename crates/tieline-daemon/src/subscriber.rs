@@ -4,6 +4,7 @@
 
 use tieline_bus::bus::{Arrived, Heartbeat, InboxEvent};
 use tieline_bus::seal::split;
+use tieline_core::command::Command;
 use tieline_core::frame::{FrameHeader, read_body};
 use tieline_core::link::Heard;
 use tieline_core::message::Envelope;
@@ -70,12 +71,18 @@ impl Line {
         }
         let sealed = split(frame).map_err(|error| error.code())?;
         let header = FrameHeader::decode(sealed.header).map_err(|error| error.code())?;
-        if header.key != self.keys.receiving.id() {
-            return Err("unknown_key");
-        }
-        let body = sealed.open(&self.keys.receiving).map_err(|error| error.code())?;
+        let opening = self.keys.opening(header.key);
+        self.unknown_key = opening.is_none();
+        let opening = opening.ok_or("unknown_key")?;
+        let body = sealed.open(&opening.key).map_err(|error| error.code())?;
+        let newer = opening.newer;
         for _ in 0..LEARNED_MAX {
-            match self.hear(&header) {
+            let heard = self.hear(&header);
+            if let (Heard::Go | Heard::Stale, Some(key)) = (&heard, newer) {
+                // It is of the partner's present life: the partner has that key now.
+                self.learn(Command::ConfirmKey { connection: self.id, key }).await;
+            }
+            match heard {
                 Heard::Go if header.count == 0 => return Ok(None),
                 Heard::Go => return Ok(Some(messages(header, &body))),
                 Heard::Stale => {

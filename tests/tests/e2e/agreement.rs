@@ -44,6 +44,26 @@ fn three() -> (tieline_tests::nats::NatsServer, [OrgProcess; 3]) {
 }
 
 #[test]
+fn a_key_is_changed_while_the_partner_is_away_and_its_maker_is_killed() {
+    let (broker, [mut a, mut b, _c]) = three();
+    let id = connect(&a.api, &b.api);
+    b.kill9();
+    let rotate = format!("/v1/connections/{id}/rotate-key");
+    assert_eq!(a.api.must("POST", &rotate, &json!({}))["changed"], true);
+    refused(a.api.send("POST", &rotate, &json!({})), 409, "rotation_pending");
+    let key = &a.api.must("GET", &format!("/v1/connections/{id}"), &Json::Null)["key"];
+    assert_eq!((&key["number"], &key["announced"]), (&json!(0), &json!(1)));
+    // Announced, and not taken: the secret is on disk, the announcement in the log.
+    a.kill9();
+    a.start(&broker.url());
+    b.start(&broker.url());
+    let key = a.api.until("the new key in use", &format!("/v1/connections/{id}"), |seen| {
+        (seen["key"]["number"] == 1).then(|| seen["key"].clone())
+    });
+    assert!(key["announced"].is_null() && key["former_until"].is_string(), "{key}");
+}
+
+#[test]
 fn invitations_are_declined_revoked_and_used_once_and_everybody_is_told_so() {
     let (_broker, [a, b, c]) = three();
 

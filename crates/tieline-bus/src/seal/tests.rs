@@ -94,13 +94,31 @@ fn sealed_by_hand(cipher: &XChaCha20Poly1305, clear: &[u8], body: &[u8]) -> Vec<
 #[test]
 fn a_weak_public_key_is_refused() {
     let own = StaticSecret::from([1; 32]);
-    for weak in [[0; 32], {
-        let mut one = [0; 32];
-        one[0] = 1;
-        one
-    }] {
-        let derived = DirectionKeys::derive(&own, weak, &hash(), CONNECTION, &name("a"), &name("b"));
-        assert_eq!(derived.map(|_| ()), Err(WeakPublicKey));
+    let little = |first: u8, rest: u8, last: u8| {
+        let mut key = [rest; 32];
+        (key[0], key[31]) = (first, last);
+        key
+    };
+    // The points of order 1, 2 and 4, with and without the bit that is not looked at; order 8.
+    let mut weak = vec![little(0, 0, 0), little(1, 0, 0), little(0, 0, 0x80), little(1, 0, 0x80)];
+    for first in 0xec..=0xee {
+        weak.extend([little(first, 0xff, 0x7f), little(first, 0xff, 0xff)]);
+    }
+    for eighth in [
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    ] {
+        let bytes = HEXLOWER.decode(eighth.as_bytes()).unwrap();
+        weak.push(bytes.try_into().unwrap());
+    }
+    let derive = |key| DirectionKeys::derive(&own, key, &hash(), CONNECTION, &name("a"), &name("b"));
+    for key in weak {
+        assert_eq!(derive(key).map(|_| ()), Err(WeakPublicKey), "{key:x?}");
+        // Whoever takes a key from a partner looks without deriving anything.
+        assert!(tieline_core::decide::is_weak(&key), "{key:x?}");
+    }
+    for key in [little(2, 0, 0), little(0xef, 0xff, 0x7f), little(9, 0, 0), [7; 32]] {
+        assert!(derive(key).is_ok() && !tieline_core::decide::is_weak(&key), "{key:x?}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::event::{
     PublishRuleSet, ReceiptNoted, ReconcileAsked, SubscribeRuleSet,
 };
 use crate::frame::Figure;
-use crate::state::{Connection, ConnectionStatus, Inbound, Outbox, Side, State};
+use crate::state::{Connection, ConnectionStatus, Inbound, Outbox, OwnKeys, Side, State};
 use crate::{ConnectionId, Incarnation, Seq, Timestamp, UserName};
 
 fn new_connection(
@@ -27,6 +27,8 @@ fn new_connection(
         label: label.to_owned(),
         partner: None,
         partner_key: None,
+        former_partner_key: None,
+        own_keys: OwnKeys::default(),
         secret_hash: secret_hash.into(),
         owner: owner.clone(),
         partner_owner: None,
@@ -143,7 +145,7 @@ pub(super) fn incarnation_started(state: &mut State, time: Timestamp, event: &In
     }
 }
 
-pub(super) fn partner_reincarnated(state: &mut State, event: &PartnerReincarnated) {
+pub(super) fn partner_reincarnated(state: &mut State, time: Timestamp, event: &PartnerReincarnated) {
     let Some(connection) = state.connections.get_mut(&event.connection) else { return };
     if connection.partner_incarnation == Incarnation::default() {
         // The first word of a partner whose incarnation the handshake did not tell.
@@ -151,6 +153,7 @@ pub(super) fn partner_reincarnated(state: &mut State, event: &PartnerReincarnate
         return;
     }
     connection.partner_incarnation = event.incarnation;
+    super::key::partner_may_have_forgotten(connection, time);
     restart(connection);
     // What would have shown that our own tail is lost, too, went with the old positions.
     connection.recovering = true;

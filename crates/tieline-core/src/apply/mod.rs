@@ -2,6 +2,7 @@
 //! something that is not there changes nothing but the counters of the log.
 
 mod connection;
+mod key;
 mod message;
 mod people;
 mod record;
@@ -48,13 +49,16 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::InvitationRevoked(e) => connection::revoked(state, time, e),
         Event::ConnectionDeactivated(e) => connection::deactivated(state, time, e),
         Event::ConnectionSuspended(e) => connection::suspended(state, e),
-        Event::PartnerReincarnated(e) => connection::partner_reincarnated(state, e),
+        Event::PartnerReincarnated(e) => connection::partner_reincarnated(state, time, e),
         Event::ReceiptNoted(e) => connection::receipt_noted(state, e),
         Event::PublishRuleSet(e) => connection::publish_rule_set(state, e),
         Event::SubscribeRuleSet(e) => connection::subscribe_rule_set(state, e),
         Event::CatalogueSent(e) => take_position(state, e.connection, e.position, seq, time),
         Event::SubscriptionSent(e) => take_position(state, e.connection, e.position, seq, time),
         Event::ReconcileAsked(e) => connection::reconcile_asked(state, seq, time, e),
+        Event::KeyAnnounced(e) => key::announced(state, seq, time, e),
+        Event::KeyConfirmed(e) => key::confirmed(state, e),
+        Event::PartnerKeyChanged(e) => key::partner_changed(state, e),
 
         Event::RecordChanged(e) => record::changed(state, seq, time, e),
         Event::ValuesPending(e) => record::values_pending(state, e),

@@ -131,7 +131,10 @@ pub(super) fn take_hello(
         return Err(Refusal::conflict("not_inviter", "this org did not send that invitation"));
     }
     if let Some(key) = &connection.partner_key {
-        let same = **key == *hello.public_key && connection.partner.as_ref() == Some(hello.from);
+        // A hello may be said again after the key was changed.
+        let former = connection.former_partner_key.map(|former| former.key);
+        let known = **key == *hello.public_key || former.is_some_and(|key| *key == *hello.public_key);
+        let same = known && connection.partner.as_ref() == Some(hello.from);
         return match connection.status {
             ConnectionStatus::Active | ConnectionStatus::Deactivated if same && hello.accept => welcome,
             ConnectionStatus::Declined if same && !hello.accept => welcome,

@@ -4,7 +4,7 @@ use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::share;
 use crate::decide::write::is_open;
-use crate::decide::{connection, copy, jobs, reconcile};
+use crate::decide::{connection, copy, jobs, key, reconcile};
 use crate::event::{Closing, PendingValue};
 use crate::job::JobKind;
 use crate::message::{EndReason, Message, Refuse, ReturnGrant, SubscriptionNotice};
@@ -34,6 +34,7 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
         }
         Message::Refuse(refuse) => take_refusal(draft, connection, refuse),
         Message::ReturnGrant(returned) => take_return(draft, connection, returned),
+        Message::KeyAnnounced(announced) => key::take(draft, connection, announced),
         Message::ShareStates(states) => reconcile::compare(draft, connection, states),
         Message::ReconcileRequest(_) => {
             jobs::begin(draft, JobKind::Reconcile { connection: connection.id });

@@ -10,6 +10,7 @@ mod copy;
 mod draft;
 mod fields;
 mod jobs;
+mod key;
 mod org;
 mod people;
 mod permit;
@@ -31,6 +32,7 @@ use crate::state::State;
 use crate::{ConnectionId, Position};
 
 use draft::Draft;
+pub use key::is_weak;
 pub use permit::{answering, require};
 pub use request::answer_before;
 pub(crate) use request::answered;
@@ -117,6 +119,8 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
             connection::note_receipt(draft, *connection, *position)
         }
         Command::Reconcile { connection } => reconcile::ask(draft, *connection),
+        Command::AnnounceKey { connection, key } => key::announce(draft, *connection, *key),
+        Command::ConfirmKey { connection, key } => key::confirm(draft, *connection, *key),
 
         Command::Publish { connection, object, rule } => {
             rules::publish(draft, *connection, object, rule.as_ref())

@@ -73,6 +73,7 @@ fn needs<'a>(
         | Command::TakeRefusal { .. }
         | Command::TakeIncarnation { .. }
         | Command::NoteReceipt { .. }
+        | Command::ConfirmKey { .. }
         | Command::Deactivate { by_partner: true, .. }
         | Command::AdvanceJob { .. }
         | Command::TryHeld { .. } => Ok(()),
@@ -95,6 +96,7 @@ fn needs<'a>(
         | Command::Deactivate { by_partner: false, .. }
         | Command::Resume { .. }
         | Command::Reconcile { .. }
+        | Command::AnnounceKey { .. }
         | Command::Publish { rule: None, .. }
         | Command::Subscribe { rule: None, .. } => need(Permission::ManageConnections),
 

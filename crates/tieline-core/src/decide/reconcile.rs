@@ -15,7 +15,7 @@ use crate::decide::settle::rule_of;
 use crate::decide::write::{
     Candidate, Candidates, Write, deliveries, delivery, is_open, record_changed, shared_content,
 };
-use crate::decide::{jobs, rules, share};
+use crate::decide::{jobs, key, rules, share};
 use crate::event::{
     AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
     IncarnationStarted, OfferReceived, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard,
@@ -116,8 +116,9 @@ fn begin(draft: &mut Draft<'_>, connection: &Connection) {
     tell_all(draft, connection);
 }
 
-/// Tells the partner our rules and the states of all shares.
+/// Tells the partner our newest key, our rules and the states of all shares.
 pub(super) fn tell_all(draft: &mut Draft<'_>, connection: &Connection) {
+    key::tell(draft, connection);
     rules::send_all(draft, connection);
     jobs::begin(draft, JobKind::Reconcile { connection: connection.id });
 }

@@ -5,6 +5,7 @@
 //! time that it is sent (`outbox`), masked by the publish rules of that moment.
 
 mod connection;
+mod key;
 mod message;
 mod org;
 mod people;
@@ -17,6 +18,7 @@ pub use connection::{
     InvitationAnswered, InvitationRevoked, InvitationSent, PartnerReincarnated, PublishRuleSet, ReceiptNoted,
     ReconcileAsked, SubscribeRuleSet, SubscriptionSent,
 };
+pub use key::{KeyAnnounced, KeyConfirmed, PartnerKeyChanged};
 pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
 pub use org::{
     AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, OrgCreated,
@@ -88,5 +90,8 @@ numbered_kinds! {
         107 TokenCreated,
         108 TokenRevoked,
         120 RequestAnswered,
+        121 KeyAnnounced,
+        122 KeyConfirmed,
+        123 PartnerKeyChanged,
     }
 }

@@ -9,7 +9,7 @@ use crate::mapping::SubscribeRule;
 use crate::message::{OutcomeDetail, Subscription};
 use crate::outcome::{Counts, Outcome};
 use crate::publish::{CatalogueObject, PublishRule};
-use crate::state::Share;
+use crate::state::{Former, OwnKeys, Share};
 use crate::{
     ConnectionId, Incarnation, ObjectName, OrgName, Position, RecordId, Seq, ShareId, Timestamp, UserName,
 };
@@ -72,6 +72,12 @@ pub struct Connection {
     pub partner: Option<OrgName>,
     /// The partner's public key, once it is known.
     pub partner_key: Option<serde_bytes::ByteArray<32>>,
+    /// The partner's public key before that one.
+    #[serde(default)]
+    pub former_partner_key: Option<Former<serde_bytes::ByteArray<32>>>,
+    /// Our own keys.
+    #[serde(default)]
+    pub own_keys: OwnKeys,
     /// The hash of the one-time secret, from which the keys of both directions are derived.
     pub secret_hash: serde_bytes::ByteArray<32>,
     /// Who manages it here.

@@ -4,6 +4,7 @@
 //! (indexes, compiled rules) is not, and is rebuilt. Only `apply` changes a state.
 
 mod connection;
+mod key;
 mod people;
 mod record;
 mod request;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
 };
+pub use key::{Former, OwnKey, OwnKeys};
 pub use people::{NotAdmitted, Token, User};
 pub use record::{FieldState, Record, Source};
 pub use request::{Answer, Request, Requests};

@@ -9,6 +9,7 @@
 mod first_acceptance;
 mod golden;
 mod interleavings;
+mod keys;
 mod kit;
 mod narrowing;
 mod outcomes;

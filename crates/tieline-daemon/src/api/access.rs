@@ -72,6 +72,7 @@ const TABLE: &[(&str, &[(&str, Access)])] = {
         ("/v1/connections/{c}/deactivate", &[("post", ManageConnections)]),
         ("/v1/connections/{c}/resume", &[("post", ManageConnections)]),
         ("/v1/connections/{c}/reconcile", &[("post", ManageConnections)]),
+        ("/v1/connections/{c}/rotate-key", &[("post", ManageConnections)]),
         ("/v1/connections/{c}/publish", &[("get", ManageConnections)]),
         (
             "/v1/connections/{c}/publish/{object}",

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tieline_core::ConnectionId;
 use tieline_core::message::Subscription;
 use tieline_core::outcome::Counts;
-use tieline_core::state::{Connection, ConnectionStatus, Side};
+use tieline_core::state::{Connection, ConnectionStatus, OwnKeys, Side};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -83,12 +83,36 @@ pub(crate) struct ConnectionView {
     catalogue: Vec<CatalogueView>,
     /// What the partner takes.
     taken: Vec<TakenView>,
+    /// This org's key of the connection.
+    key: KeyView,
     /// What this org sends.
     outbox: OutboxView,
     /// What it receives.
     inbound: InboundView,
     /// The volatile side, while the connection is open.
     link: Option<LinkView>,
+}
+
+/// Where a change of this org's key stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KeyView {
+    /// The key that this org seals with; 0 is the key of the org, with which every connection begins.
+    number: u32,
+    /// A newer key, which the partner was told and has not used yet.
+    announced: Option<u32>,
+    /// The key before opens frames until then.
+    former_until: Option<String>,
+}
+
+impl From<&OwnKeys> for KeyView {
+    fn from(keys: &OwnKeys) -> Self {
+        let former = keys.former.filter(|former| former.at(now()).is_some());
+        Self {
+            number: keys.number(),
+            announced: keys.announced.map(|key| key.number),
+            former_until: former.map(|former| former.until.to_string()),
+        }
+    }
 }
 
 /// What a partner takes of an object of this org.
@@ -241,6 +265,7 @@ impl ConnectionView {
             subscribe: connection.subscribe.values().map(SubscribeView::from).collect(),
             catalogue: connection.catalogue.values().map(CatalogueView::from).collect(),
             taken: connection.taken.values().map(TakenView::from).collect(),
+            key: (&connection.own_keys).into(),
             outbox: OutboxView {
                 head: outbox.head().position.0,
                 receipt: outbox.receipt.position.0,

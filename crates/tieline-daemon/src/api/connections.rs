@@ -1,4 +1,4 @@
-//! Connections: list, show, revoke, deactivate, resume, reconcile.
+//! Connections: list, show, revoke, deactivate, resume, reconcile, change a key.
 
 use axum::Json;
 use axum::extract::State as Extract;
@@ -107,4 +107,19 @@ pub(crate) async fn reconcile(
     Route(selector): Route<String>,
 ) -> Result<Json<Done>, Problem> {
     act(&api, &actor, &selector, |connection| Command::Reconcile { connection }).await
+}
+
+/// Makes a new key of this org for a connection. It is announced to the partner, and used once the
+/// partner has taken it; the former one opens what the partner sealed for it for 24 hours more.
+#[utoipa::path(post, path = "/v1/connections/{c}/rotate-key", tag = "connections",
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn rotate_key(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(selector): Route<String>,
+) -> Result<Json<Done>, Problem> {
+    let connection = api.connection_id(&selector)?;
+    let executed = api.org.rotate_key(connection, &actor.user).await?;
+    Ok(Json(Done::from(&executed)))
 }

@@ -85,7 +85,11 @@ fn shown(event: &Event) -> Json {
             put(&mut body, "/secret_hash", json!(REDACTED));
             hex(&mut body, "/public_key");
         }
-        Event::ConnectionEstablished(_) | Event::ConnectionDeclined(_) => hex(&mut body, "/public_key"),
+        Event::ConnectionEstablished(_)
+        | Event::ConnectionDeclined(_)
+        | Event::KeyAnnounced(_)
+        | Event::KeyConfirmed(_)
+        | Event::PartnerKeyChanged(_) => hex(&mut body, "/public_key"),
         Event::ObjectDefined(event) => {
             for (at, field) in event.schema.fields.iter().enumerate() {
                 if let Some(default) = &field.default {

@@ -206,6 +206,7 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(connections::deactivate))
         .routes(routes!(connections::resume))
         .routes(routes!(connections::reconcile))
+        .routes(routes!(connections::rotate_key))
         .routes(routes!(publish::list))
         .routes(routes!(publish::show, publish::set, publish::remove))
         .routes(routes!(subscribe::list))

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tieline_core::command::{Refusal, RefusalKind};
 use tieline_core::reason::Reason;
 
+use crate::keyring::RotateError;
 use crate::org::ExecuteError;
 
 /// Seconds after which a client may try again when the daemon is busy or stopping.
@@ -93,6 +94,7 @@ error_codes! {
     OrgExists = "org_exists", 409, "The log has an org already";
     Revoked = "revoked", 409, "The invitation was revoked";
     RoleInUse = "role_in_use", 409, "Somebody has the role";
+    RotationPending = "rotation_pending", 409, "A new key was announced and is not in use yet";
     SharingNotEnabled = "sharing_not_enabled", 409, "The org has not enabled sharing";
     Taken = "taken", 409, "Another connection has the record";
     Used = "used", 409, "The invitation has been used";
@@ -256,6 +258,19 @@ impl From<ExecuteError> for Problem {
             ExecuteError::Stopping => ErrorCode::Stopping,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<RotateError> for Problem {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::Execute(error) => error.into(),
+            RotateError::Keys(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a new key could not be kept");
+                let detail = "the new key could not be kept on disk, and nothing has changed: the daemon's log says why";
+                Self::new(ErrorCode::Internal, detail)
+            }
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Connection {
     Resume(One),
     /// Compare all shares with the partner and repair what differs
     Reconcile(One),
+    /// Make a new key for a connection: it is used once the partner has taken it
+    RotateKey(One),
 }
 
 /// Make an invitation.
@@ -130,6 +132,7 @@ impl Connection {
             }
             Self::Resume(one) => one.act(session, "resume", "resumed"),
             Self::Reconcile(one) => one.act(session, "reconcile", "being compared with the partner"),
+            Self::RotateKey(one) => one.act(session, "rotate-key", "getting a new key"),
         }
     }
 }
@@ -260,6 +263,9 @@ const FACTS: &[Column] = &[
     with("Sent", "/summary/sent", counts),
     with("Lag", "/summary/lag", lag),
     with("Follow-up lag", "/summary/follow_up_lag", lag),
+    text("Key", "/key/number"),
+    text("Key announced", "/key/announced"),
+    time("Former key until", "/key/former_until"),
     text("Outbox", "/summary/outbox_messages"),
     text("Inbox", "/summary/inbox_messages"),
     text("Failures", "/summary/failures"),

@@ -14,6 +14,7 @@ use crate::message::EndReason;
 use crate::people::{Group, OrgSettings, Role};
 use crate::publish::PublishRule;
 use crate::schema::standard_objects;
+use crate::state::OwnKey;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{Incarnation, JobId, Position, RoleName, Timestamp, TokenId};
@@ -152,6 +153,7 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::TakeRefusal { connection, code: String::new() }, &[]),
         (Command::TakeIncarnation { connection, incarnation }, &[]),
         (Command::NoteReceipt { connection, position: Position(1) }, &[]),
+        (Command::ConfirmKey { connection, key: OwnKey { number: 1, public_key: [6; 32].into() } }, &[]),
         (Command::AdvanceJob { job: JobId(1), allowance: 1 }, &[]),
         (Command::TryHeld { connection, position: Position(1) }, &[]),
         (Command::Deactivate { connection, by_partner: true }, &[]),
@@ -197,6 +199,7 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         ),
         (Command::Resume { connection }, manage),
         (Command::Reconcile { connection }, manage),
+        (Command::AnnounceKey { connection, key: OwnKey { number: 1, public_key: [6; 32].into() } }, manage),
         (Command::Publish { connection, object: lead.clone(), rule: None }, manage),
         (
             Command::Publish {

@@ -4,12 +4,12 @@ use tieline_core::command::Reply;
 use tieline_core::event::{
     AlarmRaised, CatalogueSent, Closing, ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished,
     ConnectionSuspended, Delivery, Event, GrantRequested, IncarnationCause, IncarnationStarted,
-    InvitationAnswered, InvitationRevoked, InvitationSent, JobAdvanced, JobStarted, MessageSettled,
-    ObjectDefined, OfferAnswered, OfferReceived, OrgCreated, Origin, OutcomesReported, PartnerReincarnated,
-    PendingValue, PublishRuleSet, ReceiptNoted, Received, ReconcileAsked, RecordAction, RecordChanged,
-    RequestAnswered, SettledSent, ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered,
-    ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent, SubscribeRuleSet, SubscriptionSent,
-    TokenIssued, UserAdded, ValuesPending,
+    InvitationAnswered, InvitationRevoked, InvitationSent, JobAdvanced, JobStarted, KeyAnnounced,
+    KeyConfirmed, MessageSettled, ObjectDefined, OfferAnswered, OfferReceived, OrgCreated, Origin,
+    OutcomesReported, PartnerKeyChanged, PartnerReincarnated, PendingValue, PublishRuleSet, ReceiptNoted,
+    Received, ReconcileAsked, RecordAction, RecordChanged, RequestAnswered, SettledSent, ShareClosed,
+    ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent,
+    SnapshotSent, SubscribeRuleSet, SubscriptionSent, TokenIssued, UserAdded, ValuesPending,
 };
 use tieline_core::frame::Chain;
 use tieline_core::job::JobKind;
@@ -155,6 +155,9 @@ fn connections() -> Vec<Event> {
         .into(),
         CatalogueSent { connection, position: Position(1), catalogue: a_catalogue() }.into(),
         SubscriptionSent { connection, position: Position(2), notice: a_notice() }.into(),
+        KeyAnnounced { connection, position: Position(3), number: 1, public_key: [6; 32] }.into(),
+        KeyConfirmed { connection, number: 1, public_key: [6; 32], until: MOMENT }.into(),
+        PartnerKeyChanged { connection, public_key: [6; 32], until: MOMENT }.into(),
     ]
 }
 
