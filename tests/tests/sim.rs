@@ -30,6 +30,16 @@ fn every_rule_holds_with_restores() {
 }
 
 #[test]
+fn every_rule_holds_where_offers_are_accepted_into_records_that_are_there() {
+    for seed in SEEDS {
+        let options = Options { restores: false, adopts: true, ..Options::default() };
+        if let Err(failed) = run(seed, &options) {
+            panic!("{failed}");
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in SEEDS.start..SEEDS.start + 3 {
         let options = Options { restores: false, ..Options::default() };

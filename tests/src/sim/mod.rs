@@ -66,6 +66,9 @@ pub struct Options {
     pub steps: u32,
     /// Whether orgs are set back to old copies.
     pub restores: bool,
+    /// Whether offers are accepted into records that are there already, whatever they were shared as
+    /// before.
+    pub adopts: bool,
     /// A rule that is broken on purpose.
     pub sabotage: Option<Sabotage>,
     /// Whether every line of the trace is kept.
@@ -74,7 +77,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { orgs: None, steps: 400, restores: true, sabotage: None, verbose: false }
+        Self { orgs: None, steps: 400, restores: true, adopts: false, sabotage: None, verbose: false }
     }
 }
 

@@ -154,7 +154,8 @@ impl World {
         let Some((connection, share)) = self.share(at, offered) else { return Ok(()) };
         let (command, what) = if self.out.rng.chance(150) {
             (Command::Decline { connection, share }, "declines")
-        } else if self.out.rng.chance(150)
+        } else if self.adopts
+            && self.out.rng.chance(150)
             && let Some(record) = self.record(at, false)
         {
             // Refused if the record is shared over the connection already.

@@ -55,6 +55,8 @@ pub(super) struct World {
     steps: u32,
     climate: Climate,
     restores_left: u64,
+    /// Whether offers are accepted into records that are there already.
+    pub(super) adopts: bool,
     backups: Vec<Backup>,
     /// How often each org starts again at which time.
     down_until: Vec<Timestamp>,
@@ -97,6 +99,7 @@ impl World {
             quirks,
             connections: Vec::new(),
             steps: options.steps,
+            adopts: options.adopts,
             climate,
             restores_left: if climate.restore > 0 { 1 + out.rng.below(3) } else { 0 },
             backups: Vec::new(),

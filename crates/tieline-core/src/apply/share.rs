@@ -23,6 +23,7 @@ const fn new_share(role: ShareRole, object: ObjectName, origin_record: RecordId,
         object,
         origin_record,
         record: None,
+        adopted: false,
         generation: 0,
         status: ShareStatus::Offered,
         offered: time,
@@ -98,6 +99,7 @@ pub(super) fn offer_answered(state: &mut State, seq: Seq, time: Timestamp, event
     if let Some(record) = event.record {
         // The grant finds the copy here, as it finds that of an earlier generation.
         share.record = Some(record);
+        share.adopted = true;
         link(state, record, event.connection, event.share);
     }
 }
@@ -161,6 +163,7 @@ pub(super) fn linked(state: &mut State, time: Timestamp, event: &ShareLinked) {
     share.updated = time;
     if event.record.is_some() {
         share.problem = None;
+        share.adopted = false;
     }
     if let Some(record) = event.record {
         link(state, record, event.connection, event.share);

@@ -73,6 +73,7 @@ fn take_forgotten_grant(
         object: grant.object.clone(),
         origin_record: grant.record,
         record: known.and_then(|known| known.record),
+        adopted: false,
         generation: grant.generation,
         status: ShareStatus::Accepting,
         offered: draft.now,
@@ -172,7 +173,7 @@ fn link(
     let forgotten = forgotten(incoming, content, record);
     let mut ours = shared_content(connection, record, true, |name| {
         let received = record.fields.get(name).and_then(FieldState::came_over) == Some(connection.id);
-        !is_written(name) && (!received || forgotten.contains(name))
+        !is_written(name) && (!received || incoming.share.adopted || forgotten.contains(name))
     });
     // Values of other connections that waited here and were written together with the grant.
     if let Some(written) = &written {

@@ -484,6 +484,7 @@ pub(super) fn restore(
         object: recreate.object.clone(),
         origin_record: recreate.record,
         record: present,
+        adopted: false,
         generation,
         status: ShareStatus::Active,
         offered: draft.now,

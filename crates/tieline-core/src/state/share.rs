@@ -109,6 +109,10 @@ pub struct Share {
     /// The local record, once there is one.
     #[serde(default)]
     pub record: Option<RecordId>,
+    /// Whether `record` was named by a person and not linked yet: the partner's record may have none
+    /// of what came over the connection for another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// How often the record was offered.
     pub generation: u32,
     /// How it stands.
