@@ -171,9 +171,12 @@ fn link(
     // Everything else goes back, also what is older than the grant: the origin may take it into
     // another field, or by another mapping, than when the share ended.
     let forgotten = forgotten(incoming, content, record);
+    // What came over this connection is there already, unless it came for another record, or the
+    // partner was restored.
+    let lost_there = incoming.share.adopted || connection.recovering;
     let mut ours = shared_content(connection, record, true, |name| {
         let received = record.fields.get(name).and_then(FieldState::came_over) == Some(connection.id);
-        !is_written(name) && (!received || incoming.share.adopted || forgotten.contains(name))
+        !is_written(name) && (!received || lost_there || forgotten.contains(name))
     });
     // Values of other connections that waited here and were written together with the grant.
     if let Some(written) = &written {

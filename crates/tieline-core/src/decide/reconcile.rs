@@ -389,8 +389,16 @@ fn send_later_values(
     record: &Record,
 ) {
     let content = shared_content(connection, record, true, |name| {
-        let listed = theirs.taken.get(name).map(Stamp::write);
-        record.fields.get(name).is_some_and(|field| Some(field.stamp.write()) > listed)
+        let listed = theirs.taken.get(name);
+        record.fields.get(name).is_some_and(|field| {
+            let later = Some(field.stamp.write()) > listed.map(Stamp::write);
+            // A revision that the partner has taken is below its own of the same write.
+            let revised = listed.is_some_and(|listed| {
+                let another = listed.revision() != field.stamp.revision();
+                field.stamp.write() == listed.write() && field.stamp.rev >= listed.rev && another
+            });
+            later || revised
+        })
     });
     if content.is_empty() {
         return;
