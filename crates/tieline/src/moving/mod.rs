@@ -7,7 +7,7 @@
 //! | [`source`] | what they say, whatever file it came from |
 //! | [`field`], [`object`] | what becomes of it, part by part |
 //! | [`formula`] | validation formulas as rules |
-//! | [`write`] | the TOML file of an object |
+//! | [`mod@write`] | the TOML file of an object |
 //! | [`links`] | links between records, as offers and as offers accepted into a record |
 //!
 //! Translating reads and writes files alone: no daemon is asked and nothing of an org changes. Nothing
