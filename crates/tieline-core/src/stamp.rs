@@ -99,6 +99,16 @@ mod tests {
     }
 
     #[test]
+    fn a_restored_clock_gives_no_time_that_it_lost() {
+        let mut clock = HybridClock::default();
+        clock.observe(Timestamp(100));
+        clock.pass_over_lost();
+        assert_eq!(clock.next(Timestamp(50)), Timestamp(101 + LOST_TIMES_US), "it ran ahead");
+        let now = Timestamp(10 * LOST_TIMES_US);
+        assert_eq!(clock.next(now), now, "the wall clock is later");
+    }
+
+    #[test]
     fn a_revision_never_beats_a_later_write() {
         let revised = Stamp { rev: 9, reviser: OrgId(9), ..Stamp::new(Timestamp(1), OrgId(1)) };
         assert!(Stamp::new(Timestamp(1), OrgId(2)).write() > revised.write());

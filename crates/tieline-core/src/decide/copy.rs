@@ -8,10 +8,11 @@ use crate::decide::fields::{FieldsEnd, Incoming, map, passing, write_fields};
 use crate::decide::receive::rule_or_reason;
 use crate::decide::record::{defaults, write_with_pending};
 use crate::decide::settle::recovered;
+use crate::decide::share::send_snapshot;
 use crate::decide::write::{
     Candidate, Candidates, Write, delivery, partner_takes, record_changed, refusals, shared_content,
 };
-use crate::event::{Delivery, OfferReceived, RecordAction, ShareLinked, SnapshotSent};
+use crate::event::{OfferReceived, RecordAction, ShareLinked};
 use crate::message::{Grant, ShareStage, Snapshot};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
@@ -187,11 +188,7 @@ fn link(
             }
         }
     }
-    if !ours.is_empty() {
-        let position = draft.position(connection);
-        let delivery = Delivery { connection: connection.id, share, generation, position };
-        draft.emit(SnapshotSent { delivery, object: record.object.clone(), content: ours, recreate: None });
-    }
+    send_snapshot(draft, connection, share, generation, &record.object, ours);
     FieldsEnd { outcome: Outcome::Applied, ..end }
 }
 
@@ -235,12 +232,7 @@ fn create(
     };
     draft.emit(record_changed(None, write, candidates, delivery.into_iter().collect()));
     draft.emit(ShareLinked { connection: connection.id, share, generation, record: Some(id), kept: None });
-    if !lent.is_empty() {
-        let delivery =
-            Delivery { connection: connection.id, share, generation, position: draft.position(connection) };
-        let object = incoming.object.name.clone();
-        draft.emit(SnapshotSent { delivery, object, content: lent, recreate: None });
-    }
+    send_snapshot(draft, connection, share, generation, &incoming.object.name, lent);
     recovered(draft, connection, share, incoming.share);
     FieldsEnd { outcome: Outcome::Applied, record: Some(id), reasons: Vec::new() }
 }
@@ -249,10 +241,12 @@ fn create(
 /// since before it, and that the partner may have lost.
 fn lent(incoming: &Incoming<'_>, candidates: &Candidates) -> Content {
     let (connection, object) = (incoming.connection, &incoming.object.name);
-    let waited = connection.recovering && incoming.share.kept.is_some();
-    let taken = candidates.iter().filter(|(name, candidate)| {
-        candidate.origin.is_some() && waited && partner_takes(connection, object, name)
-    });
+    if !connection.recovering || incoming.share.kept.is_none() {
+        return Content::default();
+    }
+    let taken = candidates
+        .iter()
+        .filter(|(name, candidate)| candidate.origin.is_some() && partner_takes(connection, object, name));
     Content::stamped(taken.map(|(name, c)| (name.clone(), c.value.clone(), c.stamp)))
 }
 
@@ -371,12 +365,8 @@ fn write_to(draft: &mut Draft<'_>, incoming: &Incoming<'_>, content: &Content, h
     }
     let forgotten = forgotten(incoming, content, record);
     let theirs = shared_content(incoming.connection, record, true, |name| forgotten.contains(name));
-    if !theirs.is_empty() {
-        let (connection, share) = (incoming.connection, incoming.id);
-        let (generation, position) = (incoming.share.generation, draft.position(connection));
-        let delivery = Delivery { connection: connection.id, share, generation, position };
-        draft.emit(SnapshotSent { delivery, object: record.object.clone(), content: theirs, recreate: None });
-    }
+    let (connection, share) = (incoming.connection, incoming.id);
+    send_snapshot(draft, connection, share, incoming.share.generation, &record.object, theirs);
     end
 }
 

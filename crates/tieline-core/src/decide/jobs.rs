@@ -4,7 +4,7 @@ use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, shared_content};
 use crate::decide::{connection, control, permit, reconcile, share};
-use crate::event::{Closing, Delivery, JobAdvanced, JobStarted, SnapshotSent};
+use crate::event::{Closing, JobAdvanced, JobStarted};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
 use crate::message::EndReason;
@@ -225,11 +225,5 @@ fn backfill(
     // Also what came over this connection: the partner may have made a new copy since, which never
     // had it. Where it has it, the equal stamp leaves it as it is.
     let content = shared_content(over, record, true, |name| fields.contains(name));
-    if content.is_empty() {
-        return false;
-    }
-    let position = draft.position(over);
-    let delivery = Delivery { connection: over.id, share: id, generation: share.generation, position };
-    draft.emit(SnapshotSent { delivery, object: object.clone(), content, recreate: None });
-    true
+    share::send_snapshot(draft, over, id, share.generation, object, content)
 }

@@ -400,12 +400,7 @@ fn send_later_values(
             later || revised
         })
     });
-    if content.is_empty() {
-        return;
-    }
-    let position = draft.position(connection);
-    let delivery = Delivery { connection: connection.id, share: id, generation: share.generation, position };
-    draft.emit(SnapshotSent { delivery, object: record.object.clone(), content, recreate: None });
+    share::send_snapshot(draft, connection, id, share.generation, &record.object, content);
 }
 
 /// A restored owner stamps anew the fields of which the partner holds a later write that it does

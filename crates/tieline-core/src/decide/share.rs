@@ -9,7 +9,8 @@ use crate::decide::draft::Draft;
 use crate::decide::record;
 use crate::decide::write::{is_open, shared_content};
 use crate::event::{
-    Closing, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
+    Closing, Delivery, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
+    SnapshotSent,
 };
 use crate::mapping::SubscribeRule;
 use crate::message::EndReason;
@@ -17,7 +18,7 @@ use crate::publish;
 use crate::reason::ReasonCode;
 use crate::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, OrgName, RecordId, ShareId, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, OrgName, RecordId, ShareId, UserName};
 
 /// A connection over which records may be shared now.
 pub(super) fn active(state: &State, id: ConnectionId) -> Result<&Connection, Refusal> {
@@ -332,6 +333,24 @@ pub(super) fn send_grant(
         grant,
         follow_up,
     });
+}
+
+/// Sends fields of a record as they are, if there are any; whether there were.
+pub(super) fn send_snapshot(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    share: ShareId,
+    generation: u32,
+    object: &ObjectName,
+    content: Content,
+) -> bool {
+    if content.is_empty() {
+        return false;
+    }
+    let position = draft.position(connection);
+    let delivery = Delivery { connection: connection.id, share, generation, position };
+    draft.emit(SnapshotSent { delivery, object: object.clone(), content, recreate: None });
+    true
 }
 
 /// The fields of the create set that are sent (S2S-48).
