@@ -1,6 +1,9 @@
 //! What can be asked of an org, and what is answered.
 //!
-//! A command carries everything that is not in the state: the time, the randomness, the actor.
+//! A command carries everything that is not in the state: the time, the randomness, the actor. What
+//! belongs to one noun and came later is an enum of its own in a file of its own.
+
+mod refusal;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +12,6 @@ use crate::mapping::SubscribeRule;
 use crate::message::EndReason;
 use crate::people::{Group, OrgSettings, Role};
 use crate::publish::PublishRule;
-use crate::reason::Reason;
 use crate::schema::ObjectSchema;
 use crate::state::OwnKey;
 use crate::value::Value;
@@ -18,6 +20,8 @@ use crate::{
     ConnectionId, FieldName, GroupName, Incarnation, JobId, ObjectName, OrgName, Position, RecordId,
     RequestKey, RoleName, ShareId, Timestamp, TokenId, UserName,
 };
+
+pub use refusal::{Refusal, RefusalKind};
 
 /// When a command is decided, for whom, and with which randomness.
 #[derive(Debug, Clone)]
@@ -403,64 +407,4 @@ pub enum Reply {
         /// Who manages the connection here.
         owner: UserName,
     },
-}
-
-/// The kind of a refusal, for exit codes and HTTP statuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalKind {
-    /// What was asked for is not valid.
-    Invalid,
-    /// It names something that is not there.
-    NotFound,
-    /// It does not fit the present state.
-    Conflict,
-    /// The actor may not.
-    Forbidden,
-}
-
-/// Why a command was refused: nothing happened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// The kind.
-    pub kind: RefusalKind,
-    /// A stable code.
-    pub code: &'static str,
-    /// The thing, the reason and the remedy in one sentence.
-    pub message: String,
-    /// Reasons per field or rule, where there are several.
-    pub reasons: Vec<Reason>,
-}
-
-impl Refusal {
-    /// Something that is not valid.
-    #[must_use]
-    pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Invalid, code, message: message.into(), reasons: Vec::new() }
-    }
-
-    /// Something that is not there.
-    #[must_use]
-    pub fn not_found(code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::NotFound, ..Self::invalid(code, message) }
-    }
-
-    /// Something that does not fit the present state.
-    #[must_use]
-    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Conflict, ..Self::invalid(code, message) }
-    }
-
-    /// Something that the actor may not do.
-    #[must_use]
-    pub fn forbidden(message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Forbidden, ..Self::invalid("no_permission", message) }
-    }
-
-    /// A record that its values or rules refuse.
-    #[must_use]
-    pub fn record(reasons: Vec<Reason>) -> Self {
-        let message = reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        Self { reasons, ..Self::invalid("record_refused", message) }
-    }
 }
