@@ -7,7 +7,7 @@ use crate::apply::apply;
 use crate::codec::DecodeError;
 use crate::command::{Command, Context, Once, Refusal, Reply};
 use crate::decide::{
-    Decision, answer_before, answered, decide, decide_malformed, decide_message, decide_report,
+    Decision, Run, answer_before, answered, decide, decide_malformed, decide_message, decide_report,
 };
 use crate::event::{Event, Received};
 use crate::frame::{Chain, FrameHeader};
@@ -93,7 +93,7 @@ impl Engine {
     /// Folds what was decided, as one group.
     fn happen(&mut self, context: &Context, events: Vec<Event>) -> Group {
         let mut group = Group::new(context.now);
-        self.fold(&mut group, &events);
+        let events = self.fold_with_rules(&mut group, events, context);
         self.keep(events);
         group
     }
@@ -205,7 +205,7 @@ impl Engine {
         ended: &mut impl FnMut(&State, &Received),
     ) -> Group {
         let mut group = Group::new(context.now);
-        self.fold(&mut group, &events);
+        events = self.fold_with_rules(&mut group, events, context);
         if let Some(Event::Received(received)) = events.first() {
             ended(&self.state, received);
         }
@@ -216,6 +216,25 @@ impl Engine {
         }
         self.keep(events);
         group
+    }
+
+    /// Folds events, and whatever they cause by queues and rules, which is decided on the state after
+    /// them and stands in the same group.
+    fn fold_with_rules(
+        &mut self,
+        group: &mut Group,
+        mut events: Vec<Event>,
+        context: &Context,
+    ) -> Vec<Event> {
+        let mut run = Run::default();
+        run.note(&self.state, &events);
+        self.fold(group, &events);
+        while let Some(caused) = run.step(&self.state, context) {
+            run.note(&self.state, &caused);
+            self.fold(group, &caused);
+            events.extend(caused);
+        }
+        events
     }
 
     /// Folds events into a group and into the state.

@@ -158,6 +158,17 @@ name_type!(
     is_label_name
 );
 
+name_type!(
+    /// The name of a queue.
+    QueueName, "queue name", "1 to 80 of a-z, 0-9, _ and -",
+    is_label_name
+);
+name_type!(
+    /// The name of a sharing, escalation or workflow rule.
+    RuleName, "rule name", "1 to 80 of a-z, 0-9, _ and -",
+    is_label_name
+);
+
 impl RoleName {
     /// The role that may do everything; it is there from the beginning and cannot be changed.
     #[must_use]

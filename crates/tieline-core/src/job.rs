@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, FieldName, ObjectName, RecordId, Timestamp, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, QueueName, RecordId, Timestamp, UserName};
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,13 @@ pub enum JobKind {
         /// What came over which connection.
         connection: ConnectionId,
     },
+    /// Offers what a queue owns to a connection that became a member later (S2S-42).
+    ShareQueue {
+        /// To which connection.
+        connection: ConnectionId,
+        /// Which queue.
+        queue: QueueName,
+    },
     /// Ends the shares of a deactivated connection.
     Close {
         /// Of which connection.
@@ -69,6 +76,7 @@ impl JobKind {
             | Self::Reconcile { connection }
             | Self::Grant { connection }
             | Self::Retry { connection }
+            | Self::ShareQueue { connection, .. }
             | Self::Close { connection } => *connection,
         }
     }

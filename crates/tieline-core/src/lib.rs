@@ -9,6 +9,7 @@
 //! - Names and values: `ids`, [`value`], [`schema`], [`content`], [`stamp`], [`limits`].
 //! - Facts: [`event`] (the log), [`message`] and [`frame`] (between orgs), [`codec`].
 //! - People: [`people`] (roles, groups, editions) and what each command needs ([`mod@decide`]).
+//! - What happens by itself: [`automation`] (queues; sharing, assignment, escalation, workflow).
 //! - Rules: [`rules`] and [`expr`] (validation), [`mapping`] and [`publish`] (what crosses).
 //! - The machine: [`mod@decide`], [`mod@apply`], [`state`], [`engine`], [`link`], [`outbox`], [`job`].
 //!
@@ -16,6 +17,7 @@
 //! map whose order depends on a hash. Time and randomness come with each command.
 
 pub mod apply;
+pub mod automation;
 pub mod codec;
 mod codes;
 pub mod command;
@@ -35,6 +37,7 @@ pub mod message;
 pub mod msgpack;
 pub mod outbox;
 pub mod outcome;
+mod owner;
 pub mod people;
 pub mod publish;
 pub mod reason;
@@ -47,4 +50,5 @@ pub mod value;
 pub mod vecmap;
 
 pub use ids::*;
+pub use owner::{AssignTo, Owner};
 pub use stamp::Stamp;

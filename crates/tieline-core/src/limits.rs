@@ -49,6 +49,13 @@ pub const REVOKED_TOKENS_KEPT: usize = 50;
 /// Most connection licences of one org (S2S-04).
 pub const CONNECTION_LICENCES_MAX: u32 = 100_000;
 
+// Automation.
+
+/// Most queues of one org.
+pub const QUEUES_MAX: usize = 1_000;
+/// Most members of one queue: users, groups, roles and connections together.
+pub const QUEUE_MEMBERS_MAX: usize = 5_000;
+
 // Requests.
 
 /// Most records of one request to the batch endpoint.
@@ -145,6 +152,7 @@ const _: () = {
     assert!(BATCH_RECORDS_MAX >= 100, "the batch endpoint takes at least 100 records");
     assert!(8 * OBJECT_FIELDS_MAX < MSGPACK_NODES_MAX, "a record with all fields passes the scan");
     assert!(8 * ROLE_RIGHTS_MAX < MSGPACK_NODES_MAX, "a role that names all that it may passes the scan");
+    assert!(2 * QUEUE_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full queue passes the scan");
     assert!(2 * GROUP_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full group passes the scan");
     assert!(4 * PICKLIST_VALUES_MAX < MSGPACK_NODES_MAX, "a full picklist passes the scan");
     assert!(EXPRESSION_DEPTH_MAX < EXPRESSION_NODES_MAX, "a deep expression is not the largest one");

@@ -100,6 +100,9 @@ pub(crate) enum Command {
     /// Read, write, import and export records
     #[command(subcommand)]
     Record(commands::record::Record),
+    /// See, define and remove queues: where records wait to be taken up
+    #[command(subcommand)]
+    Queue(commands::queue::Queue),
     /// Offer records to partners, and stop sharing them
     #[command(subcommand)]
     Share(commands::share::Share),
@@ -204,6 +207,15 @@ mod tests {
             "record import --plan data-plan.json",
             "record import Contact c.csv --upsert Code__c --map AccountId=Account.Code__c",
             "record export Lead --format json",
+            "record assign Lead 01 --owner queue:emea",
+            "record assign Lead 01 02 --rules",
+            "record create Lead LastName=Ng --owner queue:emea",
+            "record create Lead LastName=Ng --assign",
+            "record list Lead --owner queue:emea",
+            "queue list",
+            "queue set emea --object Lead,Case --user bob --group sales --role standard --connection globex",
+            "queue share emea --to globex",
+            "queue remove emea",
             "share forward Lead 01 02 --to globex --to initech",
             "share forward Lead --all --to globex",
             "share stop 01 --to globex",
@@ -282,6 +294,11 @@ mod tests {
             "inbox accept acme 01 --all",
             "inbox accept acme --all --owner ann",
             "record get Lead one",
+            "record assign Lead 01",
+            "record assign Lead 01 --owner bob --rules",
+            "record create Lead LastName=Ng --owner bob --assign",
+            "record create Lead LastName=Ng --owner queue:Emea",
+            "queue set emea",
             "broker config --listen 127.0.0.1:4222 --store-dir s",
             "backup",
             "org set",

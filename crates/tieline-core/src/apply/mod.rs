@@ -1,6 +1,7 @@
 //! Folds events into the state. It cannot fail and never evaluates a rule: an event that names
 //! something that is not there changes nothing but the counters of the log.
 
+mod automation;
 mod connection;
 mod key;
 mod message;
@@ -95,6 +96,7 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         }
         Event::JobAdvanced(e) => job_advanced(state, e),
         Event::RequestAnswered(e) => state.requests.answered(seq, time, e),
+        Event::QueueSet(_) | Event::QueueRemoved(_) => automation::happened(state, event),
         Event::Unknown { .. } => {}
     }
 }

@@ -65,7 +65,7 @@ fn create(state: &mut State, time: Timestamp, event: &RecordChanged) {
         object: event.object.clone(),
         fields: VecMap::new(),
         pending: VecMap::new(),
-        owner: event.owner.clone().unwrap_or_else(UserName::connection_user),
+        owner: event.owner.clone().unwrap_or_else(|| UserName::connection_user().into()),
         created: time,
         modified: time,
         modified_by: event.actor.clone(),

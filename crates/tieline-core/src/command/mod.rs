@@ -3,6 +3,7 @@
 //! A command carries everything that is not in the state: the time, the randomness, the actor. What
 //! belongs to one noun and came later is an enum of its own in a file of its own.
 
+mod automation;
 mod refusal;
 
 use serde::{Deserialize, Serialize};
@@ -17,10 +18,11 @@ use crate::state::OwnKey;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{
-    ConnectionId, FieldName, GroupName, Incarnation, JobId, ObjectName, OrgName, Position, RecordId,
-    RequestKey, RoleName, ShareId, Timestamp, TokenId, UserName,
+    AssignTo, ConnectionId, FieldName, GroupName, Incarnation, JobId, ObjectName, OrgName, Position,
+    RecordId, RequestKey, RoleName, ShareId, Timestamp, TokenId, UserName,
 };
 
+pub use automation::AutomationCommand;
 pub use refusal::{Refusal, RefusalKind};
 
 /// When a command is decided, for whom, and with which randomness.
@@ -287,8 +289,8 @@ pub enum Command {
         object: ObjectName,
         /// Its fields.
         values: VecMap<FieldName, Value>,
-        /// Its owner; the actor if nobody is named.
-        owner: Option<UserName>,
+        /// To whom it is given; to the actor if nobody is named.
+        owner: Option<AssignTo>,
     },
     /// Writes fields of a record.
     UpdateRecord {
@@ -351,6 +353,9 @@ pub enum Command {
         /// The share.
         share: ShareId,
     },
+
+    /// Queues, and who owns a record.
+    Automation(AutomationCommand),
 
     /// Begins wide work.
     StartJob {

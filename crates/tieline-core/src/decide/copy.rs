@@ -227,7 +227,7 @@ fn create(
         object: incoming.object.name.clone(),
         action: RecordAction::Create,
         actor: UserName::connection_user(),
-        owner: Some(owner),
+        owner: Some(owner.into()),
         hops: 0,
     };
     draft.emit(record_changed(None, write, candidates, delivery.into_iter().collect()));

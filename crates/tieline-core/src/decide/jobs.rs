@@ -9,7 +9,7 @@ use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
 use crate::message::EndReason;
 use crate::state::{Connection, Share, ShareRole, ShareStatus};
-use crate::{ConnectionId, FieldName, JobId, ObjectName, RecordId, ShareId};
+use crate::{ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, ShareId};
 
 /// Most items that a slice looks at, whether or not it has something to do for them.
 const LOOKED_AT_MAX: usize = 10 * JOB_SLICE_MAX;
@@ -101,6 +101,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
             let (cursor, done) = reconcile::send_states(draft, over, job.cursor.map(ShareId));
             Slice { done, finished: cursor.is_none(), cursor: cursor.map(|id| id.0), ..Slice::default() }
         }
+        JobKind::ShareQueue { queue, .. } => share_queue(draft, job, over, queue, allowance),
         kind => shares(draft, job, over, kind, allowance),
     };
     finish(draft, id, slice);
@@ -142,6 +143,36 @@ fn forward(
         slice.looked_at += 1;
         slice.cursor = Some(id.0);
         match share::forward(draft, id, over) {
+            Ok(_) => slice.done += 1,
+            Err(refusal) => slice.skip(id, &refusal),
+        }
+    }
+    slice
+}
+
+/// Offers what a queue owns; what is shared already is not looked at again.
+fn share_queue(
+    draft: &mut Draft<'_>,
+    job: &Job,
+    over: &Connection,
+    queue: &QueueName,
+    allowance: usize,
+) -> Slice {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let start = job.cursor.map_or(Unbounded, |id| Excluded(RecordId(id)));
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let mut records = draft.state.records.range((start, Unbounded));
+    while slice.has_room(allowance) {
+        let Some((id, record)) = records.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        if record.deleted || record.owner.queue() != Some(queue) {
+            continue;
+        }
+        match share::forward(draft, *id, over.id) {
             Ok(_) => slice.done += 1,
             Err(refusal) => slice.skip(id, &refusal),
         }
@@ -206,6 +237,7 @@ fn one_share(
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }
         | JobKind::Forward { .. }
+        | JobKind::ShareQueue { .. }
         | JobKind::Reconcile { .. } => Ok(false),
     }
 }

@@ -4,6 +4,7 @@
 //! leaves nothing behind. What a command needs of whoever asks is said in one table, `permit`.
 
 mod adopt;
+mod automation;
 mod connection;
 mod control;
 mod copy;
@@ -31,6 +32,7 @@ use crate::message::Envelope;
 use crate::state::State;
 use crate::{ConnectionId, Position};
 
+pub use automation::Run;
 use draft::Draft;
 pub use key::is_weak;
 pub use permit::{answering, require};
@@ -143,6 +145,8 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         }
         Command::Adopt { connection, share, record } => adopt::adopt(draft, *connection, *share, *record),
         Command::Decline { connection, share } => share::decline(draft, *connection, *share),
+
+        Command::Automation(command) => automation::decide(draft, command),
 
         Command::StartJob { kind } => jobs::start(draft, kind),
         Command::AdvanceJob { job, allowance } => jobs::advance(draft, *job, *allowance),

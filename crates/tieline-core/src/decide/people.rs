@@ -51,7 +51,7 @@ fn checked_email(email: &str) -> Result<Option<String>, Refusal> {
     Err(Refusal::invalid("bad_email", text))
 }
 
-fn limit(what: &str, max: usize) -> Refusal {
+pub(super) fn limit(what: &str, max: usize) -> Refusal {
     Refusal::invalid("limit_reached", format!("at most {max} {what} are kept: remove one first"))
 }
 
@@ -115,11 +115,15 @@ pub(super) fn set_group(draft: &mut Draft<'_>, group: &Group) -> Result<Reply, R
     Ok(Reply::Done)
 }
 
-pub(super) fn remove_group(draft: &mut Draft<'_>, group: &GroupName) -> Result<Reply, Refusal> {
-    if !draft.state.groups.contains_key(group) {
+pub(super) fn find_group<'a>(state: &'a State, group: &GroupName) -> Result<&'a Group, Refusal> {
+    state.groups.get(group).ok_or_else(|| {
         let text = format!("there is no group {group}: see the groups with `tieline group list`");
-        return Err(Refusal::not_found("unknown_group", text));
-    }
+        Refusal::not_found("unknown_group", text)
+    })
+}
+
+pub(super) fn remove_group(draft: &mut Draft<'_>, group: &GroupName) -> Result<Reply, Refusal> {
+    find_group(draft.state, group)?;
     draft.emit(GroupRemoved { group: group.clone(), actor: draft.actor.clone() });
     Ok(Reply::Done)
 }

@@ -5,7 +5,7 @@
 //! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
 //! who can grant it.
 
-use crate::command::{Command, Refusal};
+use crate::command::{AutomationCommand, Command, Refusal};
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -36,7 +36,7 @@ pub(super) fn check(state: &State, actor: &UserName, command: &Command) -> Check
 /// follow from what was decided before.
 pub(super) fn job(state: &State, job: &Job) -> Checked {
     match &job.kind {
-        JobKind::Forward { .. } | JobKind::Accept { .. } => {
+        JobKind::Forward { .. } | JobKind::Accept { .. } | JobKind::ShareQueue { .. } => {
             let rights = state.rights(&job.actor);
             let mut need = |permission| {
                 if rights.may(permission) { Ok(()) } else { Err(missing(state, &job.actor, permission)) }
@@ -132,6 +132,7 @@ fn needs<'a>(
         Command::Retry { connection, share }
         | Command::Accept { connection, share, .. }
         | Command::Decline { connection, share } => answer(state, *connection, *share, need),
+        Command::Automation(command) => automation(state, command, need),
         Command::StartJob { kind } => start(state, kind, need),
     }
 }
@@ -179,6 +180,27 @@ fn answer<'a>(
     connection.shares.get(&share).map_or(Ok(()), |share| need(answering(connection, share)))
 }
 
+/// What queues and rules need. A connection that is a member gets records: who adds one has to be
+/// allowed to (S2S-42).
+fn automation<'a>(
+    state: &'a State,
+    command: &'a AutomationCommand,
+    need: &mut impl FnMut(Permission<'a>) -> Checked,
+) -> Checked {
+    match command {
+        AutomationCommand::SetQueue { queue } => {
+            need(Permission::ModifyAllData)?;
+            if queue.connections.is_empty() { Ok(()) } else { need(Permission::ManageConnections) }
+        }
+        AutomationCommand::RemoveQueue { .. } => need(Permission::ModifyAllData),
+        AutomationCommand::ShareQueue { .. } => need(Permission::ManageConnections),
+        AutomationCommand::Assign { record, .. } => match object_of(state, *record) {
+            Some(object) => need(Permission::Edit(object)),
+            None => Ok(()),
+        },
+    }
+}
+
 /// What a job is for that a person asks for.
 fn start<'a>(
     state: &'a State,
@@ -198,6 +220,7 @@ fn start<'a>(
         | JobKind::Reconcile { .. }
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }
+        | JobKind::ShareQueue { .. }
         | JobKind::Close { .. } => need(Permission::ManageConnections),
     }
 }

@@ -1,6 +1,7 @@
 //! Records of this org: create, update, delete, and trying again what a partner sent.
 
 use crate::command::{Refusal, Reply};
+use crate::decide::automation::owner_named;
 use crate::decide::draft::Draft;
 use crate::decide::settle::settle_recovered;
 use crate::decide::share;
@@ -16,7 +17,7 @@ use crate::stamp::Stamp;
 use crate::state::{Record, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{FieldName, ObjectName, RecordId, UserName};
+use crate::{AssignTo, FieldName, ObjectName, RecordId, UserName};
 
 pub(super) fn find(state: &State, id: RecordId) -> Result<&Record, Refusal> {
     match state.records.get(&id) {
@@ -60,7 +61,7 @@ pub(super) fn create(
     draft: &mut Draft<'_>,
     name: &ObjectName,
     values: &VecMap<FieldName, Value>,
-    owner: Option<&UserName>,
+    to: Option<&AssignTo>,
 ) -> Result<Reply, Refusal> {
     let object = object(draft.state, name)?;
     check_writable(object, values)?;
@@ -77,13 +78,14 @@ pub(super) fn create(
     if !reasons.is_empty() {
         return Err(Refusal::record(reasons));
     }
+    let owner = owner_named(draft, name, to)?;
     let id = RecordId(draft.draw());
     let write = Write {
         id,
         object: name.clone(),
         action: RecordAction::Create,
         actor: draft.actor.clone(),
-        owner: Some(owner.unwrap_or(&draft.actor).clone()),
+        owner: Some(owner),
         hops: 0,
     };
     draft.emit(record_changed(None, write, candidates, Vec::new()));

@@ -12,7 +12,7 @@ use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareStatus, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, RecordId, ShareId, Timestamp, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, Owner, RecordId, ShareId, Timestamp, UserName};
 
 /// A value that is to be written.
 #[derive(Debug, Clone)]
@@ -168,7 +168,7 @@ pub(super) struct Write {
     pub(super) object: ObjectName,
     pub(super) action: RecordAction,
     pub(super) actor: UserName,
-    pub(super) owner: Option<UserName>,
+    pub(super) owner: Option<Owner>,
     pub(super) hops: u8,
 }
 

@@ -4,6 +4,7 @@
 //! Positions in an event say which messages it made: the message is built from the event each
 //! time that it is sent (`outbox`), masked by the publish rules of that moment.
 
+mod automation;
 mod connection;
 mod key;
 mod message;
@@ -13,6 +14,7 @@ mod record;
 mod request;
 mod share;
 
+pub use automation::{QueueRemoved, QueueSet};
 pub use connection::{
     CatalogueSent, ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
     InvitationAnswered, InvitationRevoked, InvitationSent, PartnerReincarnated, PublishRuleSet, ReceiptNoted,
@@ -93,5 +95,7 @@ numbered_kinds! {
         121 KeyAnnounced,
         122 KeyConfirmed,
         123 PartnerKeyChanged,
+        170 QueueSet,
+        171 QueueRemoved,
     }
 }

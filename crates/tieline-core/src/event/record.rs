@@ -7,7 +7,7 @@ use crate::reason::Reason;
 use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, Position, RecordId, Seq, ShareId, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, Owner, Position, RecordId, Seq, ShareId, UserName};
 
 /// What happened to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub struct RecordChanged {
     pub actor: UserName,
     /// The record's owner from now on, if that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<UserName>,
+    pub owner: Option<Owner>,
     /// The fields written.
     #[serde(default)]
     pub content: Content,

@@ -14,6 +14,7 @@ use super::node::{Element, Function, Item, Node, Type, Walk};
 const NAMES: &[&str] = &[
     "abs",
     "all",
+    "changed",
     "contains",
     "date",
     "dec",
@@ -57,6 +58,7 @@ impl Lowering<'_> {
             ("date" | "timestamp" | "dec", None, [argument]) => {
                 self.lower_constant(node, name, argument, depth)
             }
+            ("changed", None, [argument]) => self.lower_changed(node, argument),
             ("isBlank", None, [operand]) => {
                 let (operand, _) = self.lower(operand, depth + 1)?;
                 Ok((Node::Call(Function::IsBlank, vec![operand]), Type::Boolean))
@@ -261,6 +263,7 @@ fn unknown(name: &str, is_method: bool) -> String {
         "date" | "timestamp" | "dec" | "isBlank" | "abs" | "string" => "f(x), with one argument",
         "size" => "size(x) or x.size()",
         "round" => "round(x, 2)",
+        "changed" => "changed(Field)",
         "contains" | "startsWith" | "endsWith" | "matches" => "x.f(\"text\"), as a method of a text",
         "lowerAscii" | "upperAscii" | "trim" => "x.f(), as a method of a text",
         "all" | "exists" | "exists_one" | "filter" | "map" => {

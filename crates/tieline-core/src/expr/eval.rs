@@ -39,6 +39,7 @@ pub(super) enum Fault {
 /// One evaluation: the record, the time of the event, and the steps that are left.
 pub(super) struct Evaluation<'e, 'a> {
     read: &'e dyn Fn(usize) -> Option<&'a Value>,
+    beside: &'e dyn Fn(usize) -> Option<&'a Value>,
     now: Timestamp,
     steps: Cell<u32>,
 }
@@ -51,8 +52,12 @@ const STEP_BYTES: usize = 64;
 const REGEX_FACTOR: usize = STEP_BYTES * 8;
 
 impl<'e, 'a> Evaluation<'e, 'a> {
-    pub(super) fn new(read: &'e dyn Fn(usize) -> Option<&'a Value>, now: Timestamp) -> Self {
-        Self { read, now, steps: Cell::new(EXPRESSION_STEPS_MAX) }
+    pub(super) fn new(
+        read: &'e dyn Fn(usize) -> Option<&'a Value>,
+        beside: &'e dyn Fn(usize) -> Option<&'a Value>,
+        now: Timestamp,
+    ) -> Self {
+        Self { read, beside, now, steps: Cell::new(EXPRESSION_STEPS_MAX) }
     }
 
     /// The value of the whole expression.
@@ -74,6 +79,7 @@ impl<'e, 'a> Evaluation<'e, 'a> {
         match node {
             Node::Constant(item) => Ok(item.share()),
             Node::Field(field) => Ok((self.read)(*field).map_or(Item::Null, Item::of)),
+            Node::Beside(at) => Ok((self.beside)(*at).map_or(Item::Null, Item::of)),
             Node::Variable => Ok(variable.cloned().unwrap_or(Item::Null)),
             Node::Now => Ok(Item::Moment(self.now)),
             Node::Today => Date::of(self.now).map(Item::Date).ok_or(Fault::DateOutOfRange),

@@ -15,6 +15,7 @@ use crate::reason::quoted;
 use crate::schema::{FieldSchema, ObjectSchema};
 use crate::value;
 
+use super::beside::{Beside, Fact};
 use super::node::{Element, Item, Node, Operation, Relation, Type};
 
 /// What is wrong, and at which node of the parser's tree.
@@ -35,6 +36,8 @@ pub(super) struct Variable {
 pub(super) struct Lowering<'o> {
     pub(super) object: &'o ObjectSchema,
     pub(super) fields: Vec<FieldName>,
+    /// What it reads besides; nothing if it may read no more than fields.
+    pub(super) beside: Option<Vec<Beside>>,
     pub(super) reads_time: bool,
     pub(super) variable: Option<Variable>,
     nodes: usize,
@@ -45,8 +48,9 @@ pub(super) fn fault<T>(node: &IdedExpr, message: impl Into<String>) -> Result<T,
 }
 
 impl<'o> Lowering<'o> {
-    pub(super) const fn new(object: &'o ObjectSchema) -> Self {
-        Self { object, fields: Vec::new(), reads_time: false, variable: None, nodes: 0 }
+    pub(super) fn new(object: &'o ObjectSchema, besides: bool) -> Self {
+        let beside = besides.then(Vec::new);
+        Self { object, fields: Vec::new(), beside, reads_time: false, variable: None, nodes: 0 }
     }
 
     /// The typed node of `node`, which is `depth` levels below the root.
@@ -69,6 +73,9 @@ impl<'o> Lowering<'o> {
             Expr::Ident(name) => self.lower_name(node, name),
             Expr::List(list) => self.lower_list(node, &list.elements, depth),
             Expr::Call(call) => self.lower_call(node, call, depth),
+            Expr::Select(select) if self.beside.is_some() && is_old(&select.operand) => {
+                self.lower_old(node, &select.field)
+            }
             Expr::Select(select) => fault(
                 node,
                 format!("there is no {}: a field is named alone, without its object", quoted(&select.field)),
@@ -84,6 +91,18 @@ impl<'o> Lowering<'o> {
         if let Some(variable) = self.variable.as_ref().filter(|variable| variable.name == name) {
             return Ok((Node::Variable, variable.item));
         }
+        if self.object.field(name).is_none()
+            && self.beside.is_some()
+            && let Some(fact) = Fact::named(name)
+        {
+            return Ok((self.beside(Beside::Fact(fact)), fact.kind()));
+        }
+        let (index, kind) = self.lower_field(node, name)?;
+        Ok((Node::Field(index), kind))
+    }
+
+    /// The place of a field among those that are read, and its type.
+    fn lower_field(&mut self, node: &IdedExpr, name: &str) -> Result<(usize, Type), FaultAt> {
         let Some(field) = self.object.field(name) else {
             let meant = self.object.suggest(name).map_or_else(
                 || "add the field to the object, or put a text in quotes".to_owned(),
@@ -101,7 +120,38 @@ impl<'o> Lowering<'o> {
             self.fields.push(field.name.clone());
             self.fields.len() - 1
         });
-        Ok((Node::Field(index), kind))
+        Ok((index, kind))
+    }
+
+    /// What a field was before the change, as `old.Status`.
+    fn lower_old(&mut self, node: &IdedExpr, name: &str) -> Lowered {
+        let (index, kind) = self.lower_field(node, name)?;
+        let old = self.fields.get(index).cloned().map(Beside::Old);
+        Ok((old.map_or(Node::Constant(Item::Null), |old| self.beside(old)), kind))
+    }
+
+    /// Whether a field has another value than before the change, as `changed(Status)`.
+    pub(super) fn lower_changed(&mut self, node: &IdedExpr, argument: &IdedExpr) -> Lowered {
+        let name = match &argument.expr {
+            Expr::Ident(name) => name.as_str(),
+            Expr::Literal(LiteralValue::String(text)) => text.inner(),
+            _ => return fault(argument, "changed needs the name of a field, as changed(Status)"),
+        };
+        if self.beside.is_none() {
+            return fault(node, "changed is not known here: there is no change that it could be asked of");
+        }
+        let (index, _) = self.lower_field(argument, name)?;
+        let (old, _) = self.lower_old(argument, name)?;
+        Ok((Node::Compare(Relation::NotEqual, Box::new([Node::Field(index), old])), Type::Boolean))
+    }
+
+    fn beside(&mut self, beside: Beside) -> Node {
+        let known = self.beside.get_or_insert_default();
+        let at = known.iter().position(|other| *other == beside).unwrap_or_else(|| {
+            known.push(beside);
+            known.len() - 1
+        });
+        Node::Beside(at)
     }
 
     fn lower_list(&mut self, node: &IdedExpr, elements: &[IdedExpr], depth: usize) -> Lowered {
@@ -303,10 +353,19 @@ impl<'o> Lowering<'o> {
 
     /// The restricted picklist that an expression names, if it is one.
     fn list_field(&self, node: &IdedExpr) -> Option<&'o FieldSchema> {
-        let Expr::Ident(name) = &node.expr else { return None };
+        let name = match &node.expr {
+            Expr::Ident(name) => name,
+            Expr::Select(select) if self.beside.is_some() && is_old(&select.operand) => &select.field,
+            _ => return None,
+        };
         let field = self.object.field(name.as_str())?;
         (field.field_type.is_picklist() && field.restricted).then_some(field)
     }
+}
+
+/// Whether a node is the word that stands for what the record was.
+fn is_old(node: &IdedExpr) -> bool {
+    matches!(&node.expr, Expr::Ident(name) if name == "old")
 }
 
 impl Operation {

@@ -35,8 +35,22 @@
 //! | `abs(x)`, `round(x, digits)`, `string(x)` | rounding is commercial: half away from zero |
 //! | `all exists exists_one filter map` | walks over a list, as `Tags__c.exists(t, t.startsWith("x"))` |
 //!
+//! A criterion of sharing, assignment, escalation or workflow reads more than fields, unless the object
+//! has a field of that name:
+//!
+//! | written | means |
+//! |---|---|
+//! | `old.Status` | what the field was before the change; null if the record is new |
+//! | `changed(Status)` | whether it is something else now |
+//! | `is_new` | whether the record was created by the change |
+//! | `owner` | the name of a user, or `queue:` and the name of a queue |
+//! | `sent_to` | the partners that have accepted the record, joined by `, ` |
+//! | `received_from` | the partner that it came from; empty if it is of this org |
+//! | `last_modified_by`, `by_connection_user` | in whose name it was changed, and whether by a partner |
+//!
 //! The same expression, values and time give the same result on every machine.
 
+mod beside;
 mod call;
 mod eval;
 mod lower;
@@ -53,6 +67,7 @@ use crate::schema::ObjectSchema;
 use crate::value::Value;
 use crate::{FieldName, Timestamp};
 
+pub use beside::{Beside, Fact};
 use eval::Evaluation;
 use lower::Lowering;
 use node::{Node, Type};
@@ -75,6 +90,7 @@ pub struct Expression {
     root: Node,
     result: Type,
     fields: Vec<FieldName>,
+    beside: Vec<Beside>,
     reads_time: bool,
 }
 
@@ -84,6 +100,19 @@ impl Expression {
     /// # Errors
     /// The first thing that is wrong with it: syntax, a limit, an unknown name, a type.
     pub fn compile(text: &str, object: &ObjectSchema) -> Result<Self, ExpressionError> {
+        Self::compiled(text, object, false)
+    }
+
+    /// The same for what is asked when a record has changed: it may read what the record was, and
+    /// facts that are no fields.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`].
+    pub fn of_change(text: &str, object: &ObjectSchema) -> Result<Self, ExpressionError> {
+        Self::compiled(text, object, true)
+    }
+
+    fn compiled(text: &str, object: &ObjectSchema, besides: bool) -> Result<Self, ExpressionError> {
         let start = |message: String| ExpressionError { line: 1, column: 1, message };
         if text.len() > EXPRESSION_BYTES_MAX {
             let length = text.len();
@@ -100,7 +129,7 @@ impl Expression {
         let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| {
             syntax::explain(text, errors.errors.iter().map(|error| (error.pos, error.msg.as_str())))
         })?;
-        let mut lowering = Lowering::new(object);
+        let mut lowering = Lowering::new(object, besides);
         let (root, result) = lowering.lower(&tree, 0).map_err(|fault| {
             let offset = source.offset_for(fault.at).map_or(0, |(start, _)| start as usize);
             let before: String = text.chars().take(offset).collect();
@@ -111,8 +140,8 @@ impl Expression {
                 message: fault.message,
             }
         })?;
-        let Lowering { fields, reads_time, .. } = lowering;
-        Ok(Self { root, result, fields, reads_time })
+        let Lowering { fields, beside, reads_time, .. } = lowering;
+        Ok(Self { root, result, fields, beside: beside.unwrap_or_default(), reads_time })
     }
 
     /// Checks an expression that is true or false.
@@ -120,7 +149,19 @@ impl Expression {
     /// # Errors
     /// As [`Expression::compile`], and an expression of another type.
     pub fn condition(text: &str, object: &ObjectSchema) -> Result<Self, ExpressionError> {
-        let expression = Self::compile(text, object)?;
+        Self::compile(text, object)?.conditional()
+    }
+
+    /// The same for what is asked when a record has changed.
+    ///
+    /// # Errors
+    /// As [`Expression::condition`].
+    pub fn criterion(text: &str, object: &ObjectSchema) -> Result<Self, ExpressionError> {
+        Self::of_change(text, object)?.conditional()
+    }
+
+    fn conditional(self) -> Result<Self, ExpressionError> {
+        let expression = self;
         if expression.result == Type::Boolean {
             return Ok(expression);
         }
@@ -155,8 +196,22 @@ impl Expression {
         lookup: impl Fn(&FieldName) -> Option<&'a Value>,
         now: Timestamp,
     ) -> Result<Value, Reason> {
+        self.evaluate_beside(lookup, |_| None, now)
+    }
+
+    /// The same; `beside` gives what it reads besides the fields.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`].
+    pub fn evaluate_beside<'a>(
+        &self,
+        lookup: impl Fn(&FieldName) -> Option<&'a Value>,
+        beside: impl Fn(&Beside) -> Option<&'a Value>,
+        now: Timestamp,
+    ) -> Result<Value, Reason> {
         let read = |field: usize| self.fields.get(field).and_then(&lookup);
-        let item = Evaluation::new(&read, now).evaluate(&self.root);
+        let besides = |at: usize| self.beside.get(at).and_then(&beside);
+        let item = Evaluation::new(&read, &besides, now).evaluate(&self.root);
         item.and_then(node::Item::into_value)
             .map_err(|fault| Reason::new(ReasonCode::RuleFailed, fault.to_string()))
     }
@@ -170,7 +225,20 @@ impl Expression {
         lookup: impl Fn(&FieldName) -> Option<&'a Value>,
         now: Timestamp,
     ) -> Result<bool, Reason> {
-        match self.evaluate(lookup, now)? {
+        self.holds_beside(lookup, |_| None, now)
+    }
+
+    /// The same; `beside` gives what it reads besides the fields.
+    ///
+    /// # Errors
+    /// As [`Expression::holds`].
+    pub fn holds_beside<'a>(
+        &self,
+        lookup: impl Fn(&FieldName) -> Option<&'a Value>,
+        beside: impl Fn(&Beside) -> Option<&'a Value>,
+        now: Timestamp,
+    ) -> Result<bool, Reason> {
+        match self.evaluate_beside(lookup, beside, now)? {
             Value::Boolean(truth) => Ok(truth),
             Value::Null => Ok(false),
             other => {

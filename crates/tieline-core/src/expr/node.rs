@@ -160,6 +160,8 @@ pub(super) enum Node {
     Constant(Item<'static>),
     /// The field of this index in the list of fields.
     Field(usize),
+    /// What stands at this index in the list of what it reads besides.
+    Beside(usize),
     /// The item of the walk around it.
     Variable,
     Now,

@@ -399,3 +399,57 @@ proptest::proptest! {
         proptest::prop_assert_eq!(run("Amount + Rate - Rate"), Value::Decimal(a.normalize()));
     }
 }
+
+/// What a criterion reads besides the fields, and what others may not.
+#[test]
+fn criteria_read_what_was_and_facts() {
+    let stage: FieldName = "Stage".parse().unwrap();
+    let record = record();
+    let old = Value::picklist("Closed Won".into());
+    let facts = |fact: Fact| match fact {
+        Fact::SentTo => Value::text("globex, initech"),
+        Fact::ReceivedFrom => Value::Null,
+        Fact::Owner => Value::text("queue:emea"),
+        Fact::LastModifiedBy => Value::text("ann"),
+        Fact::ByConnectionUser | Fact::IsNew => Value::Boolean(false),
+    };
+    let facts: Vec<(Fact, Value)> = Fact::ALL.iter().map(|(_, fact)| (*fact, facts(*fact))).collect();
+    let holds = |text: &str| {
+        let criterion = Expression::criterion(text, &object()).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let beside = |beside: &Beside| match beside {
+            Beside::Old(field) if *field == stage => Some(&old),
+            Beside::Old(field) => record.get(field.as_str()),
+            Beside::Fact(fact) => facts.iter().find(|(known, _)| known == fact).map(|(_, value)| value),
+        };
+        criterion.holds_beside(|field| record.get(field.as_str()), beside, NOON).unwrap()
+    };
+    for (text, expected) in [
+        ("changed(Stage)", true),
+        ("changed(\"Stage\") && old.Stage == \"Closed Won\" && Stage == \"Open\"", true),
+        ("changed(Name)", false),
+        ("old.Amount == Amount", true),
+        ("sent_to.contains(\"globex\")", true),
+        ("sent_to == \"globex\"", false),
+        ("isBlank(received_from)", true),
+        ("received_from.contains(\"globex\")", false),
+        ("owner == \"queue:emea\" && !is_new && !by_connection_user && last_modified_by == \"ann\"", true),
+    ] {
+        assert_eq!(holds(text), expected, "{text}");
+    }
+    for (text, problem) in [
+        ("old.Stage == \"Opne\"", "did you mean"),
+        ("old.Nmae == \"a\"", "has no field"),
+        ("changed(1)", "name of a field"),
+        ("owner > 1", "is compared with"),
+        ("is_new", ""),
+    ] {
+        match Expression::criterion(text, &object()) {
+            Ok(_) => assert!(problem.is_empty(), "{text}"),
+            Err(error) => assert!(error.to_string().contains(problem), "{text}: {error}"),
+        }
+    }
+    // Rules that see no change know none of it.
+    for text in ["changed(Stage)", "old.Stage == \"New\"", "is_new", "owner == \"ann\""] {
+        assert!(Expression::condition(text, &object()).is_err(), "{text}");
+    }
+}

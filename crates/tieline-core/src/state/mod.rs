@@ -3,6 +3,7 @@
 //! Everything that counts is in ordered maps and is part of the hash; what can be derived from it
 //! (indexes, compiled rules) is not, and is rebuilt. Only `apply` changes a state.
 
+mod automation;
 mod connection;
 mod key;
 mod people;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use automation::Automation;
 pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
 };
@@ -71,6 +73,9 @@ pub struct State {
     pub jobs: BTreeMap<JobId, Job>,
     /// The newest alarms.
     pub alarms: Vec<Alarm>,
+    /// What happens by itself.
+    #[serde(default)]
+    pub automation: Automation,
     /// Requests that were answered and may be sent again.
     #[serde(default)]
     pub requests: Requests,

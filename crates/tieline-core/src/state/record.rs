@@ -6,7 +6,7 @@ use crate::event::{Origin, PendingValue};
 use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, OrgId, Seq, ShareId, Timestamp, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, OrgId, Owner, Seq, ShareId, Timestamp, UserName};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "VecMap::is_empty")]
     pub pending: VecMap<FieldName, PendingValue>,
     /// Who owns it.
-    pub owner: UserName,
+    pub owner: Owner,
     /// When it was created here.
     pub created: Timestamp,
     /// When it was last changed here.

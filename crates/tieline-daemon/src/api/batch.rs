@@ -15,7 +15,7 @@ use tieline_core::command::{Command, Reply};
 use tieline_core::limits::BATCH_RECORDS_MAX;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::State;
-use tieline_core::{InvalidId, RecordId, UserName};
+use tieline_core::{AssignTo, InvalidId, Owner, RecordId, UserName};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -192,7 +192,7 @@ impl Operation {
             (Op::Create, None) => Ok(Command::CreateRecord {
                 object: object.name.clone(),
                 values: values(self.fields)?,
-                owner: parsed::<UserName>(self.owner.as_deref())?,
+                owner: parsed::<Owner>(self.owner.as_deref())?.map(AssignTo::from),
             }),
             (Op::Update, Some(record)) => Ok(Command::UpdateRecord { record, values: values(self.fields)? }),
             (Op::Delete, Some(record)) => Ok(Command::DeleteRecord { record }),
@@ -275,7 +275,7 @@ mod tests {
         let text = r#"{"op":"create","object":"Lead","fields":{"lastname":"Ng"},"owner":"ann"}"#;
         let created = command(text);
         let Command::CreateRecord { values, owner, .. } = created else { panic!("{created:?}") };
-        assert_eq!((values.len(), owner), (1, Some("ann".parse().unwrap())));
+        assert_eq!((values.len(), owner), (1, Some(AssignTo::Owner("ann".parse().unwrap()))));
         let id = RecordId(9);
         let text = format!(r#"{{"op":"delete","object":"Lead","id":"{id}"}}"#);
         assert_eq!(command(&text), Command::DeleteRecord { record: id });

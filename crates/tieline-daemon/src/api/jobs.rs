@@ -27,7 +27,7 @@ pub(crate) struct JobList {
 pub(crate) struct JobView {
     /// Its id.
     job: String,
-    /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry` or `close`.
+    /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry`, `share_queue` or `close`.
     kind: &'static str,
     /// The connection that it works for.
     connection: String,
@@ -125,6 +125,7 @@ const fn kind(kind: &JobKind) -> &'static str {
         JobKind::Reconcile { .. } => "reconcile",
         JobKind::Grant { .. } => "grant",
         JobKind::Retry { .. } => "retry",
+        JobKind::ShareQueue { .. } => "share_queue",
         JobKind::Close { .. } => "close",
     }
 }
@@ -137,6 +138,7 @@ impl JobView {
             JobKind::Reconcile { .. }
             | JobKind::Grant { .. }
             | JobKind::Retry { .. }
+            | JobKind::ShareQueue { .. }
             | JobKind::Close { .. } => None,
         };
         Self {

@@ -12,6 +12,7 @@
 //! | `invitations`, `connections` | `/v1/invitations`, `/v1/connections` |
 //! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
 //! | `records`, `batch`, `history` | `/v1/records`, `/v1/batch` |
+//! | `queues` | `/v1/queues` |
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
 //! | `jobs`, `log`, `export` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
 //!
@@ -38,6 +39,7 @@ mod openapi;
 mod org;
 mod problem;
 mod publish;
+mod queues;
 mod records;
 mod request;
 mod roles;
@@ -175,6 +177,7 @@ fn keyed() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(records::list, records::create))
         .routes(routes!(records::show, records::change, records::delete))
+        .routes(routes!(records::assign))
         .routes(routes!(batch::batch))
         .routes(routes!(shares::forward))
         .routes(routes!(shares::stop))
@@ -216,6 +219,9 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(history::history))
         .routes(routes!(shares::list))
         .routes(routes!(inbox::list))
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::show, queues::set, queues::remove))
+        .routes(routes!(queues::share))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::failures))
         .routes(routes!(jobs::alarms))

@@ -70,6 +70,7 @@ error_codes! {
     UnknownRole = "unknown_role", 404, "There is no such role";
     UnknownGroup = "unknown_group", 404, "There is no such group";
     UnknownToken = "unknown_token", 404, "The user has no such token";
+    UnknownQueue = "unknown_queue", 404, "There is no such queue";
     UnknownRule = "unknown_rule", 404, "There is no such publish or subscribe rule";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
     AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
@@ -84,6 +85,7 @@ error_codes! {
     NoLicence = "no_licence", 409, "All connection licences are in use";
     NoOrg = "no_org", 409, "The log has no org yet";
     NotInCatalogue = "not_in_catalogue", 409, "The partner does not publish this";
+    NotAMember = "not_a_member", 409, "The connection is not a member of the queue";
     NotInviter = "not_inviter", 409, "The invitation is of another org";
     NotOffered = "not_offered", 409, "The share is not an open offer";
     NotPending = "not_pending", 409, "The connection is not a pending invitation of this org";
@@ -92,6 +94,8 @@ error_codes! {
     NotSubscribed = "not_subscribed", 409, "The object is not subscribed on this connection";
     OpenConnections = "open_connections", 409, "The org has connections that are not ended";
     OrgExists = "org_exists", 409, "The log has an org already";
+    QueueInUse = "queue_in_use", 409, "The queue owns records, or a rule names it";
+    QueueTakesNot = "queue_takes_not", 409, "The queue does not take records of this object";
     Revoked = "revoked", 409, "The invitation was revoked";
     RoleInUse = "role_in_use", 409, "Somebody has the role";
     RotationPending = "rotation_pending", 409, "A new key was announced and is not in use yet";
@@ -110,6 +114,7 @@ error_codes! {
     BadConnectionUrl = "bad_connection_url", 422, "This is no connection URL";
     AlreadyExpired = "already_expired", 422, "It would end before it begins";
     BadEmail = "bad_email", 422, "This is no e-mail address";
+    BadQueue = "bad_queue", 422, "The queue is not valid";
     BadRole = "bad_role", 422, "The role is not valid";
     PortalRole = "portal_role", 422, "A portal role can never have this permission";
     BadKey = "bad_key", 422, "The idempotency key is not valid";
@@ -323,7 +328,7 @@ mod tests {
     fn every_refusal_of_the_core_has_its_code() {
         let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tieline-core/src");
         let mut found = 0;
-        for file in ["decide", "command.rs"].into_iter().flat_map(|name| sources(&core.join(name))) {
+        for file in ["decide", "command"].into_iter().flat_map(|name| sources(&core.join(name))) {
             for (kind, statuses) in
                 [("invalid", [422, 422]), ("conflict", [409, 409]), ("not_found", [404, 404])]
             {

@@ -8,13 +8,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
-use tieline_core::command::{Command, Reply};
+use tieline_core::command::{AutomationCommand, Command, Reply};
 use tieline_core::people::Permission;
 use tieline_core::reason::quoted;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::{Record, State};
 use tieline_core::value::Value;
-use tieline_core::{FieldName, ObjectName, RecordId, UserName};
+use tieline_core::{AssignTo, FieldName, InvalidId, ObjectName, Owner, RecordId};
 use utoipa::ToSchema;
 
 use super::auth::{Actor, Reading};
@@ -35,9 +35,37 @@ pub(crate) struct NewRecord {
     /// Its fields; names in any case of their letters.
     #[schema(value_type = Object)]
     fields: Fields,
-    /// Who owns it; without one, whoever asks.
+    /// Who owns it, a user or `queue:` with the name of a queue; without one, whoever asks.
     #[schema(value_type = Option<String>)]
-    owner: Option<UserName>,
+    owner: Option<Owner>,
+    /// Whether the assignment rules of the object say who owns it (S2S-47).
+    #[serde(default)]
+    assign: bool,
+}
+
+/// To whom a record is given: to an owner, or to whom the assignment rules name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Assignment {
+    /// A user, or `queue:` with the name of a queue.
+    #[schema(value_type = Option<String>)]
+    owner: Option<Owner>,
+    /// Whether the assignment rules of the object say to whom.
+    #[serde(default)]
+    rules: bool,
+}
+
+/// To whom a body says that a record is given.
+fn assign_to(owner: Option<Owner>, rules: bool) -> Result<Option<AssignTo>, Problem> {
+    match (owner, rules) {
+        (Some(_), true) => {
+            let detail = "name an owner, or let the rules say who it is: not both";
+            Err(Problem::new(ErrorCode::BadBody, detail))
+        }
+        (Some(owner), false) => Ok(Some(owner.into())),
+        (None, true) => Ok(Some(AssignTo::Rules)),
+        (None, false) => Ok(None),
+    }
 }
 
 /// Fields of a record to be written.
@@ -65,7 +93,7 @@ pub(crate) struct RecordView {
     id: String,
     /// Its object.
     object: String,
-    /// Who owns it.
+    /// Who owns it: a user, or `queue:` with the name of a queue.
     owner: String,
     /// When it was created here.
     created: String,
@@ -118,18 +146,21 @@ pub(crate) struct RecordQuery {
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,
+    /// Only those of this owner: a user, or `queue:` with the name of a queue.
+    owner: Option<String>,
 }
 
 /// The parsed query of a list.
 struct Filter {
     limit: usize,
     after: Option<RecordId>,
+    owner: Option<Owner>,
     wanted: Vec<(FieldName, Value)>,
 }
 
 impl Filter {
     fn parse(pairs: &[(String, String)], object: &ObjectSchema) -> Result<Self, Problem> {
-        let mut filter = Self { limit: page_size(None), after: None, wanted: Vec::new() };
+        let mut filter = Self { limit: page_size(None), after: None, owner: None, wanted: Vec::new() };
         for (name, text) in pairs {
             match name.as_str() {
                 "limit" => {
@@ -137,6 +168,12 @@ impl Filter {
                         Problem::new(ErrorCode::BadQuery, "limit has to be a whole number: 1 to 1000")
                     })?;
                     filter.limit = page_size(Some(number));
+                }
+                "owner" => {
+                    let owner = text
+                        .parse()
+                        .map_err(|error: InvalidId| Problem::new(ErrorCode::BadQuery, error.to_string()))?;
+                    filter.owner = Some(owner);
                 }
                 "cursor" => filter.after = cursor(Some(text))?,
                 name => {
@@ -150,11 +187,13 @@ impl Filter {
     }
 
     fn takes(&self, record: &Record) -> bool {
-        self.wanted.iter().all(|(name, value)| record.value(name) == value)
+        self.owner.as_ref().is_none_or(|owner| record.owner == *owner)
+            && self.wanted.iter().all(|(name, value)| record.value(name) == value)
     }
 
     fn page(&self, state: &State, object: &ObjectName) -> RecordPage {
-        let looked_at_max = if self.wanted.is_empty() { usize::MAX } else { LOOKED_AT_MAX };
+        let all = self.wanted.is_empty() && self.owner.is_none();
+        let looked_at_max = if all { usize::MAX } else { LOOKED_AT_MAX };
         let mut page = RecordPage { records: Vec::new(), next: None };
         let mut last = None;
         for (looked_at, (id, record)) in state.records_of(object, self.after).enumerate() {
@@ -249,8 +288,8 @@ pub(crate) async fn create(
         object(state, reading, name.as_str()).cloned()
     });
     let values = object.and_then(|object| new.fields.values(&object).map_err(Problem::refused));
-    let command =
-        values.map(|values| Command::CreateRecord { object: name.clone(), values, owner: new.owner });
+    let owner = assign_to(new.owner, new.assign)?;
+    let command = values.map(|values| Command::CreateRecord { object: name.clone(), values, owner });
     let executed = api.execute_one(command, &actor, &keyed).await?;
     let Reply::Record(id) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
     let created = Created { id: id.to_string(), seq: executed.seq.0 };
@@ -314,6 +353,28 @@ pub(crate) async fn change(
     });
     let values = object.and_then(|object| change.fields.values(&object).map_err(Problem::refused));
     let command = values.map(|values| Command::UpdateRecord { record: id, values });
+    let executed = api.execute_one(command, &actor, &keyed).await?;
+    Ok(Json(Done::from(&executed)))
+}
+
+/// Gives a record to another owner.
+#[utoipa::path(post, path = "/v1/records/{object}/{id}/assign", tag = "records", request_body = Assignment,
+    params(("object" = String, Path, description = "The object."), ("id" = String, Path, description = "The record.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn assign(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    keyed: Keyed,
+    Route((name, id)): Route<(ObjectName, RecordId)>,
+    Body(body): Body<Assignment>,
+) -> Result<Json<Done>, Problem> {
+    let to = assign_to(body.owner, body.rules)?
+        .ok_or_else(|| Problem::new(ErrorCode::BadBody, "name an owner, or let the rules say who it is"))?;
+    let known = api.org.peek(|state| {
+        actor.reading(state).require(Permission::Edit(&name))?;
+        record(state, &name, id).map(|_| ())
+    });
+    let command = known.map(|()| Command::Automation(AutomationCommand::Assign { record: id, to }));
     let executed = api.execute_one(command, &actor, &keyed).await?;
     Ok(Json(Done::from(&executed)))
 }

@@ -29,6 +29,13 @@ pub(crate) fn connection<'a>(state: &'a State, selector: &str) -> Result<&'a Con
     }
 }
 
+/// What a connection is called, or its id if that says no more.
+pub(crate) fn name_of(state: &State, id: ConnectionId) -> String {
+    let name = state.connections.get(&id).map(|connection| connection.display_name());
+    let named = name.filter(|name| connection(state, name).is_ok_and(|found| found.id == id));
+    named.map_or_else(|| id.to_string(), str::to_owned)
+}
+
 const fn is_live(connection: &Connection) -> bool {
     matches!(connection.status, ConnectionStatus::Pending | ConnectionStatus::Active)
 }

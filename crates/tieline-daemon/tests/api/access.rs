@@ -102,6 +102,12 @@ const QUESTIONS: &[Question] = &[
     ("patch /v1/records/{object}/{id}", "/v1/records/Lead/LEAD", r#"{"fields": {"City": "Rome"}}"#, EDITS),
     ("delete /v1/records/{object}/{id}", "/v1/records/Lead/NONE", "", EDITS),
     ("get /v1/records/{object}/{id}/history", "/v1/records/Lead/LEAD/history", "", READS),
+    ("post /v1/records/{object}/{id}/assign", "/v1/records/Lead/LEAD/assign", r#"{"owner": "ann"}"#, EDITS),
+    ("get /v1/queues", "/v1/queues", "", ALL),
+    ("get /v1/queues/{queue}", "/v1/queues/none", "", ALL),
+    ("put /v1/queues/{queue}", "/v1/queues/emea", r#"{"objects": ["Lead"]}"#, BOSS),
+    ("delete /v1/queues/{queue}", "/v1/queues/none", "", BOSS),
+    ("post /v1/queues/{queue}/share", "/v1/queues/none/share", r#"{"connection": "globex"}"#, MANAGES),
     (
         "post /v1/batch",
         "/v1/batch",

@@ -11,6 +11,7 @@ mod access;
 mod bad_input;
 mod kit;
 mod once;
+mod queues;
 mod records;
 mod sharing;
 mod surface;

@@ -45,6 +45,7 @@ fn nasty_texts_come_back_as_they_were_sent() {
 #[test]
 fn a_record_lives_from_its_creation_to_its_end() {
     let org = Org::start();
+    org.post("/v1/users", &json!({"user": "bob", "role": "standard"}));
     let created = org.post(
         "/v1/records/Lead",
         &json!({"fields": {"LastName": "Ng", "Company": "Globex", "NumberOfEmployees": 7}, "owner": "bob"}),

@@ -18,6 +18,7 @@ pub(crate) mod log;
 pub(crate) mod object;
 pub(crate) mod org;
 pub(crate) mod publish;
+pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod role;
 pub(crate) mod salesforce;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Subscribe(verb) => verb.run(session),
         Command::Object(verb) => verb.run(session),
         Command::Record(verb) => verb.run(session),
+        Command::Queue(verb) => verb.run(session),
         Command::Share(verb) => verb.run(session),
         Command::Inbox(verb) => verb.run(session),
         Command::Job(verb) => verb.run(session),

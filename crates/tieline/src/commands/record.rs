@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
-use tieline_core::{ObjectName, RecordId, UserName};
+use tieline_core::{ObjectName, Owner, RecordId};
 
 use super::{body, list, saved};
 use crate::client::{Client, path};
@@ -32,6 +32,8 @@ pub(crate) enum Record {
     Update(Update),
     /// Delete a record here: partners keep their copies
     Delete(Delete),
+    /// Give records to another owner: a user, a queue, or whom the assignment rules name
+    Assign(Assign),
     /// List records of an object
     List(List),
     /// Create records from a CSV, JSON or tree file
@@ -65,9 +67,12 @@ pub(crate) struct Create {
     object: ObjectName,
     #[command(flatten)]
     fields: Fields,
-    /// Who owns it, instead of you
-    #[arg(long, value_name = "USER")]
-    owner: Option<UserName>,
+    /// Who owns it, instead of you: a user, or queue:NAME
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<Owner>,
+    /// Let the assignment rules of the object say who owns it
+    #[arg(long, conflicts_with = "owner")]
+    assign: bool,
 }
 
 /// Show a record.
@@ -100,6 +105,22 @@ pub(crate) struct Delete {
     object: ObjectName,
     /// The record
     id: RecordId,
+}
+
+/// Give records to another owner.
+#[derive(Debug, Args)]
+pub(crate) struct Assign {
+    /// The object
+    object: ObjectName,
+    /// The records
+    #[arg(required = true)]
+    ids: Vec<RecordId>,
+    /// To whom: a user, or queue:NAME
+    #[arg(long, value_name = "OWNER", required_unless_present = "rules", conflicts_with = "rules")]
+    owner: Option<Owner>,
+    /// To whom the assignment rules of the object name
+    #[arg(long)]
+    rules: bool,
 }
 
 const FACTS: &[Column] = &[
@@ -153,6 +174,7 @@ impl Record {
                     session.client()?.delete(&path(["records", object.as_str(), &id.to_string()]))?;
                 saved(session, &answer, &format!("Record {id} was deleted"))
             }
+            Self::Assign(assign) => assign.run(session),
             Self::List(list) => list.run(session),
             Self::Import(import) => import.run(session),
             Self::Export(export) => export.run(session),
@@ -164,11 +186,25 @@ impl Create {
     fn run(self, session: &Session) -> Result<()> {
         let client = session.client()?;
         let fields = self.fields.to_json(&client, &self.object)?;
-        let body = body([("fields", fields.into()), ("owner", json!(self.owner))]);
+        let body =
+            body([("fields", fields.into()), ("owner", json!(self.owner)), ("assign", json!(self.assign))]);
         let answer = client.post(&path(["records", self.object.as_str()]), &body)?;
         session
             .output
             .show(&answer, |output| output.line(answer.get("id").and_then(Json::as_str).unwrap_or_default()))
+    }
+}
+
+impl Assign {
+    fn run(self, session: &Session) -> Result<()> {
+        let client = session.client()?;
+        let body = body([("owner", json!(self.owner)), ("rules", json!(self.rules))]);
+        for id in &self.ids {
+            let route = path(["records", self.object.as_str(), &id.to_string(), "assign"]);
+            let answer = client.post(&route, &body)?;
+            saved(session, &answer, &format!("Record {id} was assigned"))?;
+        }
+        Ok(())
     }
 }
 

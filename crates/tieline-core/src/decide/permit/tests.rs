@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::apply::apply;
+use crate::automation::Queue;
 use crate::command::NewToken;
 use crate::event::{
     ConnectionEstablished, Event, IncarnationCause, InvitationAnswered, OfferReceived, OrgCreated,
@@ -17,7 +18,7 @@ use crate::schema::standard_objects;
 use crate::state::OwnKey;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{Incarnation, JobId, Position, RoleName, Timestamp, TokenId};
+use crate::{Incarnation, JobId, Owner, Position, RoleName, Timestamp, TokenId};
 
 const CONNECTION: ConnectionId = ConnectionId(1);
 const LEAD: RecordId = RecordId(2);
@@ -40,6 +41,10 @@ fn subscription() -> SubscribeRule {
         fields: vec![FieldMapping::rename(parse("Stage__c"), parse("Status"))],
         version: 1,
     }
+}
+
+fn queue(member: Option<ConnectionId>) -> Queue {
+    Queue { connections: member.into_iter().collect(), ..Queue::new(parse("emea"), BTreeSet::new()) }
 }
 
 /// An org with a user, a lead, and a connection over which two records were offered.
@@ -238,6 +243,21 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (start(JobKind::Grant { connection }), manage),
         (start(JobKind::Retry { connection }), manage),
         (start(JobKind::Close { connection }), manage),
+        (start(JobKind::ShareQueue { connection, queue: parse("emea") }), manage),
+        (Command::Automation(AutomationCommand::SetQueue { queue: Box::new(queue(None)) }), all),
+        (
+            Command::Automation(AutomationCommand::SetQueue { queue: Box::new(queue(Some(connection))) }),
+            &["Modify All Data", "Manage Connections"],
+        ),
+        (Command::Automation(AutomationCommand::RemoveQueue { queue: parse("emea") }), all),
+        (Command::Automation(AutomationCommand::ShareQueue { queue: parse("emea"), connection }), manage),
+        (
+            Command::Automation(AutomationCommand::Assign {
+                record: LEAD,
+                to: Owner::from(parse::<UserName>("bob")).into(),
+            }),
+            edit,
+        ),
     ]
 }
 
@@ -256,7 +276,10 @@ fn each_command_needs_what_the_table_says() {
 }
 
 /// Where commands are written: the enum of all, and those of single nouns, as `Noun::Variant`.
-const SOURCES: &[(&str, &str)] = &[("Command", include_str!("../../command/mod.rs"))];
+const SOURCES: &[(&str, &str)] = &[
+    ("Command", include_str!("../../command/mod.rs")),
+    ("AutomationCommand", include_str!("../../command/automation.rs")),
+];
 
 /// The variants of an enum as they are written; one that only wraps a noun's enum is left out.
 fn variants(name: &str, source: &str) -> BTreeSet<String> {

@@ -29,6 +29,7 @@ use crate::kit::{deals_from_offers, fields, name, publish_rule};
 pub(super) fn samples() -> Vec<Event> {
     let mut all = org();
     all.extend(super::people::samples());
+    all.extend(super::automation::samples());
     all.extend(connections());
     all.extend(records());
     all.extend(shares());

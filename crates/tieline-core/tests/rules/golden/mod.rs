@@ -7,6 +7,7 @@
 //! version. `TIELINE_WRITE_GOLDEN=1` adds what is missing and turns a `full` that has changed into a
 //! `former`. It never takes a line away, for a log that holds such a body has to stay readable.
 
+mod automation;
 mod events;
 mod map;
 mod messages;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use tieline_core::{FieldName, ObjectName};
+use tieline_core::{FieldName, ObjectName, Owner};
 
 use crate::client::{Client, path};
 use crate::commands::list;
@@ -24,6 +24,9 @@ pub(crate) struct List {
     /// Only those whose field has this value; may be repeated
     #[arg(long = "where", value_name = "FIELD=VALUE", value_parser = condition)]
     conditions: Vec<(String, String)>,
+    /// Only those of this owner: a user, or queue:NAME
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<Owner>,
     /// The fields to show
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     fields: Vec<FieldName>,
@@ -39,7 +42,9 @@ pub(crate) struct List {
 }
 
 impl List {
-    pub(crate) fn run(self, session: &Session) -> Result<()> {
+    pub(crate) fn run(mut self, session: &Session) -> Result<()> {
+        // The API takes the owner beside the fields.
+        self.conditions.extend(self.owner.take().map(|owner| ("owner".to_owned(), owner.to_string())));
         let client = session.client()?;
         let answer = if self.all {
             let mut records = Vec::new();
