@@ -168,6 +168,11 @@ name_type!(
     RuleName, "rule name", "1 to 80 of a-z, 0-9, _ and -",
     is_label_name
 );
+name_type!(
+    /// The name of a saved view.
+    ViewName, "view name", "1 to 80 of a-z, 0-9, _ and -",
+    is_label_name
+);
 
 impl RoleName {
     /// The role that may do everything; it is there from the beginning and cannot be changed.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, FieldName, ObjectName, QueueName, RecordId, Timestamp, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, QueueName, RecordId, Timestamp, UserName, ViewName};
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub enum JobKind {
         object: ObjectName,
         /// These, in the order of their ids; nothing means all.
         records: Option<Vec<RecordId>>,
+        /// Of all, only what this list view chooses for whoever asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<ViewName>,
     },
     /// Accepts what waits in the inbox.
     Accept {

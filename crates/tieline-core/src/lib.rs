@@ -11,6 +11,7 @@
 //! - People: [`people`] (roles, groups, editions) and what each command needs ([`mod@decide`]).
 //! - What happens by itself: [`automation`] (queues; sharing, assignment, escalation, workflow).
 //! - Rules: [`rules`] and [`expr`] (validation), [`mapping`] and [`publish`] (what crosses).
+//! - Saved choices of records and offers: [`view`].
 //! - The machine: [`mod@decide`], [`mod@apply`], [`state`], [`engine`], [`link`], [`outbox`], [`job`].
 //!
 //! This crate may not do I/O: no clock, environment, randomness, thread, socket or file, and no
@@ -48,6 +49,7 @@ pub mod state;
 mod suggest;
 pub mod value;
 pub mod vecmap;
+pub mod view;
 
 pub use ids::*;
 pub use owner::{AssignTo, Owner};

@@ -109,6 +109,15 @@ pub const OBJECT_RULES_MAX: usize = 200;
 /// Most field mappings of one subscribe rule: one for each field of the local object.
 pub const RULE_MAPPINGS_MAX: usize = OBJECT_FIELDS_MAX;
 
+// Views.
+
+/// Most list views of one org, and most inbox views.
+pub const VIEWS_MAX: usize = 2_000;
+/// Most columns of one view.
+pub const VIEW_COLUMNS_MAX: usize = 50;
+/// Most records or offers that a sorted view puts in order: they are all looked at for each page.
+pub const VIEW_SORTED_MAX: usize = 10_000;
+
 // Reasons.
 
 /// Most characters of the sentence of a reason.

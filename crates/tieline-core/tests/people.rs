@@ -300,7 +300,7 @@ fn deactivating_a_user_takes_effect_at_once() {
     org.answered(connection, true);
     let rule = Some(PublishRule::new(parse("Lead"), vec![parse("LastName")], 0));
     org.ann(Command::Publish { connection, object: parse("Lead"), rule }).unwrap();
-    let kind = JobKind::Forward { connection, object: parse("Lead"), records: None };
+    let kind = JobKind::Forward { connection, object: parse("Lead"), records: None, view: None };
     let Ok(Reply::Job(job)) = org.bob(Command::StartJob { kind }) else { panic!("a job") };
     org.ann(Command::IssueToken { user: parse("bob"), token: token(3, None) }).unwrap();
     assert_eq!(org.state().admit(&[3; 32], org.now), Ok(&parse("bob")));

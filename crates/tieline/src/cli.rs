@@ -109,6 +109,9 @@ pub(crate) enum Command {
     /// See and answer what partners offer
     #[command(subcommand)]
     Inbox(commands::inbox::Inbox),
+    /// Save lists of records and of offers, and see what they choose
+    #[command(subcommand)]
+    View(commands::view::View),
     /// See wide work that goes on in slices
     #[command(subcommand)]
     Job(commands::job::Job),
@@ -225,6 +228,15 @@ mod tests {
             "inbox accept acme 01 02 --owner ann",
             "inbox accept acme --all --object Lead",
             "inbox decline acme 01",
+            "inbox list --view hot",
+            "record list Lead --view hot --limit 5",
+            "share forward Lead --view hot --to globex",
+            "view set hot --object Lead --filter Rating==1 --column LastName,Rating --sort LastName --mine --user ann",
+            "view set hot --inbox --object Lead --group emea --role sales",
+            "view list --inbox --all",
+            "view open hot --inbox --limit 5",
+            "view count hot",
+            "view remove hot --inbox",
             "job list",
             "failure list --connection acme",
             "alarm list",

@@ -226,7 +226,7 @@ impl World {
         let connections: Vec<ConnectionId> = self.org(at).state().connections.keys().copied().collect();
         let Some(connection) = self.out.rng.pick(&connections).copied() else { return Ok(()) };
         let kind = match self.out.rng.below(3) {
-            0 => JobKind::Forward { connection, object: Dialect::of(at).object(), records: None },
+            0 => JobKind::Forward { connection, object: Dialect::of(at).object(), records: None, view: None },
             1 => JobKind::Accept { connection, object: None },
             _ => JobKind::Retry { connection },
         };

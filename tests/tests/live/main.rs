@@ -9,3 +9,4 @@ mod refusal;
 mod restore;
 mod several;
 mod share;
+mod views;

@@ -8,6 +8,7 @@ mod message;
 mod people;
 mod record;
 mod share;
+mod view;
 
 use crate::event::Event;
 use crate::state::State;
@@ -95,6 +96,11 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
             state.jobs.insert(e.job, job);
         }
         Event::JobAdvanced(e) => job_advanced(state, e),
+        Event::RecordViewSet(e) => view::set(state, e),
+        Event::RecordViewRemoved(e) => view::removed(state, e),
+        Event::InboxViewSet(e) => view::inbox_set(state, e),
+        Event::InboxViewRemoved(e) => view::inbox_removed(state, e),
+
         Event::RequestAnswered(e) => state.requests.answered(seq, time, e),
         Event::QueueSet(_) | Event::QueueRemoved(_) => automation::happened(state, event),
         Event::Unknown { .. } => {}

@@ -5,6 +5,7 @@
 
 mod automation;
 mod refusal;
+mod view;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,7 @@ use crate::{
 
 pub use automation::AutomationCommand;
 pub use refusal::{Refusal, RefusalKind};
+pub use view::ViewCommand;
 
 /// When a command is decided, for whom, and with which randomness.
 #[derive(Debug, Clone)]
@@ -376,6 +378,9 @@ pub enum Command {
         /// The message.
         position: Position,
     },
+
+    /// Saved views.
+    View(ViewCommand),
 }
 
 /// A command of a request that may be sent again: it is done once for its user, key and item.

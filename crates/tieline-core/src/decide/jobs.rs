@@ -8,8 +8,9 @@ use crate::event::{Closing, JobAdvanced, JobStarted};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
 use crate::message::EndReason;
+use crate::people::Permission;
 use crate::state::{Connection, Share, ShareRole, ShareStatus};
-use crate::{ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, ShareId};
+use crate::{ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, ShareId, ViewName};
 
 /// Most items that a slice looks at, whether or not it has something to do for them.
 const LOOKED_AT_MAX: usize = 10 * JOB_SLICE_MAX;
@@ -23,6 +24,9 @@ pub(super) fn start(draft: &mut Draft<'_>, kind: &JobKind) -> Result<Reply, Refu
         let text = format!("at most {BATCH_RECORDS_MAX} records can be named: name fewer, or forward all");
         return Err(Refusal::invalid("limit_reached", text));
     }
+    if let JobKind::Forward { view: Some(view), .. } = kind {
+        may_open(draft, view)?;
+    }
     if let JobKind::Forward { object, .. } = kind
         && !connection.publish.contains_key(object)
     {
@@ -30,6 +34,19 @@ pub(super) fn start(draft: &mut Draft<'_>, kind: &JobKind) -> Result<Reply, Refu
         return Err(Refusal::conflict("not_published", text));
     }
     Ok(Reply::Job(begin(draft, kind.clone())))
+}
+
+/// Whether the actor may use a list view, and it can be used.
+fn may_open(draft: &Draft<'_>, view: &ViewName) -> Result<(), Refusal> {
+    let (view, _) = draft.state.open_view(view)?;
+    if draft.state.belongs(&draft.actor, &view.audience)
+        || draft.state.may(&draft.actor, Permission::ModifyAllData)
+    {
+        return Ok(());
+    }
+    let text =
+        format!("the view {} is for others than {}: ask for a view of your own", view.name, draft.actor);
+    Err(Refusal::forbidden(text))
 }
 
 /// Begins a job.
@@ -94,8 +111,9 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
     }
     let allowance = allowance.min(JOB_SLICE_MAX);
     let slice = match &job.kind {
-        JobKind::Forward { connection, object, records } => {
-            forward(draft, job, *connection, object, records.as_deref(), allowance)
+        JobKind::Forward { connection, object, records, view } => {
+            let chosen = Chosen { object, records: records.as_deref(), view: view.as_ref() };
+            forward(draft, job, *connection, &chosen, allowance)
         }
         JobKind::Reconcile { .. } => {
             let (cursor, done) = reconcile::send_states(draft, over, job.cursor.map(ShareId));
@@ -118,22 +136,40 @@ fn finish(draft: &mut Draft<'_>, job: JobId, slice: Slice) {
     });
 }
 
+/// Which records a job forwards.
+struct Chosen<'a> {
+    object: &'a ObjectName,
+    records: Option<&'a [RecordId]>,
+    view: Option<&'a ViewName>,
+}
+
 fn forward(
     draft: &mut Draft<'_>,
     job: &Job,
     over: ConnectionId,
-    object: &ObjectName,
-    records: Option<&[RecordId]>,
+    chosen: &Chosen<'_>,
     allowance: usize,
 ) -> Slice {
-    let state = draft.state;
+    let (state, now) = (draft.state, draft.now);
     let after = job.cursor.map(RecordId);
     let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
-    let mut ids: Box<dyn Iterator<Item = RecordId>> = match records {
+    let view = match chosen.view.map(|name| state.open_view(name)).transpose() {
+        Ok(view) => view,
+        Err(refusal) => {
+            slice.skip("the view", &refusal);
+            slice.finished = true;
+            return slice;
+        }
+    };
+    let meant = |id: &RecordId| {
+        let Some((view, open)) = &view else { return true };
+        state.record(*id).is_some_and(|record| state.view_matches((view, open), record, &job.actor, now))
+    };
+    let mut ids: Box<dyn Iterator<Item = RecordId>> = match chosen.records {
         Some(records) => {
             Box::new(records.iter().copied().filter(move |id| after.is_none_or(|after| *id > after)))
         }
-        None => Box::new(state.records_of(object, after).map(|(id, _)| id)),
+        None => Box::new(state.records_of(chosen.object, after).map(|(id, _)| id)),
     };
     while slice.has_room(allowance) {
         let Some(id) = ids.next() else {
@@ -142,6 +178,9 @@ fn forward(
         };
         slice.looked_at += 1;
         slice.cursor = Some(id.0);
+        if !meant(&id) {
+            continue;
+        }
         match share::forward(draft, id, over) {
             Ok(_) => slice.done += 1,
             Err(refusal) => slice.skip(id, &refusal),

@@ -23,6 +23,7 @@ mod roles;
 mod rules;
 mod settle;
 mod share;
+mod view;
 mod write;
 
 use crate::command::{Command, Context, Refusal, Reply};
@@ -36,6 +37,7 @@ pub use automation::Run;
 use draft::Draft;
 pub use key::is_weak;
 pub use permit::{answering, require};
+pub(crate) use record::object as known_object;
 pub use request::answer_before;
 pub(crate) use request::answered;
 
@@ -155,6 +157,8 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
             receive::try_held(draft, connection, *position);
             Ok(Reply::Done)
         }
+
+        Command::View(command) => view::decide(draft, command),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn check_person(user: &UserName) -> Result<(), Refusal> {
     Err(Refusal::invalid("system_user", text))
 }
 
-fn find<'a>(state: &'a State, user: &UserName) -> Result<&'a User, Refusal> {
+pub(super) fn find<'a>(state: &'a State, user: &UserName) -> Result<&'a User, Refusal> {
     check_person(user)?;
     state.users.get(user).ok_or_else(|| {
         let text = format!("there is no user {user}: add one with `tieline user add {user}`");

@@ -5,7 +5,7 @@
 //! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
 //! who can grant it.
 
-use crate::command::{AutomationCommand, Command, Refusal};
+use crate::command::{AutomationCommand, Command, Refusal, ViewCommand};
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -134,6 +134,13 @@ fn needs<'a>(
         | Command::Decline { connection, share } => answer(state, *connection, *share, need),
         Command::Automation(command) => automation(state, command, need),
         Command::StartJob { kind } => start(state, kind, need),
+
+        // Whether a list view is the actor's own is looked at when it is decided.
+        Command::View(ViewCommand::Set { view }) => need(Permission::Read(&view.object)),
+        Command::View(ViewCommand::Remove { .. }) => Ok(()),
+        Command::View(ViewCommand::SetInbox { .. } | ViewCommand::RemoveInbox { .. }) => {
+            need(Permission::ManageConnections)
+        }
     }
 }
 

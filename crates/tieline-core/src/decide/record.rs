@@ -27,7 +27,7 @@ pub(super) fn find(state: &State, id: RecordId) -> Result<&Record, Refusal> {
     }
 }
 
-pub(super) fn object<'a>(state: &'a State, name: &ObjectName) -> Result<&'a ObjectSchema, Refusal> {
+pub(crate) fn object<'a>(state: &'a State, name: &ObjectName) -> Result<&'a ObjectSchema, Refusal> {
     state.object(name).map(AsRef::as_ref).ok_or_else(|| {
         let text = format!("there is no object {name}: see the objects with `tieline object list`");
         Refusal::not_found("unknown_object", text)

@@ -13,6 +13,7 @@ mod people;
 mod record;
 mod request;
 mod share;
+mod view;
 
 pub use automation::{QueueRemoved, QueueSet};
 pub use connection::{
@@ -36,6 +37,7 @@ pub use share::{
     Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
     ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent,
 };
+pub use view::{InboxViewRemoved, InboxViewSet, RecordViewRemoved, RecordViewSet};
 
 use crate::codec::numbered_kinds;
 
@@ -97,5 +99,9 @@ numbered_kinds! {
         123 PartnerKeyChanged,
         170 QueueSet,
         171 QueueRemoved,
+        190 RecordViewSet,
+        191 RecordViewRemoved,
+        192 InboxViewSet,
+        193 InboxViewRemoved,
     }
 }

@@ -10,6 +10,7 @@ mod people;
 mod record;
 mod request;
 mod share;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -26,6 +27,7 @@ pub use people::{NotAdmitted, Token, User};
 pub use record::{FieldState, Record, Source};
 pub use request::{Answer, Request, Requests};
 pub use share::{Problem, Share, ShareRole, ShareStatus};
+pub use view::Views;
 
 use crate::event::AlarmRaised;
 use crate::job::Job;
@@ -79,6 +81,9 @@ pub struct State {
     /// Requests that were answered and may be sent again.
     #[serde(default)]
     pub requests: Requests,
+    /// The saved views.
+    #[serde(default)]
+    pub views: Views,
     /// Records per object, derived.
     #[serde(skip)]
     by_object: BTreeMap<ObjectName, BTreeSet<RecordId>>,

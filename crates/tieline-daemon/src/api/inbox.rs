@@ -123,7 +123,7 @@ pub(crate) struct DeclineBody {
 
 /// A place in the inbox: a connection and a share, with a `.` between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place(ConnectionId, ShareId);
+pub(crate) struct Place(pub(crate) ConnectionId, pub(crate) ShareId);
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +143,7 @@ impl FromStr for Place {
 }
 
 impl OfferView {
-    fn of(connection: &Connection, id: ShareId, share: &Share) -> Self {
+    pub(crate) fn of(connection: &Connection, id: ShareId, share: &Share) -> Self {
         Self {
             share: id.to_string(),
             connection: connection.id.to_string(),
@@ -160,12 +160,12 @@ impl OfferView {
 }
 
 /// Whether a share waits for a person: offered, or granted and not created.
-fn waits(share: &Share) -> bool {
+pub(crate) fn waits(share: &Share) -> bool {
     share.role == ShareRole::Copy && matches!(share.status, ShareStatus::Offered | ShareStatus::Granted)
 }
 
 /// Everything in the inbox after `after`, of one connection or of all.
-fn shares_after(
+pub(crate) fn shares_after(
     state: &State,
     only: Option<ConnectionId>,
     after: Option<Place>,

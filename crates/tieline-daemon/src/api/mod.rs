@@ -14,6 +14,7 @@
 //! | `records`, `batch`, `history` | `/v1/records`, `/v1/batch` |
 //! | `queues` | `/v1/queues` |
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
+//! | `views`, `inbox_views` | `/v1/views`, `/v1/inbox-views` |
 //! | `jobs`, `log`, `export` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
 //!
 //! `{c}` is the id of a connection, its partner or its label (`select`). Errors are problem details
@@ -30,6 +31,7 @@ mod field_view;
 mod health;
 mod history;
 mod inbox;
+mod inbox_views;
 mod invitations;
 mod jobs;
 mod log;
@@ -52,6 +54,7 @@ mod status;
 mod subscribe;
 mod users;
 mod values;
+mod views;
 
 use std::any::Any;
 use std::ops::Deref;
@@ -222,6 +225,14 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(queues::list))
         .routes(routes!(queues::show, queues::set, queues::remove))
         .routes(routes!(queues::share))
+        .routes(routes!(views::list))
+        .routes(routes!(views::show, views::set, views::remove))
+        .routes(routes!(views::rows))
+        .routes(routes!(views::count))
+        .routes(routes!(inbox_views::list))
+        .routes(routes!(inbox_views::show, inbox_views::set, inbox_views::remove))
+        .routes(routes!(inbox_views::offers))
+        .routes(routes!(inbox_views::count))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::failures))
         .routes(routes!(jobs::alarms))

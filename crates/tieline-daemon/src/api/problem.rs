@@ -71,6 +71,7 @@ error_codes! {
     UnknownGroup = "unknown_group", 404, "There is no such group";
     UnknownToken = "unknown_token", 404, "The user has no such token";
     UnknownQueue = "unknown_queue", 404, "There is no such queue";
+    UnknownView = "unknown_view", 404, "There is no such view";
     UnknownRule = "unknown_rule", 404, "There is no such publish or subscribe rule";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
     AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
@@ -328,7 +329,7 @@ mod tests {
     fn every_refusal_of_the_core_has_its_code() {
         let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tieline-core/src");
         let mut found = 0;
-        for file in ["decide", "command"].into_iter().flat_map(|name| sources(&core.join(name))) {
+        for file in ["decide", "command", "state"].into_iter().flat_map(|name| sources(&core.join(name))) {
             for (kind, statuses) in
                 [("invalid", [422, 422]), ("conflict", [409, 409]), ("not_found", [404, 404])]
             {

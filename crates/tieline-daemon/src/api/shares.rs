@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tieline_core::command::{Command, Reply};
 use tieline_core::job::JobKind;
 use tieline_core::message::EndReason;
-use tieline_core::{ConnectionId, ObjectName, RecordId, ShareId};
+use tieline_core::{ConnectionId, ObjectName, RecordId, ShareId, ViewName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
@@ -15,7 +15,7 @@ use super::once::Keyed;
 use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Params, Route, cursor, page_size};
 use super::share_view::{ShareView, status};
-use super::{Api, Done, records, select};
+use super::{Api, Done, records, select, views};
 use crate::org::Executed;
 
 /// Up to so many offers are made at once and answered one by one; more become a job.
@@ -40,6 +40,9 @@ pub(crate) struct ForwardBody {
     /// Every record of the object.
     #[serde(default)]
     all: bool,
+    /// The records that this list view chooses.
+    #[schema(value_type = Option<String>)]
+    view: Option<ViewName>,
 }
 
 /// What became of a request to forward: `results`, or `jobs` if there was much to do.
@@ -123,10 +126,13 @@ impl ForwardBody {
             return Err(Problem::new(ErrorCode::BadBody, "connections is empty: name at least one"));
         }
         check_count("connections", self.connections.len())?;
-        match &self.records {
-            Some(records) if !self.all => check_count("records", records.len()),
-            None if self.all => Ok(()),
-            _ => Err(Problem::new(ErrorCode::BadBody, "name records, or set all to true: one of both")),
+        match (&self.records, self.all, &self.view) {
+            (Some(records), false, None) => check_count("records", records.len()),
+            (None, true, None) | (None, false, Some(_)) => Ok(()),
+            _ => {
+                let detail = "name records, or a view, or set all to true: one of the three";
+                Err(Problem::new(ErrorCode::BadBody, detail))
+            }
         }
     }
 }
@@ -143,6 +149,14 @@ pub(crate) async fn forward(
     body.check()?;
     let connections = api.org.peek(|state| {
         records::object(state, actor.reading(state), body.object.as_str())?;
+        if let Some(view) = &body.view {
+            let object = &views::opened(&actor, state, view)?.0.object;
+            if *object != body.object {
+                let detail =
+                    format!("the view {view} is of {object}, not of {}: name that object", body.object);
+                return Err(Problem::new(ErrorCode::BadBody, detail));
+            }
+        }
         let named = body.connections.iter().map(|selector| select::connection(state, selector));
         named.map(|found| found.map(|connection| connection.id)).collect::<Result<Vec<_>, _>>()
     })?;
@@ -156,6 +170,7 @@ pub(crate) async fn forward(
                 connection,
                 object: body.object.clone(),
                 records: records.clone(),
+                view: body.view.clone(),
             });
             Forwarded { results: Vec::new(), jobs: start_jobs(&api, &actor, &keyed, kinds).await? }
         }

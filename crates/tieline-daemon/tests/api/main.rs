@@ -15,3 +15,4 @@ mod queues;
 mod records;
 mod sharing;
 mod surface;
+mod views;

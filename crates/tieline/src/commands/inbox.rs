@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
-use tieline_core::{ObjectName, RecordId, ShareId, UserName};
+use tieline_core::{ObjectName, RecordId, ShareId, UserName, ViewName};
 
 use super::share::{more, results};
 use super::{body, list};
@@ -31,6 +31,9 @@ pub(crate) struct List {
     /// Only those of this object of the partner
     #[arg(long, value_name = "OBJECT")]
     object: Option<ObjectName>,
+    /// Only what this inbox view chooses, with its columns
+    #[arg(long, value_name = "VIEW", conflicts_with_all = ["connection", "object"])]
+    view: Option<ViewName>,
     /// At most so many
     #[arg(long, default_value_t = 100)]
     limit: usize,
@@ -85,7 +88,10 @@ impl Inbox {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         let client = session.client()?;
         match self {
-            Self::List(List { connection, object, limit, cursor }) => {
+            Self::List(List { view: Some(view), limit, cursor, .. }) => {
+                super::view::open(session, &view, true, limit, cursor)
+            }
+            Self::List(List { connection, object, limit, cursor, .. }) => {
                 let query = [
                     ("connection", connection),
                     ("object", object.map(|object| object.to_string())),

@@ -28,6 +28,7 @@ pub(crate) mod status;
 pub(crate) mod subscribe;
 pub(crate) mod token;
 pub(crate) mod user;
+pub(crate) mod view;
 
 use std::io::IsTerminal;
 
@@ -51,6 +52,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Queue(verb) => verb.run(session),
         Command::Share(verb) => verb.run(session),
         Command::Inbox(verb) => verb.run(session),
+        Command::View(verb) => verb.run(session),
         Command::Job(verb) => verb.run(session),
         Command::Failure(verb) => verb.run(session),
         Command::Alarm(verb) => verb.run(session),

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value as Json, json};
-use tieline_core::{ObjectName, RecordId, ShareId};
+use tieline_core::{ObjectName, RecordId, ShareId, ViewName};
 
 use super::{body, list, saved};
 use crate::client::path;
@@ -29,8 +29,11 @@ pub(crate) struct Forward {
     /// The object of the records
     object: ObjectName,
     /// The records
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present_any = ["all", "view"])]
     records: Vec<RecordId>,
+    /// What this list view chooses; it goes on as a job
+    #[arg(long, value_name = "VIEW", conflicts_with_all = ["records", "all"])]
+    view: Option<ViewName>,
     /// Every record of the object; it goes on as a job
     #[arg(long, conflicts_with = "records")]
     all: bool,
@@ -102,8 +105,12 @@ impl Share {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         let client = session.client()?;
         match self {
-            Self::Forward(Forward { object, records, all, connections }) => {
-                let chosen = if all { ("all", json!(true)) } else { ("records", json!(records)) };
+            Self::Forward(Forward { object, records, view, all, connections }) => {
+                let chosen = match view {
+                    Some(view) => ("view", json!(view)),
+                    None if all => ("all", json!(true)),
+                    None => ("records", json!(records)),
+                };
                 let body = body([("connections", json!(connections)), ("object", json!(object)), chosen]);
                 let answer = client.post(&path(["shares"]), &body)?;
                 results::<RecordId>(session, &answer, "RECORD", &[])

@@ -18,6 +18,7 @@ use crate::schema::standard_objects;
 use crate::state::OwnKey;
 use crate::value::Value;
 use crate::vecmap::VecMap;
+use crate::view::{Audience, InboxView, RecordView};
 use crate::{Incarnation, JobId, Owner, Position, RoleName, Timestamp, TokenId};
 
 const CONNECTION: ConnectionId = ConnectionId(1);
@@ -107,6 +108,31 @@ fn state() -> State {
 
 fn values() -> VecMap<FieldName, Value> {
     [(parse("Status"), Value::text("New"))].into_iter().collect()
+}
+
+fn view(object: &ObjectName) -> RecordView {
+    RecordView {
+        name: parse("hot"),
+        label: String::new(),
+        object: object.clone(),
+        filter: None,
+        mine: false,
+        columns: Vec::new(),
+        sort: None,
+        audience: Audience::default(),
+    }
+}
+
+fn inbox_view(object: &ObjectName) -> InboxView {
+    InboxView {
+        name: parse("hot"),
+        label: String::new(),
+        object: object.clone(),
+        filter: None,
+        columns: Vec::new(),
+        sort: None,
+        audience: Audience::default(),
+    }
 }
 
 /// Each command with what it needs, in order; nothing at all is what the daemon does by itself, and
@@ -235,9 +261,13 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::Decline { connection, share: OFFER }, create),
         // What the partner has is written into a record that is here.
         (Command::Adopt { connection, share: OFFER, record: LEAD }, edit),
-        (start(JobKind::Forward { connection, object: lead.clone(), records: None }), edit),
+        (start(JobKind::Forward { connection, object: lead.clone(), records: None, view: None }), edit),
         (start(JobKind::Accept { connection, object: None }), create),
         (start(JobKind::Accept { connection, object: Some(parse("Other__c")) }), &[]),
+        (Command::View(ViewCommand::Set { view: Box::new(view(&lead)) }), &["read on Lead"]),
+        (Command::View(ViewCommand::Remove { view: parse("hot") }), &[]),
+        (Command::View(ViewCommand::SetInbox { view: Box::new(inbox_view(&lead)) }), manage),
+        (Command::View(ViewCommand::RemoveInbox { view: parse("hot") }), manage),
         (start(JobKind::Backfill { connection, object: lead, fields: Vec::new() }), manage),
         (start(JobKind::Reconcile { connection }), manage),
         (start(JobKind::Grant { connection }), manage),
@@ -279,6 +309,7 @@ fn each_command_needs_what_the_table_says() {
 const SOURCES: &[(&str, &str)] = &[
     ("Command", include_str!("../../command/mod.rs")),
     ("AutomationCommand", include_str!("../../command/automation.rs")),
+    ("ViewCommand", include_str!("../../command/view.rs")),
 ];
 
 /// The variants of an enum as they are written; one that only wraps a noun's enum is left out.

@@ -30,6 +30,7 @@ pub(super) fn samples() -> Vec<Event> {
     let mut all = org();
     all.extend(super::people::samples());
     all.extend(super::automation::samples());
+    all.extend(super::sharing::samples());
     all.extend(connections());
     all.extend(records());
     all.extend(shares());

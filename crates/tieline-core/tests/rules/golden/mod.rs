@@ -12,6 +12,7 @@ mod events;
 mod map;
 mod messages;
 mod people;
+mod sharing;
 
 use std::fmt::{Debug, Write as _};
 use std::path::PathBuf;

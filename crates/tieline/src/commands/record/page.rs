@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use tieline_core::{FieldName, ObjectName, Owner};
+use tieline_core::{FieldName, ObjectName, Owner, ViewName};
 
 use crate::client::{Client, path};
 use crate::commands::list;
@@ -27,6 +27,9 @@ pub(crate) struct List {
     /// Only those of this owner: a user, or queue:NAME
     #[arg(long, value_name = "OWNER")]
     owner: Option<Owner>,
+    /// Only what this list view chooses, with its columns
+    #[arg(long, value_name = "VIEW", conflicts_with_all = ["conditions", "fields", "all"])]
+    view: Option<ViewName>,
     /// The fields to show
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     fields: Vec<FieldName>,
@@ -45,6 +48,9 @@ impl List {
     pub(crate) fn run(mut self, session: &Session) -> Result<()> {
         // The API takes the owner beside the fields.
         self.conditions.extend(self.owner.take().map(|owner| ("owner".to_owned(), owner.to_string())));
+        if let Some(view) = &self.view {
+            return crate::commands::view::open(session, view, false, self.limit, self.cursor.clone());
+        }
         let client = session.client()?;
         let answer = if self.all {
             let mut records = Vec::new();
