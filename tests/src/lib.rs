@@ -7,5 +7,6 @@ pub mod forge;
 pub mod live;
 pub mod load;
 pub mod nats;
+pub mod outside;
 pub mod process;
 pub mod sim;

@@ -173,6 +173,11 @@ name_type!(
     ViewName, "view name", "1 to 80 of a-z, 0-9, _ and -",
     is_label_name
 );
+name_type!(
+    /// The name of a secret that lies beside the keys of the org.
+    SecretName, "secret name", "1 to 80 of a-z, 0-9, _ and -",
+    is_label_name
+);
 
 impl RoleName {
     /// The role that may do everything; it is there from the beginning and cannot be changed.
@@ -317,6 +322,14 @@ id_type!(
 id_type!(
     /// One API token of a user.
     TokenId, "token id"
+);
+id_type!(
+    /// One thing that has to be done outside.
+    EffectId, "effect id"
+);
+id_type!(
+    /// One notice to a user.
+    NoticeId, "notice id"
 );
 id_type!(
     /// A life of a daemon's log: time, then randomness, so that a later life is a greater number.

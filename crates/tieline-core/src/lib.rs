@@ -8,6 +8,7 @@
 //!
 //! - Names and values: `ids`, [`value`], [`schema`], [`content`], [`stamp`], [`limits`].
 //! - Facts: [`event`] (the log), [`message`] and [`frame`] (between orgs), [`codec`].
+//! - Outside: [`effect`] (mail, webhooks), [`notice`] (what a user is told).
 //! - People: [`people`] (roles, groups, editions) and what each command needs ([`mod@decide`]).
 //! - What happens by itself: [`automation`] (queues; sharing, assignment, escalation, workflow).
 //! - Rules: [`rules`] and [`expr`] (validation), [`mapping`] and [`publish`] (what crosses).
@@ -24,6 +25,7 @@ mod codes;
 pub mod command;
 pub mod content;
 pub mod decide;
+pub mod effect;
 pub mod engine;
 pub mod event;
 pub mod expr;
@@ -36,6 +38,7 @@ pub mod log;
 pub mod mapping;
 pub mod message;
 pub mod msgpack;
+pub mod notice;
 pub mod outbox;
 pub mod outcome;
 mod owner;

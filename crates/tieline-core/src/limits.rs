@@ -138,6 +138,34 @@ pub const JOB_REASONS_MAX: usize = 20;
 /// Most shares in one run of share states: each may be answered by a grant and a snapshot.
 pub const SHARE_STATES_MAX: usize = 50;
 
+// What has to be done outside, and what users are told.
+
+/// Most effects that wait to be done; further ones are dropped, with an alarm.
+pub const EFFECTS_OPEN_MAX: usize = 10_000;
+/// Most bytes of all effects that wait to be done.
+pub const EFFECTS_OPEN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most effects that were given up and can be tried again; the oldest are forgotten first.
+pub const EFFECTS_FAILED_KEPT: usize = 1_000;
+/// Most effects that were done and are still listed; the log keeps all.
+pub const EFFECTS_SENT_KEPT: usize = 200;
+/// Most bytes of what one effect says, in each of its forms.
+pub const EFFECT_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of a web address.
+pub const URL_BYTES_MAX: usize = 2 * 1024;
+/// Minutes within which notices of one kind are sent together, unless something else is set.
+pub const DIGEST_MINUTES_DEFAULT: u32 = 60;
+/// Most minutes within which notices of one kind are sent together: a week.
+pub const DIGEST_MINUTES_MAX: u32 = 7 * 24 * 60;
+/// Most users whose digests one command makes.
+pub const DIGESTS_AT_ONCE_MAX: usize = 20;
+/// Most notices that one group of events raises.
+pub const NOTICES_AT_ONCE_MAX: usize = 20;
+/// Most notices of one user that are kept; the log keeps all.
+pub const NOTICES_KEPT: usize = 500;
+/// Most notices of one kind that wait to be sent to one user together: what a storm raises beyond
+/// them stands in the lists that it is about.
+pub const NOTICES_WAITING_MAX: usize = 50;
+
 // Time and loops.
 
 /// A stamp further ahead of the wall clock than this is held until then.
@@ -164,6 +192,9 @@ const _: () = {
     assert!(2 * QUEUE_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full queue passes the scan");
     assert!(2 * GROUP_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full group passes the scan");
     assert!(4 * PICKLIST_VALUES_MAX < MSGPACK_NODES_MAX, "a full picklist passes the scan");
+    assert!(2 * EFFECT_BODY_BYTES_MAX < MESSAGE_BYTES_MAX, "a mail is an event");
+    assert!(EFFECT_BODY_BYTES_MAX < EFFECTS_OPEN_BYTES_MAX, "many effects may wait");
+    assert!(NOTICES_WAITING_MAX < NOTICES_KEPT, "what waits to be sent is kept");
     assert!(EXPRESSION_DEPTH_MAX < EXPRESSION_NODES_MAX, "a deep expression is not the largest one");
     assert!(EXPRESSION_NODES_MAX < EXPRESSION_BYTES_MAX, "the nodes are bounded before the text is");
     assert!(

@@ -12,6 +12,8 @@ use ::config::{Config as Layers, ConfigError as LayersError, Environment, File, 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tieline_bus::BrokerAddress;
 
+pub use outside::{Mail, MailTls, Network, Outside, Webhook};
+
 /// The documented defaults.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
 /// What the names of environment variables begin with.
@@ -40,6 +42,12 @@ pub struct Config {
     pub log: Log,
     /// The log of the org.
     pub store: Store,
+    /// Mails.
+    pub mail: Mail,
+    /// Webhooks.
+    pub webhook: Webhook,
+    /// What mails and webhooks have in common.
+    pub outside: Outside,
 }
 
 /// The broker.
@@ -220,6 +228,7 @@ impl Config {
             return Err(("data_dir", "it is empty; name a directory".to_owned()));
         }
         self.http.check()?;
+        outside::check(self)?;
         if let Err(reason) = crate::telemetry::filter(&self.log.level) {
             return Err(("log.level", reason.to_string()));
         }
@@ -349,5 +358,6 @@ fn shown<S: Serializer>(address: &BrokerAddress, s: S) -> Result<S::Ok, S::Error
     s.collect_str(address)
 }
 
+mod outside;
 #[cfg(test)]
 mod tests;

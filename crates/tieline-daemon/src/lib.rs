@@ -10,6 +10,7 @@
 //! - [`run`]: from start to stop. [`org`]: the handle that everything else works with.
 //! - The writer and what is around it: `intake`, `writer`, `storage`, `tail`; [`replay`], [`init`].
 //! - One task per connection: `connection`, with `publisher`, `subscriber` and [`keyring`]; `handshake`; `jobs`.
+//! - Outside: `courier` (mails, webhooks, digests), `invitation_secrets`.
 //! - Surfaces: [`api`], [`metrics`], [`lag`], `observer`, [`config`], [`telemetry`], [`tls`].
 //!
 //! Nothing becomes visible outside before its events are durable: replies, frames, receipts and
@@ -19,11 +20,13 @@ pub mod api;
 pub mod clock;
 pub mod config;
 mod connection;
+mod courier;
 #[cfg(test)]
 mod drift;
 mod handshake;
 pub mod init;
 mod intake;
+mod invitation_secrets;
 mod jobs;
 pub mod keyring;
 pub mod lag;

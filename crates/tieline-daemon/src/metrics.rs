@@ -177,6 +177,10 @@ metrics! {
         "Free bytes on the disk of the log; writes are refused below store.min_free_bytes.";
     Records = "tieline_records", Gauge, "records", [Object],
         "Records of the org.";
+    Effects = "tieline_effects_total", Counter, "effects", [Code, Outcome],
+        "Mails and webhooks that ended, sent or failed; the code says which.";
+    EffectsOpen = "tieline_open_effects", Gauge, "effects", [Code],
+        "Mails and webhooks that wait to be sent; the code says which.";
     Jobs = "tieline_jobs", Gauge, "jobs", [],
         "Jobs that are not done.";
     HttpRequest = "tieline_http_request_seconds", Histogram, "seconds", [Code],

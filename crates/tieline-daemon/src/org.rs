@@ -94,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) snapshots: SnapshotStore,
     pub(crate) observer: Observer,
     pub(crate) keys: Arc<OrgKeys>,
+    pub(crate) keys_dir: std::path::PathBuf,
     pub(crate) connection_keys: ConnectionKeys,
     pub(crate) bus: Bus,
     /// Where partners reach the broker, too.

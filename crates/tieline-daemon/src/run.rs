@@ -28,7 +28,7 @@ use crate::org::{OrgHandle, Shared};
 use crate::replay::{ReplayError, rebuild};
 use crate::tail::Tail;
 use crate::tls::{TlsListener, server_config};
-use crate::{handshake, jobs, storage, writer};
+use crate::{courier, handshake, jobs, storage, writer};
 
 /// Batches that wait while one is made durable.
 const BATCHES_QUEUED: usize = 1;
@@ -124,6 +124,7 @@ impl Daemon {
             tail: Tail::new(reader.clone()),
             observer: Observer::new(Metrics::new()?),
             keys,
+            keys_dir: crate::keys_dir(data),
             connection_keys: ConnectionKeys::in_dir(crate::keys_dir(data)),
             bus,
             broker: config.broker.url.clone(),
@@ -144,6 +145,7 @@ impl Daemon {
         }
         let stop = CancellationToken::new();
         let mut tasks = start_tasks(&handle, &stop);
+        tasks.spawn(courier::run(handle.clone(), config.clone(), stop.clone()));
         let every = config.store.snapshot_every_events;
         tasks.spawn(keep_snapshots(handle.clone(), snapshot, every, stop.clone()));
         let (address, api) = start_api(config, &handle, &stop).await?;
@@ -300,6 +302,7 @@ async fn keep_snapshots(handle: OrgHandle, mut last: Seq, every_events: u64, sto
 async fn upkeep(handle: OrgHandle, stop: CancellationToken) {
     while tokio::time::timeout(UPKEEP_EVERY, stop.cancelled()).await.is_err() {
         handle.observer().metrics().upkeep();
+        handle.sweep_invitation_secrets();
     }
 }
 

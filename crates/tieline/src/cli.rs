@@ -121,6 +121,12 @@ pub(crate) enum Command {
     /// See what a person has to look at
     #[command(subcommand)]
     Alarm(commands::alarm::Alarm),
+    /// See what you are told, and set how you are told
+    #[command(subcommand)]
+    Notice(commands::notice::Notice),
+    /// See mails and webhooks that wait, failed or were sent
+    #[command(subcommand)]
+    Effect(commands::effect::Effect),
     /// Read, follow, verify, export and import the log
     #[command(subcommand)]
     Log(commands::log::Log),
@@ -240,6 +246,15 @@ mod tests {
             "job list",
             "failure list --connection acme",
             "alarm list",
+            "effect list --status failed",
+            "effect retry 01",
+            "notice list --unread",
+            "notice read 01 02",
+            "notice read --all",
+            "notice settings --user bob",
+            "notice set --user bob --mail false --digest 5 --mute alarm,update_failed",
+            "notice set --webhook https://acme.example/hook --secret hooks",
+            "notice reset bob",
             "log show --from 1 --limit 5 --connection acme",
             "log tail --from 12",
             "log verify --data d",
@@ -320,6 +335,9 @@ mod tests {
             "role set sales --read-only Status",
             "token create bob --expires 20y",
             "completions klingon",
+            "notice set",
+            "notice read",
+            "notice read 01 --all",
         ];
         for line in bad {
             let words = id(line);

@@ -5,6 +5,7 @@
 
 mod broker;
 mod keys;
+mod outside;
 mod refusal;
 mod restore;
 mod several;

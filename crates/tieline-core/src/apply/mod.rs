@@ -101,6 +101,14 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::InboxViewSet(e) => view::inbox_set(state, e),
         Event::InboxViewRemoved(e) => view::inbox_removed(state, e),
 
+        Event::EffectQueued(e) => state.effects.queued(seq, time, e),
+        Event::EffectEnded(e) => state.effects.ended(time, e),
+        Event::EffectRetried(e) => state.effects.retried(seq, time, e.id),
+        Event::EffectDropped(e) => state.effects.dropped(e.id),
+        Event::NoticeRaised(e) => state.notices.raised(time, e),
+        Event::NoticesRead(e) => state.notices.read(e),
+        Event::DigestMade(e) => state.notices.digest_made(time, e),
+        Event::NoticeSettingsSet(e) => state.notices.settings_set(e),
         Event::RequestAnswered(e) => state.requests.answered(seq, time, e),
         Event::QueueSet(_) | Event::QueueRemoved(_) => automation::happened(state, event),
         Event::Unknown { .. } => {}

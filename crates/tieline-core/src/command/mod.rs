@@ -4,6 +4,8 @@
 //! belongs to one noun and came later is an enum of its own in a file of its own.
 
 mod automation;
+mod effect;
+mod notice;
 mod refusal;
 mod view;
 
@@ -24,6 +26,8 @@ use crate::{
 };
 
 pub use automation::AutomationCommand;
+pub use effect::EffectCommand;
+pub use notice::NoticeCommand;
 pub use refusal::{Refusal, RefusalKind};
 pub use view::ViewCommand;
 
@@ -381,6 +385,11 @@ pub enum Command {
 
     /// Saved views.
     View(ViewCommand),
+
+    /// Something about what has to be done outside.
+    Effect(EffectCommand),
+    /// Something about what users are told.
+    Notice(NoticeCommand),
 }
 
 /// A command of a request that may be sent again: it is done once for its user, key and item.

@@ -4,7 +4,7 @@ use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::share;
 use crate::decide::write::is_open;
-use crate::decide::{connection, copy, jobs, key, reconcile};
+use crate::decide::{connection, copy, jobs, key, notice, reconcile};
 use crate::event::{Closing, PendingValue};
 use crate::job::JobKind;
 use crate::message::{EndReason, Message, Refuse, ReturnGrant, SubscriptionNotice};
@@ -39,9 +39,10 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
         Message::ReconcileRequest(_) => {
             jobs::begin(draft, JobKind::Reconcile { connection: connection.id });
         }
+        Message::OutcomeReport(_) | Message::Settled(_) => {
+            notice::told_by_partner(draft, connection, message);
+        }
         Message::Catalogue(_)
-        | Message::OutcomeReport(_)
-        | Message::Settled(_)
         | Message::Unknown { .. }
         // Counted kinds are not decided here.
         | Message::Offer(_)

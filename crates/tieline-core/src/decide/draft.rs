@@ -59,8 +59,14 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// The events.
-    pub(crate) fn finish(self) -> Vec<Event> {
+    /// The events so far.
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The events, and what people are told of them.
+    pub(crate) fn finish(mut self) -> Vec<Event> {
+        super::notice::derive(&mut self);
         self.events
     }
 

@@ -9,9 +9,11 @@ mod connection;
 mod control;
 mod copy;
 mod draft;
+mod effect;
 mod fields;
 mod jobs;
 mod key;
+mod notice;
 mod org;
 mod people;
 mod permit;
@@ -159,6 +161,9 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         }
 
         Command::View(command) => view::decide(draft, command),
+
+        Command::Effect(command) => effect::run(draft, command),
+        Command::Notice(command) => notice::run(draft, command),
     }
 }
 

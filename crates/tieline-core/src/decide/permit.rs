@@ -5,7 +5,7 @@
 //! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
 //! who can grant it.
 
-use crate::command::{AutomationCommand, Command, Refusal, ViewCommand};
+use crate::command::{AutomationCommand, Command, EffectCommand, NoticeCommand, Refusal, ViewCommand};
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -23,6 +23,11 @@ pub(super) fn check(state: &State, actor: &UserName, command: &Command) -> Check
         return Ok(());
     }
     if let Command::RevokeToken { user, .. } = command
+        && user == actor
+    {
+        return Ok(());
+    }
+    if let Command::Notice(NoticeCommand::Set { user: Some(user), .. }) = command
         && user == actor
     {
         return Ok(());
@@ -76,9 +81,12 @@ fn needs<'a>(
         | Command::ConfirmKey { .. }
         | Command::Deactivate { by_partner: true, .. }
         | Command::AdvanceJob { .. }
-        | Command::TryHeld { .. } => Ok(()),
+        | Command::TryHeld { .. }
+        | Command::Effect(EffectCommand::End { .. })
+        | Command::Notice(NoticeCommand::MakeDigests | NoticeCommand::Read { .. }) => Ok(()),
 
-        Command::EnableSharing
+        Command::Notice(NoticeCommand::Set { .. })
+        | Command::EnableSharing
         | Command::SetOrg { .. }
         | Command::AddUser { .. }
         | Command::ChangeUser { .. }
@@ -97,6 +105,7 @@ fn needs<'a>(
         | Command::Resume { .. }
         | Command::Reconcile { .. }
         | Command::AnnounceKey { .. }
+        | Command::Effect(EffectCommand::Retry { .. } | EffectCommand::Drop { .. })
         | Command::Publish { rule: None, .. }
         | Command::Subscribe { rule: None, .. } => need(Permission::ManageConnections),
 

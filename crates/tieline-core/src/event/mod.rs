@@ -6,8 +6,10 @@
 
 mod automation;
 mod connection;
+mod effect;
 mod key;
 mod message;
+mod notice;
 mod org;
 mod people;
 mod record;
@@ -21,8 +23,10 @@ pub use connection::{
     InvitationAnswered, InvitationRevoked, InvitationSent, PartnerReincarnated, PublishRuleSet, ReceiptNoted,
     ReconcileAsked, SubscribeRuleSet, SubscriptionSent,
 };
+pub use effect::{EffectDropped, EffectEnded, EffectQueued, EffectRetried};
 pub use key::{KeyAnnounced, KeyConfirmed, PartnerKeyChanged};
 pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
+pub use notice::{DigestMade, NoticeRaised, NoticeSettingsSet, NoticesRead};
 pub use org::{
     AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, OrgCreated,
     TokenIssued, UserAdded,
@@ -103,5 +107,13 @@ numbered_kinds! {
         191 RecordViewRemoved,
         192 InboxViewSet,
         193 InboxViewRemoved,
+        130 EffectQueued,
+        131 EffectEnded,
+        132 EffectRetried,
+        133 EffectDropped,
+        134 NoticeRaised,
+        135 NoticesRead,
+        136 DigestMade,
+        137 NoticeSettingsSet,
     }
 }

@@ -5,7 +5,9 @@
 
 mod automation;
 mod connection;
+mod effect;
 mod key;
+mod notice;
 mod people;
 mod record;
 mod request;
@@ -22,7 +24,9 @@ pub use automation::Automation;
 pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
 };
+pub use effect::{Effects, FailedEffect, OpenEffect, SentEffect};
 pub use key::{Former, OwnKey, OwnKeys};
+pub use notice::{KeptNotice, Notices, UserNotices, Window};
 pub use people::{NotAdmitted, Token, User};
 pub use record::{FieldState, Record, Source};
 pub use request::{Answer, Request, Requests};
@@ -84,6 +88,12 @@ pub struct State {
     /// The saved views.
     #[serde(default)]
     pub views: Views,
+    /// What has to be done outside.
+    #[serde(default)]
+    pub effects: Effects,
+    /// What users were told.
+    #[serde(default)]
+    pub notices: Notices,
     /// Records per object, derived.
     #[serde(skip)]
     by_object: BTreeMap<ObjectName, BTreeSet<RecordId>>,
@@ -242,6 +252,7 @@ impl State {
             connection.derive();
         }
         self.requests.derive();
+        self.effects.derive();
     }
 
     /// Puts an object in place, with its rules.

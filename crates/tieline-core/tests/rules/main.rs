@@ -13,6 +13,7 @@ mod keys;
 mod kit;
 mod narrowing;
 mod outcomes;
+mod outside;
 mod queues;
 mod stamps;
 mod waiting;

@@ -15,6 +15,7 @@
 //! | `queues` | `/v1/queues` |
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
 //! | `views`, `inbox_views` | `/v1/views`, `/v1/inbox-views` |
+//! | `effects`, `notices` | `/v1/effects`, `/v1/notices`, `/v1/notice-settings` |
 //! | `jobs`, `log`, `export` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
 //!
 //! `{c}` is the id of a connection, its partner or its label (`select`). Errors are problem details
@@ -25,6 +26,7 @@ mod auth;
 mod batch;
 mod connection_view;
 mod connections;
+mod effects;
 mod event_view;
 mod export;
 mod field_view;
@@ -35,6 +37,7 @@ mod inbox_views;
 mod invitations;
 mod jobs;
 mod log;
+mod notices;
 mod objects;
 mod once;
 mod openapi;
@@ -236,6 +239,13 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::failures))
         .routes(routes!(jobs::alarms))
+        .routes(routes!(effects::list))
+        .routes(routes!(effects::retry))
+        .routes(routes!(effects::drop_it))
+        .routes(routes!(notices::list))
+        .routes(routes!(notices::read))
+        .routes(routes!(notices::show_org, notices::set_org))
+        .routes(routes!(notices::show_user, notices::set_user, notices::unset_user))
         .routes(routes!(log::list))
         .routes(routes!(log::stream))
         .routes(routes!(log::verify))

@@ -72,6 +72,8 @@ error_codes! {
     UnknownToken = "unknown_token", 404, "The user has no such token";
     UnknownQueue = "unknown_queue", 404, "There is no such queue";
     UnknownView = "unknown_view", 404, "There is no such view";
+    UnknownEffect = "unknown_effect", 404, "There is no such effect, or it was not given up";
+    UnknownNotice = "unknown_notice", 404, "The user has no such notice";
     UnknownRule = "unknown_rule", 404, "There is no such publish or subscribe rule";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
     AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
@@ -81,6 +83,7 @@ error_codes! {
     ConnectionNotActive = "connection_not_active", 409, "The connection is not active";
     EditionCannotSend = "edition_cannot_send", 409, "The edition of the org may not send invitations";
     EditionCannotShare = "edition_cannot_share", 409, "The edition of the org takes no part in sharing";
+    EffectOpen = "effect_open", 409, "The effect is being tried";
     Expired = "expired", 409, "The invitation has ended";
     LastAdministrator = "last_administrator", 409, "Nobody would be left who may do everything";
     NoLicence = "no_licence", 409, "All connection licences are in use";
@@ -116,6 +119,8 @@ error_codes! {
     AlreadyExpired = "already_expired", 422, "It would end before it begins";
     BadEmail = "bad_email", 422, "This is no e-mail address";
     BadQueue = "bad_queue", 422, "The queue is not valid";
+    BadNoticeSettings = "bad_notice_settings", 422, "The settings of notices are not valid";
+    BadUrl = "bad_url", 422, "This is no web address for a webhook";
     BadRole = "bad_role", 422, "The role is not valid";
     PortalRole = "portal_role", 422, "A portal role can never have this permission";
     BadKey = "bad_key", 422, "The idempotency key is not valid";

@@ -47,6 +47,10 @@ pub(super) async fn observe(api: &Api) {
 fn org(api: &Api, state: &State) {
     let metrics = api.org.observer().metrics();
     metrics.gauge(Metric::Jobs, &[]).set(state.jobs.len() as f64);
+    for kind in ["mail", "webhook"] {
+        let open = state.effects.open().values().filter(|open| open.effect.kind() == kind).count();
+        metrics.gauge(Metric::EffectsOpen, &[kind]).set(open as f64);
+    }
     for name in state.objects.keys() {
         metrics.gauge(Metric::Records, &[name.as_str()]).set(state.count_of(name) as f64);
     }

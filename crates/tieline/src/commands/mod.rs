@@ -9,12 +9,14 @@ pub(crate) mod broker;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod effect;
 pub(crate) mod failure;
 pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod log;
+pub(crate) mod notice;
 pub(crate) mod object;
 pub(crate) mod org;
 pub(crate) mod publish;
@@ -56,6 +58,8 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Job(verb) => verb.run(session),
         Command::Failure(verb) => verb.run(session),
         Command::Alarm(verb) => verb.run(session),
+        Command::Notice(verb) => verb.run(session),
+        Command::Effect(verb) => verb.run(session),
         Command::Log(verb) => verb.run(session),
         Command::Salesforce(verb) => verb.run(session),
         Command::Org(verb) => verb.run(session),

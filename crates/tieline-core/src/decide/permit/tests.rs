@@ -19,7 +19,7 @@ use crate::state::OwnKey;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::view::{Audience, InboxView, RecordView};
-use crate::{Incarnation, JobId, Owner, Position, RoleName, Timestamp, TokenId};
+use crate::{EffectId, Incarnation, JobId, Owner, Position, RoleName, Timestamp, TokenId};
 
 const CONNECTION: ConnectionId = ConnectionId(1);
 const LEAD: RecordId = RecordId(2);
@@ -261,6 +261,20 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::Decline { connection, share: OFFER }, create),
         // What the partner has is written into a record that is here.
         (Command::Adopt { connection, share: OFFER, record: LEAD }, edit),
+        (
+            Command::Effect(EffectCommand::End {
+                id: EffectId(1),
+                sent: true,
+                attempts: 1,
+                error: String::new(),
+            }),
+            &[],
+        ),
+        (Command::Effect(EffectCommand::Retry { id: EffectId(1) }), manage),
+        (Command::Effect(EffectCommand::Drop { id: EffectId(1) }), manage),
+        (Command::Notice(NoticeCommand::MakeDigests), &[]),
+        (Command::Notice(NoticeCommand::Read { ids: Vec::new() }), &[]),
+        (Command::Notice(NoticeCommand::Set { user: None, settings: None }), all),
         (start(JobKind::Forward { connection, object: lead.clone(), records: None, view: None }), edit),
         (start(JobKind::Accept { connection, object: None }), create),
         (start(JobKind::Accept { connection, object: Some(parse("Other__c")) }), &[]),
@@ -310,6 +324,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("Command", include_str!("../../command/mod.rs")),
     ("AutomationCommand", include_str!("../../command/automation.rs")),
     ("ViewCommand", include_str!("../../command/view.rs")),
+    ("EffectCommand", include_str!("../../command/effect.rs")),
+    ("NoticeCommand", include_str!("../../command/notice.rs")),
 ];
 
 /// The variants of an enum as they are written; one that only wraps a noun's enum is left out.

@@ -31,6 +31,7 @@ pub(super) fn samples() -> Vec<Event> {
     all.extend(super::people::samples());
     all.extend(super::automation::samples());
     all.extend(super::sharing::samples());
+    all.extend(super::outside::samples());
     all.extend(connections());
     all.extend(records());
     all.extend(shares());

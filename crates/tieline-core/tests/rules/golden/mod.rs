@@ -11,6 +11,7 @@ mod automation;
 mod events;
 mod map;
 mod messages;
+mod outside;
 mod people;
 mod sharing;
 

@@ -1,0 +1,247 @@
+//! What people are told of what happened: one table of events.
+
+use crate::decide::draft::Draft;
+use crate::effect::Purpose;
+use crate::event::{Closing, Event, MessageSettled, Received, ShareClosed};
+use crate::limits::NOTICES_AT_ONCE_MAX;
+use crate::message::{EndReason, Message, OutcomeDetail};
+use crate::notice::{Notice, NoticeKind};
+use crate::outcome::Outcome;
+use crate::reason::Reason;
+use crate::state::{Connection, Share, Side, State};
+use crate::value::Value;
+use crate::{ConnectionId, RecordId, ShareId, UserName};
+
+/// To whom a notice goes.
+enum To {
+    Owner(ConnectionId),
+    User(UserName),
+    Administrators,
+}
+
+/// Raises the notices of the events of a draft. Most drafts have no event that anybody is told of.
+pub(crate) fn derive(draft: &mut Draft<'_>) {
+    if !draft.events().iter().any(may_tell) {
+        return;
+    }
+    let state = draft.state;
+    let told: Vec<(To, Notice)> = draft
+        .events()
+        .iter()
+        .filter_map(|event| of(state, draft.events(), event))
+        .take(NOTICES_AT_ONCE_MAX)
+        .collect();
+    for (to, notice) in told {
+        tell(draft, &to, notice);
+    }
+}
+
+fn tell(draft: &mut Draft<'_>, to: &To, notice: Notice) {
+    match to {
+        To::User(user) => draft.notify(user, notice),
+        To::Administrators => draft.notify_administrators(&notice),
+        To::Owner(id) => match draft.state.connections.get(id) {
+            Some(connection) => draft.notify_owner(connection, notice),
+            None => draft.notify_administrators(&notice),
+        },
+    }
+}
+
+/// Whether somebody may be told of the event: cheap, for it is asked of all.
+fn may_tell(event: &Event) -> bool {
+    match event {
+        Event::Received(e) => e.outcome == Some(Outcome::Rejected),
+        Event::MessageSettled(e) => e.outcome == Outcome::Rejected,
+        Event::ShareClosed(_)
+        | Event::ConnectionEstablished(_)
+        | Event::ConnectionDeclined(_)
+        | Event::ConnectionDeactivated(_)
+        | Event::ConnectionSuspended(_)
+        | Event::EffectEnded(_)
+        | Event::AlarmRaised(_) => true,
+        _ => false,
+    }
+}
+
+fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
+    match event {
+        Event::ConnectionEstablished(e) => {
+            let connection = state.connections.get(&e.connection)?;
+            let text = format!("{} accepted the connection; {} manages it there", e.partner, e.partner_owner);
+            let notice = Notice::new(NoticeKind::ConnectionAccepted, text);
+            (connection.side == Side::Inviter).then_some((To::Owner(e.connection), notice))
+        }
+        Event::ConnectionDeclined(e) => {
+            let connection = state.connections.get(&e.connection)?;
+            let text = match (connection.side, &e.partner) {
+                (Side::Inviter, Some(partner)) => format!("{partner} declined the connection"),
+                (Side::Inviter, None) => "the invitation was declined".to_owned(),
+                (Side::Invited, _) if e.code == "declined" => return None,
+                (Side::Invited, _) => format!(
+                    "{} did not take the answer to its invitation: {}; ask it for a new one",
+                    connection.display_name(),
+                    e.code
+                ),
+            };
+            Some((To::Owner(e.connection), Notice::new(NoticeKind::ConnectionDeclined, text)))
+        }
+        Event::ConnectionDeactivated(e) => {
+            let connection = state.connections.get(&e.connection)?;
+            let who = match &e.actor {
+                None => connection.display_name(),
+                Some(actor) if *actor == connection.owner => return None,
+                Some(actor) => actor.as_str(),
+            };
+            let text = format!("{who} ended the connection with {}", connection.display_name());
+            Some((To::Owner(e.connection), Notice::new(NoticeKind::ConnectionDeactivated, text)))
+        }
+        Event::ConnectionSuspended(e) if e.suspended => {
+            let connection = state.connections.get(&e.connection)?;
+            let text = format!(
+                "the connection with {} is suspended until somebody looks at it: see `tieline alarm list`",
+                connection.display_name()
+            );
+            Some((To::Owner(e.connection), Notice::new(NoticeKind::ConnectionSuspended, text)))
+        }
+        Event::AlarmRaised(e) => {
+            let suspends = |other: &Event| matches!(other, Event::ConnectionSuspended(s) if s.suspended && Some(s.connection) == e.connection);
+            if all.iter().any(suspends) {
+                return None;
+            }
+            let to = e.connection.map_or(To::Administrators, To::Owner);
+            Some((to, Notice::new(NoticeKind::Alarm, e.message.clone())))
+        }
+        Event::ShareClosed(e) => closed(state, all, e),
+        Event::Received(e) => failed(state, e),
+        Event::MessageSettled(e) => settled(state, e),
+        Event::EffectEnded(e) if !e.sent => {
+            let open = state.effects.open().get(&e.id)?;
+            let what = match open.cause.purpose {
+                Purpose::Invitation => "the invitation",
+                Purpose::Inquiry => "the inquiry",
+                Purpose::Rule => "what a rule sends",
+                // That a notice could not be sent is no notice.
+                _ => return None,
+            };
+            let text = format!(
+                "{what} to {} could not be sent: {}; `tieline effect retry {}` tries again",
+                open.effect.recipient(),
+                e.error,
+                e.id
+            );
+            let to = match (&open.cause.user, open.cause.connection) {
+                (Some(user), _) => To::User(user.clone()),
+                (None, Some(connection)) => To::Owner(connection),
+                (None, None) => To::Administrators,
+            };
+            Some((to, Notice::new(NoticeKind::EffectFailed, text)))
+        }
+        _ => None,
+    }
+}
+
+/// A share that the partner ended.
+fn closed(state: &State, all: &[Event], event: &ShareClosed) -> Option<(To, Notice)> {
+    let by_system = event.actor.as_ref().is_none_or(UserName::is_connection_user);
+    let by_partner = by_system || matches!(all.first(), Some(Event::Received(_)));
+    if !by_partner || event.position.is_some() {
+        return None;
+    }
+    let connection = state.connections.get(&event.connection)?;
+    let share = connection.shares.get(&event.share);
+    let record = share.and_then(|share| share.record);
+    let (partner, what) = (connection.display_name(), named(state, record, share));
+    let (kind, text) = match event.closing {
+        Closing::Declined => (NoticeKind::OfferDeclined, format!("{partner} declined {what}")),
+        Closing::Ended(EndReason::Deleted) => {
+            let text = format!("{partner} deleted {what}; the record here stays, and is not shared any more");
+            (NoticeKind::RecordDeleted, text)
+        }
+        Closing::Ended(EndReason::Converted) => {
+            let text =
+                format!("{partner} converted {what}; the record here stays, and is not shared any more");
+            (NoticeKind::RecordConverted, text)
+        }
+        Closing::Ended(EndReason::Stopped) => {
+            (NoticeKind::SharingStopped, format!("{partner} stopped sharing {what}"))
+        }
+        Closing::Ended(EndReason::Returned) => {
+            (NoticeKind::SharingStopped, format!("{partner} could not create {what}, and gave it back"))
+        }
+        Closing::Ended(EndReason::Withdrawn) => {
+            (NoticeKind::SharingStopped, format!("{partner} took {what} back"))
+        }
+        Closing::Taken | Closing::Ended(EndReason::Deactivated) => return None,
+    };
+    let notice = Notice { record, ..Notice::new(kind, text) };
+    Some((To::Owner(event.connection), notice))
+}
+
+/// A record by its name, or by what is known of it.
+fn named(state: &State, record: Option<RecordId>, share: Option<&Share>) -> String {
+    let known = record.and_then(|id| state.records.get(&id));
+    let Some(record) = known else {
+        return share.map_or_else(|| "a record".to_owned(), |share| format!("a {}", share.object));
+    };
+    let name = state.object(&record.object).map(|schema| record.value(&schema.name_field));
+    match name {
+        Some(Value::Text(name)) => format!("{} {name}", record.object),
+        _ => format!("a {}", record.object),
+    }
+}
+
+fn failed(state: &State, event: &Received) -> Option<(To, Notice)> {
+    refused_here(state, event.connection, event.share, event.record, &event.reasons, event.outcome?)
+}
+
+fn settled(state: &State, event: &MessageSettled) -> Option<(To, Notice)> {
+    refused_here(state, event.connection, event.share, None, &event.reasons, event.outcome)
+}
+
+/// What a partner sent was refused here.
+fn refused_here(
+    state: &State,
+    connection: ConnectionId,
+    share: Option<ShareId>,
+    record: Option<RecordId>,
+    reasons: &[Reason],
+    outcome: Outcome,
+) -> Option<(To, Notice)> {
+    if outcome != Outcome::Rejected {
+        return None;
+    }
+    let connection = state.connections.get(&connection)?;
+    let share = share.and_then(|share| connection.shares.get(&share));
+    let record = record.or_else(|| share.and_then(|share| share.record));
+    let why = reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let text = format!(
+        "an update of {} to {} was refused: {why}; see `tieline failure list`",
+        connection.display_name(),
+        named(state, record, share)
+    );
+    let notice = Notice { record, ..Notice::new(NoticeKind::UpdateFailed, text) };
+    Some((To::Owner(connection.id), notice))
+}
+
+/// What a partner tells of how ours ended: its owner hears of what was refused there.
+pub(crate) fn told_by_partner(draft: &mut Draft<'_>, connection: &Connection, message: &Message) {
+    let details: &[OutcomeDetail] = match message {
+        Message::OutcomeReport(report) => &report.details,
+        Message::Settled(settled) if !settled.recovered => std::slice::from_ref(&settled.detail),
+        _ => return,
+    };
+    let refused = details.iter().filter(|detail| detail.outcome == Outcome::Rejected);
+    for detail in refused.take(NOTICES_AT_ONCE_MAX) {
+        let share = detail.share.and_then(|share| connection.shares.get(&share));
+        let record = share.and_then(|share| share.record);
+        let why = detail.reasons.iter().map(|reason| Reason::from(reason).message).collect::<Vec<_>>();
+        let text = format!(
+            "{} refused an update of {}: {}; see `tieline failure list`",
+            connection.display_name(),
+            named(draft.state, record, share),
+            why.join("; ")
+        );
+        let notice = Notice { record, ..Notice::new(NoticeKind::UpdateRefused, text) };
+        draft.notify_owner(connection, notice);
+    }
+}
