@@ -6,6 +6,8 @@ SEED ?= 1
 RUNS ?= 200
 ONCE ?=
 WRITE ?=
+ONLY ?=
+BENCH ?=
 
 .PHONY: help demo test ci fmt clippy doc deploy-check bench instructions sim
 
@@ -35,9 +37,9 @@ doc: ## Build the documentation, warnings are errors
 deploy-check: ## Check the broker configuration with the real server
 	deploy/check.sh
 
-bench: ## Measure both daemons and the broker beside a raw JetStream pipe
+bench: ## Measure both daemons and the broker beside their baselines (ONLY=pipe,load …; bench list)
 	cargo build --release -p tieline -p tieline-tests
-	cargo run --release -p tieline-tests --bin bench
+	target/release/bench $(if $(ONLY),--only $(ONLY)) $(BENCH)
 
 instructions: ## Count the instructions of the hot stages (WRITE=1: write them down)
 	cargo build --profile hot -p tieline-tests --bin hot

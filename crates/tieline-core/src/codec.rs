@@ -11,6 +11,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::limits::{MSGPACK_DEPTH_MAX, MSGPACK_NODES_MAX};
 use crate::msgpack::scan_msgpack;
 
+mod hot;
+mod read;
+mod write;
+
+pub(crate) use hot::ByHand;
+
 /// Bytes that are not what their kind number says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} (kind {kind}) cannot be decoded: {reason}")]
@@ -29,6 +35,23 @@ pub(crate) fn encode_body<T: Serialize>(body: &T, out: &mut Vec<u8>) {
     // Writing to memory cannot fail, and our types have no map of unknown length.
     #[expect(clippy::expect_used)]
     body.serialize(&mut serializer).expect("encoding into memory");
+}
+
+/// The same for a body that passes with every change.
+pub(crate) fn encode_by_hand<T: Serialize + ByHand>(body: &T, out: &mut Vec<u8>) {
+    if !body.write_by_hand(out) {
+        encode_body(body, out);
+    }
+}
+
+/// The same for a body that passes with every change. What is not as we write it goes the long way,
+/// which says what is wrong.
+pub(crate) fn decode_by_hand<T: DeserializeOwned + ByHand>(
+    kind: u16,
+    name: &'static str,
+    bytes: &[u8],
+) -> Result<T, DecodeError> {
+    T::read_by_hand(bytes).map_or_else(|| decode_body(kind, name, bytes), Ok)
 }
 
 /// A buffer that is appended to. MessagePack is written in pieces of one byte or a few, and for a
@@ -68,9 +91,18 @@ pub(crate) fn decode_body<T: DeserializeOwned>(
     rmp_serde::from_slice(bytes).map_err(|e| error(e.to_string()))
 }
 
-/// Declares an enum of numbered kinds, each variant holding the struct of the same name.
+/// Declares an enum of numbered kinds, each variant holding the struct of the same name. One that is
+/// marked `by_hand` is written and read so.
 macro_rules! numbered_kinds {
-    ($(#[$doc:meta])* $enum:ident { $($number:literal $name:ident,)* }) => {
+    (@encode $body:ident, $out:ident) => { $crate::codec::encode_body($body, $out) };
+    (@encode $body:ident, $out:ident, by_hand) => { $crate::codec::encode_by_hand($body, $out) };
+    (@decode $kind:ident, $name:ident, $bytes:ident) => {
+        $crate::codec::decode_body($kind, stringify!($name), $bytes)
+    };
+    (@decode $kind:ident, $name:ident, $bytes:ident, by_hand) => {
+        $crate::codec::decode_by_hand($kind, stringify!($name), $bytes)
+    };
+    ($(#[$doc:meta])* $enum:ident { $($number:literal $name:ident $($by_hand:ident)?,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $enum {
@@ -109,7 +141,9 @@ macro_rules! numbered_kinds {
             /// Appends the body, without the kind number.
             pub fn encode_body(&self, out: &mut Vec<u8>) {
                 match self {
-                    $(Self::$name(body) => $crate::codec::encode_body(body, out),)*
+                    $(Self::$name(body) => {
+                        $crate::codec::numbered_kinds!(@encode body, out $(, $by_hand)?);
+                    })*
                     Self::Unknown { body, .. } => out.extend_from_slice(body),
                 }
             }
@@ -120,7 +154,9 @@ macro_rules! numbered_kinds {
             /// The bytes are not a body of that kind, or nest too deep or hold too much.
             pub fn decode(kind: u16, bytes: &[u8]) -> Result<Self, $crate::codec::DecodeError> {
                 Ok(match kind {
-                    $($number => Self::$name($crate::codec::decode_body(kind, stringify!($name), bytes)?),)*
+                    $($number => Self::$name(
+                        $crate::codec::numbered_kinds!(@decode kind, $name, bytes $(, $by_hand)?)?
+                    ),)*
                     _ => Self::Unknown { kind, body: bytes.to_vec() },
                 })
             }

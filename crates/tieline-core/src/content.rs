@@ -50,6 +50,9 @@ impl Content {
     /// The stamp of `name`'s value.
     #[must_use]
     pub fn stamp_of(&self, name: &FieldName) -> Stamp {
+        if self.stamps.is_empty() {
+            return self.stamp;
+        }
         self.stamps.get(name).copied().unwrap_or(self.stamp)
     }
 
@@ -67,17 +70,17 @@ impl Content {
     /// The part of the content that may leave the org under `rule`, of the fields for which `meant`
     /// says yes.
     #[must_use]
-    pub fn visible(&self, rule: Option<&publish::PublishRule>, meant: impl Fn(&FieldName) -> bool) -> Self {
-        let fields: Vec<_> = self.values.iter().filter(|(name, _)| meant(name)).collect();
-        let (fields, _) = publish::visible(rule, fields, |(name, _)| name);
-        let mut visible = Self { stamp: self.stamp, ..Self::default() };
-        for (name, stamp) in self.stamps.iter() {
-            if fields.iter().any(|(visible, _)| *visible == name) {
-                visible.stamps.insert(name.clone(), *stamp);
-            }
-        }
-        visible.values = fields.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        visible
+    pub fn visible<'a>(
+        &'a self,
+        rule: Option<&publish::PublishRule>,
+        meant: impl Fn(&FieldName) -> bool,
+    ) -> Visible<'a> {
+        let mut values = Vec::with_capacity(self.values.len());
+        values.extend(self.values.iter().filter(|(name, _)| meant(name)));
+        let (values, _) = publish::visible(rule, values, |(name, _)| name);
+        let is_visible = |name: &FieldName| values.iter().any(|(visible, _)| *visible == name);
+        let stamps = self.stamps.iter().filter(|(name, _)| is_visible(name)).collect();
+        Visible { stamp: self.stamp, stamps, values }
     }
 
     /// With the fields of `other` that were written later, or are not here.
@@ -89,5 +92,32 @@ impl Content {
             }
         }
         self
+    }
+}
+
+/// A part of a content that may leave the org, in place.
+#[derive(Debug)]
+pub struct Visible<'a> {
+    /// The values, in the order of their names.
+    pub values: Vec<(&'a FieldName, &'a Value)>,
+    /// The stamp of every value that is not an exception.
+    pub stamp: Stamp,
+    /// The exceptions.
+    pub stamps: Vec<(&'a FieldName, &'a Stamp)>,
+}
+
+impl Visible<'_> {
+    /// Whether there is no field.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The same as a content of its own.
+    #[must_use]
+    pub fn to_content(&self) -> Content {
+        let values = self.values.iter().map(|(name, value)| ((*name).clone(), (*value).clone()));
+        let stamps = self.stamps.iter().map(|(name, stamp)| ((*name).clone(), **stamp));
+        Content { values: values.collect(), stamp: self.stamp, stamps: stamps.collect() }
     }
 }

@@ -167,19 +167,35 @@ impl BodyWriter {
     /// Appends a message, unless the frame is full. A first message always fits.
     #[must_use]
     pub fn push(&mut self, envelope: &Envelope) -> bool {
-        let size = ENVELOPE_BYTES + envelope.body.len();
-        let full =
-            self.bytes.len() + size > FRAME_BODY_BYTES_MAX || self.count as usize >= FRAME_MESSAGES_MAX;
-        if self.count > 0 && full {
+        self.push_with(envelope.seq, envelope.time, |out| {
+            out.extend_from_slice(&envelope.body);
+            envelope.kind
+        })
+    }
+
+    /// The same for a message whose body `write` appends, giving its kind.
+    #[must_use]
+    pub fn push_with(&mut self, seq: Seq, time: Timestamp, write: impl FnOnce(&mut Vec<u8>) -> u16) -> bool {
+        if self.count as usize >= FRAME_MESSAGES_MAX {
+            return false;
+        }
+        let start = self.bytes.len();
+        let mut head = [0; ENVELOPE_BYTES];
+        self.bytes.extend_from_slice(&head);
+        let kind = write(&mut self.bytes);
+        if self.count > 0 && self.bytes.len() > FRAME_BODY_BYTES_MAX {
+            self.bytes.truncate(start);
             return false;
         }
         // A message is at most `MESSAGE_BYTES_MAX` long, which fits 32 bits.
-        let length = u32::try_from(envelope.body.len()).unwrap_or(u32::MAX);
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(&envelope.kind.to_le_bytes());
-        self.bytes.extend_from_slice(&envelope.seq.0.to_le_bytes());
-        self.bytes.extend_from_slice(&envelope.time.0.to_le_bytes());
-        self.bytes.extend_from_slice(&envelope.body);
+        let length = u32::try_from(self.bytes.len() - start - ENVELOPE_BYTES).unwrap_or(u32::MAX);
+        head[..4].copy_from_slice(&length.to_le_bytes());
+        head[4..6].copy_from_slice(&kind.to_le_bytes());
+        head[6..14].copy_from_slice(&seq.0.to_le_bytes());
+        head[14..].copy_from_slice(&time.0.to_le_bytes());
+        if let Some(place) = self.bytes.get_mut(start..start + ENVELOPE_BYTES) {
+            place.copy_from_slice(&head);
+        }
         self.count += 1;
         true
     }

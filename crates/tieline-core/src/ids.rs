@@ -6,7 +6,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::Specification;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
@@ -107,6 +106,9 @@ macro_rules! name_type {
 /// The first eight bytes as a number that is ordered as they are. A shorter text ends with zeros,
 /// which no name contains, so comparing these first and then the texts is comparing the texts.
 fn start(text: &str) -> u64 {
+    if let Some(first) = text.as_bytes().first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
     let mut first = [0; 8];
     for (place, byte) in first.iter_mut().zip(text.bytes()) {
         *place = byte;
@@ -115,10 +117,22 @@ fn start(text: &str) -> u64 {
 }
 
 fn is_identifier(text: &str) -> bool {
+    // Every name of every field that comes passes here: one look at a table for each byte.
+    let fits = |byte: u8| IN_IDENTIFIERS[usize::from(byte)];
     text.len() <= 80
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && text.bytes().fold(true, |all, byte| all & fits(byte))
 }
+
+const IN_IDENTIFIERS: [bool; 256] = {
+    let mut fits = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        fits[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_';
+        byte += 1;
+    }
+    fits
+};
 
 fn is_label_name(text: &str) -> bool {
     (1..=80).contains(&text.len())
@@ -241,12 +255,45 @@ impl fmt::Display for OrgId {
 }
 
 /// Crockford's base 32 in lower case: readable aloud, no vowels that make words, fits a subject.
-fn base32() -> data_encoding::Encoding {
-    let mut spec = Specification::new();
-    spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
-    // The alphabet above is a constant of 32 distinct ASCII symbols.
-    #[expect(clippy::unwrap_used)]
-    spec.encoding().unwrap()
+const SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// How many symbols write 128 bits: the last one has two bits to spare, which are zero.
+const ID_CHARS: usize = 26;
+
+/// The number of each symbol; of everything else, a number that none has.
+const NUMBERS: [u8; 256] = {
+    let mut numbers = [0xff; 256];
+    let mut number = 0;
+    while number < SYMBOLS.len() {
+        numbers[SYMBOLS[number] as usize] = number as u8;
+        number += 1;
+    }
+    numbers
+};
+
+fn id_text(id: u128) -> [u8; ID_CHARS] {
+    let mut text = [0; ID_CHARS];
+    text[ID_CHARS - 1] = SYMBOLS[(id as usize & 7) << 2];
+    let mut left = id >> 3;
+    for place in text[..ID_CHARS - 1].iter_mut().rev() {
+        *place = SYMBOLS[left as usize & 31];
+        left >>= 5;
+    }
+    text
+}
+
+fn id_of(text: &str) -> Option<u128> {
+    let text: &[u8; ID_CHARS] = text.as_bytes().try_into().ok()?;
+    let mut id = 0_u128;
+    let mut seen = 0;
+    for symbol in &text[..ID_CHARS - 1] {
+        let number = NUMBERS[usize::from(*symbol)];
+        seen |= number;
+        id = id << 5 | u128::from(number & 0x1f);
+    }
+    let last = NUMBERS[usize::from(text[ID_CHARS - 1])];
+    seen |= last;
+    // A symbol that is none would have higher bits, and the last one has its lower bits to spare.
+    (seen < 32 && last & 3 == 0).then_some(id << 3 | u128::from(last >> 2))
 }
 
 name_type! {
@@ -263,18 +310,15 @@ macro_rules! id_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&BASE32.encode(&self.0.to_be_bytes()))
+                // The symbols are ASCII.
+                f.write_str(std::str::from_utf8(&id_text(self.0)).unwrap_or_default())
             }
         }
 
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let bytes = BASE32.decode(text.as_bytes()).ok();
-                bytes
-                    .and_then(|b| <[u8; 16]>::try_from(b).ok())
-                    .map(|b| Self(u128::from_be_bytes(b)))
-                    .ok_or_else(|| invalid($kind, text, "26 of 0-9 a-z without i l o u"))
+                id_of(text).map(Self).ok_or_else(|| invalid($kind, text, "26 of 0-9 a-z without i l o u"))
             }
         }
 
@@ -300,8 +344,6 @@ macro_rules! id_type {
         }
     };
 }
-
-static BASE32: std::sync::LazyLock<data_encoding::Encoding> = std::sync::LazyLock::new(base32);
 
 id_type!(
     /// One record of this org.
@@ -477,6 +519,29 @@ mod tests {
         assert_eq!(bytes.len(), 18);
         assert_eq!(rmp_serde::from_slice::<RecordId>(&bytes).unwrap(), id);
         assert!("not an id".parse::<RecordId>().is_err());
+    }
+
+    #[test]
+    fn ids_are_written_in_the_base_32_of_crockford() {
+        let mut base32 = data_encoding::Specification::new();
+        base32.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+        let base32 = base32.encoding().unwrap();
+        let ids = (0..500_u32).map(|i| first_128(&blake3::hash(&i.to_le_bytes())));
+        for id in ids.chain([0, 1, 7, 8, u128::MAX, 1 << 127]) {
+            let text = RecordId(id).to_string();
+            assert_eq!(text, base32.encode(&id.to_be_bytes()));
+            // Whatever one symbol is altered to, both read the same.
+            for (at, symbol) in
+                [(0, 'z'), (5, 'u'), (9, 'A'), (25, '1'), (25, 'w'), (25, '-'), (25, '\u{e9}')]
+            {
+                let mut symbols: Vec<char> = text.chars().collect();
+                symbols[at] = symbol;
+                let altered: String = symbols.into_iter().collect();
+                let theirs = base32.decode(altered.as_bytes()).ok();
+                let ours = altered.parse::<RecordId>().ok().map(|id| id.0.to_be_bytes().to_vec());
+                assert_eq!(ours, theirs, "{altered}");
+            }
+        }
     }
 
     #[test]

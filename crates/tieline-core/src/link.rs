@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use crate::command::Command;
 use crate::event::IncarnationCause;
 use crate::frame::{Chain, FRAME_VERSION, Figure, FrameHeader};
-use crate::limits::{FRAME_MESSAGES_MAX, WINDOW_BYTES_MAX};
+use crate::limits::{FRAME_MESSAGES_MAX, JOB_OUTBOX_MESSAGES_MAX, JOB_SLICE_MAX, WINDOW_BYTES_MAX};
 use crate::state::{Connection, ConnectionStatus, Org, OutboxEntry};
 use crate::{Incarnation, Position, Seq, Timestamp};
 
@@ -57,15 +57,52 @@ struct Rewind {
     pause_us: i64,
 }
 
+/// A frame without a receipt.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    last: Position,
+    bytes: usize,
+    sent: Timestamp,
+}
+
+/// How much of wide work may be under way so that a live change does not wait behind it. The way of a
+/// frame and back is measured: while it takes little longer than the quickest did, nothing waits, and
+/// more may be added; when it takes twice as long, half of that was waiting.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    quickest_us: i64,
+    messages: usize,
+}
+
+impl Pace {
+    /// How much is added each time that nothing waited.
+    const STEP: usize = 10;
+    /// The quickest way is forgotten by so small a part of it each time, for the way may have become
+    /// longer.
+    const FORGET: i64 = 4_096;
+
+    const fn new() -> Self {
+        Self { quickest_us: i64::MAX / 2, messages: JOB_SLICE_MAX }
+    }
+
+    fn took(&mut self, us: i64) {
+        let remembered = self.quickest_us + self.quickest_us / Self::FORGET + 1;
+        self.quickest_us = us.clamp(1, remembered);
+        let waited = us > 2 * self.quickest_us;
+        let messages = if waited { self.messages / 2 } else { self.messages + Self::STEP };
+        self.messages = messages.clamp(JOB_SLICE_MAX, JOB_OUTBOX_MESSAGES_MAX);
+    }
+}
+
 /// The volatile side of one connection.
 #[derive(Debug, Clone)]
 pub struct Link {
     incarnations: (Incarnation, Incarnation),
     /// Everything up to here was handed to the broker.
     sent: Position,
-    /// The last position and the sealed bytes of each frame without a receipt.
-    in_flight: VecDeque<(Position, usize)>,
+    in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
+    pace: Pace,
     /// The partner durably has everything up to here.
     confirmed: Position,
     /// When `confirmed` last rose, or sending began anew.
@@ -97,6 +134,7 @@ impl Link {
             sent: confirmed,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
+            pace: Pace::new(),
             confirmed,
             progress: now,
             rewind: None,
@@ -189,8 +227,13 @@ impl Link {
         self.sent = self.sent.max(position);
         self.progress = now;
         self.rewind = None;
-        while self.in_flight.front().is_some_and(|(last, _)| *last <= position) {
-            self.in_flight_bytes -= self.in_flight.pop_front().map_or(0, |(_, bytes)| bytes);
+        let mut arrived = None;
+        while let Some(frame) = self.in_flight.pop_front_if(|frame| frame.last <= position) {
+            self.in_flight_bytes -= frame.bytes;
+            arrived = Some(frame);
+        }
+        if let Some(frame) = arrived {
+            self.pace.took(now.since_us(frame.sent));
         }
     }
 
@@ -244,7 +287,7 @@ impl Link {
             self.progress = now;
         }
         self.sent = last;
-        self.in_flight.push_back((last, sealed_bytes));
+        self.in_flight.push_back(InFlight { last, bytes: sealed_bytes, sent: now });
         self.in_flight_bytes += sealed_bytes;
     }
 
@@ -310,6 +353,12 @@ impl Link {
         self.in_flight_bytes
     }
 
+    /// How many messages of wide work may be without a receipt, so that live changes do not wait.
+    #[must_use]
+    pub const fn job_messages(&self) -> usize {
+        self.pace.messages
+    }
+
     /// When the partner was last heard.
     #[must_use]
     pub const fn heard(&self) -> Option<Timestamp> {
@@ -373,4 +422,23 @@ fn before_figures(org: &Org, connection: &Connection, header: &FrameHeader) -> O
         return Some(Heard::Refused("suspended"));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_work_keeps_to_what_does_not_wait() {
+        let mut pace = Pace::new();
+        (0..1_000).for_each(|_| pace.took(4_000));
+        assert_eq!(pace.messages, JOB_OUTBOX_MESSAGES_MAX, "nothing waited");
+        (0..3).for_each(|_| pace.took(20_000));
+        assert_eq!(pace.messages, JOB_OUTBOX_MESSAGES_MAX / 8);
+        (0..30).for_each(|_| pace.took(20_000));
+        assert_eq!(pace.messages, JOB_SLICE_MAX, "a slice is always let through");
+        // A way that has become longer is the quickest there is in the end.
+        (0..10_000).for_each(|_| pace.took(20_000));
+        assert_eq!(pace.messages, JOB_OUTBOX_MESSAGES_MAX);
+    }
 }

@@ -30,7 +30,7 @@ numbered_kinds! {
         1 Offer,
         2 Grant,
         3 Snapshot,
-        4 Change,
+        4 Change by_hand,
         5 ShareEnded,
         6 Void,
         64 Catalogue,
@@ -112,6 +112,11 @@ pub struct Change {
     /// How many rules that remote changes triggered stand behind it.
     #[serde(default)]
     pub hops: u8,
+}
+
+impl Change {
+    /// The number of its kind.
+    pub(crate) const KIND: u16 = 4;
 }
 
 /// Why a share ended.

@@ -4,7 +4,8 @@
 //! A counted message whose whole content may not leave any more travels as `Void`: it keeps its
 //! position, and is counted.
 
-use crate::event::{Closing, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent};
+use crate::content::Visible;
+use crate::event::{Closing, Delivery, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent};
 use crate::message::{
     AcceptOffer, Change, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
     OutcomeReport, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void,
@@ -27,8 +28,28 @@ pub fn envelope(
     position: Position,
     rules: &PublishRules,
 ) -> Envelope {
+    // Most messages fit: growing a buffer from nothing costs more than the room.
+    let mut body = Vec::with_capacity(512);
+    let kind = write(event, connection, position, rules, &mut body);
+    Envelope { seq, time, kind, body }
+}
+
+/// Appends the body of that message, and gives its kind.
+pub fn write(
+    event: &Event,
+    connection: ConnectionId,
+    position: Position,
+    rules: &PublishRules,
+    out: &mut Vec<u8>,
+) -> u16 {
+    if let Event::RecordChanged(event) = event
+        && let Some(Delivered { delivery, content }) = delivered(event, connection, position, rules)
+    {
+        return Change::write(delivery.share, delivery.generation, &content, event.hops, out);
+    }
     let message = message(event, connection, position, rules).unwrap_or_else(|| Void {}.into());
-    Envelope::new(seq, time, &message)
+    message.encode_body(out);
+    message.kind()
 }
 
 fn message(
@@ -76,23 +97,43 @@ fn message(
     })
 }
 
+/// The fields of a change that may leave over one connection.
+struct Delivered<'a> {
+    delivery: &'a Delivery,
+    content: Visible<'a>,
+}
+
+/// What goes out of a change as one; nothing of a deletion, or if nothing may leave.
+fn delivered<'a>(
+    event: &'a RecordChanged,
+    connection: ConnectionId,
+    position: Position,
+    rules: &PublishRules,
+) -> Option<Delivered<'a>> {
+    let delivery = delivery(event, connection, position)?;
+    // What came over this share does not go back over it (S2S-52).
+    let ours = |name: &FieldName| event.origin_of(name).is_none_or(|origin| origin.connection != connection);
+    let content = event.content.visible(rules.get(&event.object), ours);
+    (event.action != RecordAction::Delete && !content.is_empty()).then_some(Delivered { delivery, content })
+}
+
+fn delivery(event: &RecordChanged, connection: ConnectionId, position: Position) -> Option<&Delivery> {
+    event.deliveries.iter().find(|d| d.connection == connection && d.position == position)
+}
+
 fn change(
     event: &RecordChanged,
     connection: ConnectionId,
     position: Position,
     rules: &PublishRules,
 ) -> Option<Message> {
-    let is_meant = |d: &&crate::event::Delivery| d.connection == connection && d.position == position;
-    let delivery = event.deliveries.iter().find(is_meant)?;
     if event.action == RecordAction::Delete {
-        let (share, generation) = (delivery.share, delivery.generation);
+        let Delivery { share, generation, .. } = *delivery(event, connection, position)?;
         return Some(ShareEnded { share, generation, reason: EndReason::Deleted }.into());
     }
-    // What came over this share does not go back over it (S2S-52).
-    let ours = |name: &FieldName| event.origin_of(name).is_none_or(|origin| origin.connection != connection);
-    let content = event.content.visible(rules.get(&event.object), ours);
+    let Delivered { delivery, content } = delivered(event, connection, position, rules)?;
     let (share, generation, hops) = (delivery.share, delivery.generation, event.hops);
-    (!content.is_empty()).then(|| Change { share, generation, content, hops }.into())
+    Some(Change { share, generation, content: content.to_content(), hops }.into())
 }
 
 fn granted(event: &ShareGranted, position: Position, rules: &PublishRules) -> Option<Message> {
@@ -100,16 +141,16 @@ fn granted(event: &ShareGranted, position: Position, rules: &PublishRules) -> Op
     let rule = rules.get(&event.object);
     let in_create_set = |name: &FieldName| event.create_set.contains(name);
     if position == event.grant {
-        let content = event.content.visible(rule, in_create_set);
+        let content = event.content.visible(rule, in_create_set).to_content();
         let (object, record) = (event.object.clone(), event.record);
         return Some(Grant { share, generation, object, record, content }.into());
     }
-    let content = event.content.visible(rule, |name| !in_create_set(name));
+    let content = event.content.visible(rule, |name| !in_create_set(name)).to_content();
     (!content.is_empty()).then(|| Snapshot { share, generation, content, recreate: None }.into())
 }
 
 fn snapshot(event: &SnapshotSent, rules: &PublishRules) -> Option<Message> {
-    let content = event.content.visible(rules.get(&event.object), |_| true);
+    let content = event.content.visible(rules.get(&event.object), |_| true).to_content();
     let (share, generation) = (event.delivery.share, event.delivery.generation);
     // A record that is lost there is named even if no field of it may leave: so the share can end.
     (!content.is_empty() || event.recreate.is_some())

@@ -9,10 +9,11 @@ use crate::schema::ObjectSchema;
 use crate::value::Value;
 use crate::{FieldName, Timestamp};
 
-/// The active rules of one object.
+/// The active rules of one object, and the fields without which it cannot be.
 #[derive(Debug)]
 pub struct CompiledRules {
     rules: Vec<CompiledRule>,
+    required: Vec<FieldName>,
 }
 
 #[derive(Debug)]
@@ -34,7 +35,14 @@ impl CompiledRules {
             field: rule.field.clone(),
             expression: Expression::condition(&rule.condition, schema).map_err(|error| error.to_string()),
         });
-        Self { rules: rules.collect() }
+        let required = schema.fields.iter().filter(|field| field.required);
+        Self { rules: rules.collect(), required: required.map(|field| field.name.clone()).collect() }
+    }
+
+    /// The fields that need a value.
+    #[must_use]
+    pub fn required(&self) -> &[FieldName] {
+        &self.required
     }
 
     /// The reasons for which the rules refuse a record with the values of `lookup`.

@@ -68,6 +68,15 @@ impl<K: Ord, V> VecMap<K, V> {
         }
     }
 
+    /// Adds an entry behind all others, if its key is the greatest; whether it is.
+    pub(crate) fn push_last(&mut self, key: K, value: V) -> bool {
+        let is_last = self.0.last().is_none_or(|(last, _)| *last < key);
+        if is_last {
+            self.0.push((key, value));
+        }
+        is_last
+    }
+
     /// Takes `key` out.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
@@ -88,6 +97,17 @@ impl<K, V> VecMap<K, V> {
     #[must_use]
     pub const fn empty() -> Self {
         Self(Vec::new())
+    }
+
+    /// An empty map with room for so many entries.
+    #[must_use]
+    pub fn with_capacity(entries: usize) -> Self {
+        Self(Vec::with_capacity(entries))
+    }
+
+    /// The same keys, each with what `made` makes of its value.
+    pub fn map_values<W>(self, mut made: impl FnMut(V) -> W) -> VecMap<K, W> {
+        VecMap(self.0.into_iter().map(|(key, value)| (key, made(value))).collect())
     }
 
     /// The number of entries.

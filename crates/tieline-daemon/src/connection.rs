@@ -244,6 +244,7 @@ impl Line {
                 heard,
                 confirmed: self.link.confirmed(),
                 in_flight_bytes: self.link.in_flight_bytes(),
+                job_messages: self.link.job_messages(),
                 inbox_depth: self.link.inbox_depth(),
                 clock_offset_us: self.link.clock_offset_us(),
                 cause,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tieline_core::command::{Command, Reply};
-use tieline_core::limits::{JOB_OUTBOX_BYTES_MAX, JOB_OUTBOX_MESSAGES_MAX, JOB_SLICE_MAX};
+use tieline_core::limits::{JOB_OUTBOX_BYTES_MAX, JOB_SLICE_MAX};
 use tieline_core::state::State;
 use tieline_core::{ConnectionId, JobId, Position, UserName};
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,8 @@ fn allowance(org: &OrgHandle, waiting: &Waiting) -> usize {
         return 0;
     }
     let without_receipt = waiting.head.0.saturating_sub(link.confirmed.0);
-    JOB_OUTBOX_MESSAGES_MAX.saturating_sub(usize::try_from(without_receipt).unwrap_or(usize::MAX))
+    let most = link.job_messages.max(JOB_SLICE_MAX);
+    most.saturating_sub(usize::try_from(without_receipt).unwrap_or(usize::MAX))
 }
 
 /// Tries the held messages whose time has come; whether there was one.

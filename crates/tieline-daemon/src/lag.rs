@@ -53,12 +53,17 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one lag. A negative one, of clocks that differ, counts as none.
+    /// Counts one lag.
     pub fn record(&mut self, us: i64) {
+        self.record_many(us, 1);
+    }
+
+    /// Counts so many equal lags. A negative one, of clocks that differ, counts as none.
+    pub fn record_many(&mut self, us: i64, times: u64) {
         let us = u64::try_from(us).unwrap_or_default();
         if let Some(count) = self.counts.get_mut(bucket_of(us)) {
-            *count += 1;
-            self.total += 1;
+            *count += times;
+            self.total += times;
         }
     }
 
@@ -82,7 +87,7 @@ impl Histogram {
     #[must_use]
     pub fn summary(&self) -> LagSummary {
         let ms = |share| self.quantile_us(share).map(|us| us as f64 / 1_000.0);
-        LagSummary { count: self.total, p50_ms: ms(0.5), p99_ms: ms(0.99) }
+        LagSummary { count: self.total, p50_ms: ms(0.5), p99_ms: ms(0.99), p999_ms: ms(0.999) }
     }
 }
 
@@ -95,6 +100,8 @@ pub struct LagSummary {
     pub p50_ms: Option<f64>,
     /// All but one in a hundred took at most so many milliseconds.
     pub p99_ms: Option<f64>,
+    /// All but one in a thousand took at most so many milliseconds.
+    pub p999_ms: Option<f64>,
 }
 
 /// Which lag.
@@ -102,7 +109,7 @@ pub struct LagSummary {
 pub enum LagKind {
     /// Of a change.
     Propagation,
-    /// Of the follow-up to a grant, and of other snapshots.
+    /// Of first copies, of their follow-ups, and of other snapshots.
     FollowUp,
 }
 
@@ -113,10 +120,10 @@ pub struct Lags {
 }
 
 impl Lags {
-    /// Counts one lag, in µs.
-    pub fn record(&self, connection: ConnectionId, kind: LagKind, us: i64) {
+    /// Counts so many equal lags, in µs.
+    pub fn record(&self, connection: ConnectionId, kind: LagKind, us: i64, times: u64) {
         let mut lags = self.by_connection.lock().unwrap_or_else(PoisonError::into_inner);
-        lags.entry((connection, kind)).or_default().record(us);
+        lags.entry((connection, kind)).or_default().record_many(us, times);
     }
 
     /// The lags of a connection in short.
@@ -159,7 +166,7 @@ mod tests {
     #[test]
     fn a_clock_behind_ours_makes_no_negative_lag() {
         let lags = Lags::default();
-        lags.record(ConnectionId(1), LagKind::Propagation, -5);
+        lags.record(ConnectionId(1), LagKind::Propagation, -5, 1);
         let summary = lags.summary(ConnectionId(1), LagKind::Propagation);
         assert_eq!((summary.count, summary.p99_ms), (1, Some(0.0)));
         assert_eq!(lags.summary(ConnectionId(1), LagKind::FollowUp).count, 0);

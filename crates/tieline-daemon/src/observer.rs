@@ -16,8 +16,8 @@ use crate::clock::now;
 use crate::lag::{LagKind, Lags};
 use crate::metrics::{Direction, Metric, Metrics, connection_label};
 
-/// The kind number of follow-ups and other snapshots.
-const SNAPSHOT_KIND: u16 = 3;
+/// The kind number of changes. The other kinds are first copies and their follow-ups.
+const CHANGE_KIND: u16 = 4;
 
 /// One change that has ended, for its lag.
 pub(crate) struct EndedChange {
@@ -33,6 +33,11 @@ impl EndedChange {
         let outcome = received.outcome.filter(|_| received.kind < FIRST_CONTROL_KIND)?;
         let object = received.record.and_then(|id| Some(state.records.get(&id)?.object.clone()));
         Some(Self { object, committed: received.time, kind: received.kind, outcome })
+    }
+
+    /// Whether another one, that is durable at the same moment, has the same lag.
+    fn has_lag_of(&self, other: &Self) -> bool {
+        self.committed == other.committed && self.kind == other.kind && self.object == other.object
     }
 }
 
@@ -136,12 +141,13 @@ impl Observer {
         let now = now();
         self.with(id, |known| {
             let mut counts = Counts::default();
-            for change in ended {
-                counts.take(change.outcome, 1);
+            ended.iter().for_each(|change| counts.take(change.outcome, 1));
+            // What was committed together has one lag.
+            for together in ended.chunk_by(EndedChange::has_lag_of) {
+                let (Some(change), times) = (together.first(), together.len()) else { continue };
                 let lag_us = now.since_us(change.committed);
-                let kind =
-                    if change.kind == SNAPSHOT_KIND { LagKind::FollowUp } else { LagKind::Propagation };
-                self.lags.record(id, kind, lag_us);
+                let kind = if change.kind == CHANGE_KIND { LagKind::Propagation } else { LagKind::FollowUp };
+                self.lags.record(id, kind, lag_us, times as u64);
                 let Some(object) = &change.object else { continue };
                 if !known.lags.contains_key(object) {
                     let histogram = |metric| self.metrics.histogram(metric, &[&known.label, object.as_str()]);
@@ -151,7 +157,7 @@ impl Observer {
                 if let Some((change_lag, follow_up_lag)) = known.lags.get(object) {
                     let seconds = Duration::from_micros(u64::try_from(lag_us).unwrap_or(0)).as_secs_f64();
                     let lag = if kind == LagKind::FollowUp { follow_up_lag } else { change_lag };
-                    lag.record(seconds);
+                    lag.record_many(seconds, times);
                 }
             }
             self.count(&known.label, Direction::In, &Counts::default(), &counts);

@@ -65,6 +65,8 @@ pub struct LinkStatus {
     pub confirmed: Position,
     /// Sealed bytes under way without a receipt.
     pub in_flight_bytes: usize,
+    /// How many messages of wide work may be without a receipt.
+    pub job_messages: usize,
     /// Messages that the partner has given out and we have not received.
     pub inbox_depth: u64,
     /// The partner's clock less ours, in µs.

@@ -52,7 +52,7 @@ impl Line {
         let mut writer = BodyWriter::default();
         let (id, mut position) = (self.id, run.first);
         let read = self.org.shared.tail.events(&seqs, |seq, time, event| {
-            let fits = writer.push(&outbox::envelope(event, seq, time, id, position, rules));
+            let fits = writer.push_with(seq, time, |body| outbox::write(event, id, position, rules, body));
             position = position.next();
             fits
         });

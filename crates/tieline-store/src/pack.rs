@@ -18,8 +18,9 @@ const CONTENT_BYTES_AIM: usize = CONTENT_BYTES_MAX * 9 / 10;
 const RAW_BYTES_START: usize = 24 * 1024;
 const RAW_BYTES_MIN: usize = 4 * 1024;
 const RAW_BYTES_MAX: usize = 128 * 1024;
-/// Fastest level that still finds the repeated field names: more costs CPU and saves little.
-const ZSTD_LEVEL: i32 = 1;
+/// It finds the repeated names and values and leaves single letters as they are: level 1 takes twice
+/// the CPU and saves a fifth of the bytes.
+const ZSTD_LEVEL: i32 = -2;
 
 /// Keeps the compressor and its buffers from block to block.
 pub(crate) struct Packer {

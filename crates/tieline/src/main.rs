@@ -30,6 +30,10 @@ use clap::Parser;
 use crate::cli::Cli;
 use crate::session::Session;
 
+/// A daemon takes and gives back small pieces of memory all day.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // clap prints help and usage errors itself, and ends with 0 or 2.
     let Cli { global, command } = Cli::parse();

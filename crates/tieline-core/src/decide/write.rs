@@ -7,7 +7,7 @@ use crate::content::Content;
 use crate::decide::draft::Draft;
 use crate::event::{Delivery, Origin, RecordAction, RecordChanged};
 use crate::reason::{Reason, ReasonCode};
-use crate::schema::{FieldSchema, ObjectSchema};
+use crate::schema::ObjectSchema;
 use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareStatus, State};
 use crate::value::Value;
@@ -56,19 +56,16 @@ pub(super) fn refusals(
             None => Some(unknown_field(&object.name, name)),
         })
         .collect();
+    // Rules are put in place with their object.
+    let Some(rules) = state.rules(&object.name) else { return reasons };
     // A value that is written has been checked, blank or not: what is left is what has none.
-    let left = |field: &&FieldSchema| field.required && !candidates.contains_key(&field.name);
-    reasons.extend(object.fields.iter().filter(left).filter_map(|field| {
-        let missing = lookup(&field.name).is_none_or(Value::is_blank);
-        missing.then(|| {
-            let text = format!("{} of {} is required: give it a value", field.name, object.name);
-            Reason::new(ReasonCode::RequiredMissing, text).on_field(&field.name)
-        })
+    let left = rules.required().iter().filter(|name| !candidates.contains_key(*name));
+    reasons.extend(left.filter(|name| lookup(name).is_none_or(Value::is_blank)).map(|name| {
+        let text = format!("{name} of {} is required: give it a value", object.name);
+        Reason::new(ReasonCode::RequiredMissing, text).on_field(name)
     }));
-    // Rules see only values of the right type.
-    if reasons.is_empty()
-        && let Some(rules) = state.rules(&object.name)
-    {
+    // They see only values of the right type.
+    if reasons.is_empty() {
         reasons = rules.refusals(lookup, now);
     }
     reasons
@@ -181,13 +178,15 @@ pub(super) fn record_changed(
 ) -> RecordChanged {
     // Most values of a write have one origin: it stands once, the others are exceptions.
     let origin = candidates.values().find_map(|candidate| candidate.origin);
-    let origins = candidates
-        .iter()
-        .filter(|(_, candidate)| candidate.origin != origin)
-        .map(|(name, candidate)| (name.clone(), candidate.origin))
-        .collect();
-    let received =
-        candidates.iter().filter_map(|(name, candidate)| Some((name.clone(), candidate.received?))).collect();
+    let (mut origins, mut received) = (VecMap::new(), VecMap::new());
+    for (name, candidate) in candidates.iter() {
+        if candidate.origin != origin {
+            origins.insert(name.clone(), candidate.origin);
+        }
+        if let Some(stamp) = candidate.received {
+            received.insert(name.clone(), stamp);
+        }
+    }
     let content = content(candidates);
     RecordChanged {
         record: write.id,
@@ -208,10 +207,12 @@ pub(super) fn record_changed(
 /// Candidates as content: the greatest stamp is the common one.
 fn content(candidates: Candidates) -> Content {
     let stamp = candidates.values().map(|candidate| candidate.stamp).max().unwrap_or_default();
-    let others = candidates.iter().filter(|(_, candidate)| candidate.stamp != stamp);
-    let stamps = others.map(|(name, candidate)| (name.clone(), candidate.stamp)).collect();
-    let values = candidates.into_iter().map(|(name, candidate)| (name, candidate.value)).collect();
-    Content { values, stamp, stamps }
+    let mut stamps = VecMap::new();
+    if candidates.values().any(|candidate| candidate.stamp != stamp) {
+        let others = candidates.iter().filter(|(_, candidate)| candidate.stamp != stamp);
+        stamps = others.map(|(name, candidate)| (name.clone(), candidate.stamp)).collect();
+    }
+    Content { values: candidates.map_values(|candidate| candidate.value), stamp, stamps }
 }
 
 /// The fields of a record that may go to the partner of a share, with their stamps. `wanted` says

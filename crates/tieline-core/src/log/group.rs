@@ -52,7 +52,8 @@ impl Group {
     /// A group without events, of the command that was decided at `time`.
     #[must_use]
     pub fn new(time: Timestamp) -> Self {
-        let mut bytes = Vec::with_capacity(512);
+        // What a change takes at its receiver, as it came and as it was applied, mostly fits.
+        let mut bytes = Vec::with_capacity(1_280);
         bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(&time.0.to_le_bytes());
         Self { bytes, time, len: 0 }

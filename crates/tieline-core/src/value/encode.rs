@@ -15,12 +15,15 @@ use smol_str::SmolStr;
 use super::{Date, Value, number};
 use crate::{RecordId, Timestamp};
 
-const DECIMAL: u8 = 1;
-const DATE: u8 = 2;
-const DATE_TIME: u8 = 3;
-const PICKLIST: u8 = 4;
-const MULTI_PICKLIST: u8 = 5;
-const REFERENCE: u8 = 6;
+/// The number in front of the content of a pair.
+pub(crate) mod tag {
+    pub(crate) const DECIMAL: u8 = 1;
+    pub(crate) const DATE: u8 = 2;
+    pub(crate) const DATE_TIME: u8 = 3;
+    pub(crate) const PICKLIST: u8 = 4;
+    pub(crate) const MULTI_PICKLIST: u8 = 5;
+    pub(crate) const REFERENCE: u8 = 6;
+}
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -29,19 +32,19 @@ impl Serialize for Value {
             Self::Text(text) => s.serialize_str(text),
             Self::Boolean(truth) => s.serialize_bool(*truth),
             Self::Integer(number) => s.serialize_i64(*number),
-            Self::Decimal(decimal) => pair(s, DECIMAL, &number::decimal_text(decimal)),
-            Self::Date(date) => pair(s, DATE, &date.days()),
-            Self::DateTime(time) => pair(s, DATE_TIME, &time.0),
-            Self::Picklist(value) => pair(s, PICKLIST, value),
-            Self::MultiPicklist(values) => pair(s, MULTI_PICKLIST, values),
-            Self::Reference(record) => pair(s, REFERENCE, record),
+            Self::Decimal(decimal) => pair(s, tag::DECIMAL, &number::decimal_text(decimal)),
+            Self::Date(date) => pair(s, tag::DATE, &date.days()),
+            Self::DateTime(time) => pair(s, tag::DATE_TIME, &time.0),
+            Self::Picklist(value) => pair(s, tag::PICKLIST, value),
+            Self::MultiPicklist(values) => pair(s, tag::MULTI_PICKLIST, values),
+            Self::Reference(record) => pair(s, tag::REFERENCE, record),
         }
     }
 }
 
-fn pair<S: Serializer, T: Serialize + ?Sized>(s: S, tag: u8, content: &T) -> Result<S::Ok, S::Error> {
+fn pair<S: Serializer, T: Serialize + ?Sized>(s: S, number: u8, content: &T) -> Result<S::Ok, S::Error> {
     let mut pair = s.serialize_tuple(2)?;
-    pair.serialize_element(&tag)?;
+    pair.serialize_element(&number)?;
     pair.serialize_element(content)?;
     pair.end()
 }
@@ -87,19 +90,19 @@ impl<'de> Visitor<'de> for ValueVisitor {
         fn content<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(pair: &mut A) -> Result<T, A::Error> {
             pair.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &ValueVisitor))
         }
-        let tag: u8 = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
-        let value = match tag {
-            DECIMAL => Value::Decimal(decimal(&content::<A, SmolStr>(&mut pair)?)?),
-            DATE => {
+        let number: u8 = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+        let value = match number {
+            tag::DECIMAL => Value::Decimal(decimal(&content::<A, SmolStr>(&mut pair)?)?),
+            tag::DATE => {
                 let days = content(&mut pair)?;
                 Value::Date(Date::from_days(days).ok_or_else(|| {
                     A::Error::custom(format_args!("day {days} is outside the years 1 to 9999"))
                 })?)
             }
-            DATE_TIME => Value::DateTime(Timestamp(content(&mut pair)?)),
-            PICKLIST => Value::picklist(content(&mut pair)?),
-            MULTI_PICKLIST => Value::multi_picklist(content::<A, Vec<SmolStr>>(&mut pair)?),
-            REFERENCE => Value::Reference(content::<A, RecordId>(&mut pair)?),
+            tag::DATE_TIME => Value::DateTime(Timestamp(content(&mut pair)?)),
+            tag::PICKLIST => Value::picklist(content(&mut pair)?),
+            tag::MULTI_PICKLIST => Value::multi_picklist(content::<A, Vec<SmolStr>>(&mut pair)?),
+            tag::REFERENCE => Value::Reference(content::<A, RecordId>(&mut pair)?),
             unknown => {
                 return Err(A::Error::custom(format_args!(
                     "value of the unknown kind {unknown}; it was written by a newer version of Tieline"

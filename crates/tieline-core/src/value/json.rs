@@ -49,6 +49,20 @@ impl Value {
         }
     }
 
+    /// The same for a JSON text, which is kept without a copy where the field keeps texts.
+    ///
+    /// # Errors
+    /// As [`Value::from_json`].
+    pub fn from_json_text(field: &FieldSchema, text: SmolStr) -> Result<Self, Reason> {
+        match field.field_type {
+            FieldType::Boolean => Err(wrong_type(field, &Json::String(text.into()))),
+            _ if text.is_empty() => Ok(Self::Null),
+            t if t.is_text() => Ok(Self::Text(text)),
+            FieldType::Picklist => Ok(Self::Picklist(text)),
+            _ => Self::from_text(field, &text),
+        }
+    }
+
     /// The value as JSON. Decimals are texts, so that no reader turns money into floating point;
     /// multi-select values are lists.
     #[must_use]

@@ -26,7 +26,8 @@ use crate::{RecordId, Timestamp};
 pub use cast::cast;
 pub(crate) use check::is_email;
 pub use date::{Date, InvalidDate};
-pub(crate) use number::parse_decimal;
+pub(crate) use encode::tag;
+pub(crate) use number::{decimal_text, parse_decimal};
 pub(crate) use text::parse_moment;
 
 /// The value of one field of one record.

@@ -113,6 +113,9 @@ proptest! {
         prop_assert!(bytes.len() <= value.encoded_len(), "{} > {}", bytes.len(), value.encoded_len());
         prop_assert_eq!(&rmp_serde::from_slice::<Value>(&bytes).unwrap(), &value);
         prop_assert_eq!(&Value::from_json(&field, &value.to_json()).unwrap(), &value);
+        if let serde_json::Value::String(text) = value.to_json() {
+            prop_assert_eq!(&Value::from_json_text(&field, text.into()).unwrap(), &value);
+        }
         prop_assert_eq!(&Value::from_text(&field, &value.to_text()).unwrap(), &value);
         prop_assert!(value.fits(field_type));
     }

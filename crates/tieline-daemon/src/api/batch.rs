@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State as Extract;
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 use smol_str::SmolStr;
 use tieline_core::command::{Command, Reply};
 use tieline_core::limits::BATCH_RECORDS_MAX;
@@ -18,12 +19,14 @@ use tieline_core::state::State;
 use tieline_core::{AssignTo, InvalidId, Owner, RecordId, UserName};
 use utoipa::ToSchema;
 
+mod plain;
+
 use super::Api;
 use super::auth::{Actor, Reading};
 use super::once::Keyed;
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::records;
-use super::request::{self, Body};
+use super::request::{self, Parse, ParsedBody};
 use super::values::Fields;
 use crate::org::Executed;
 
@@ -47,13 +50,37 @@ pub(crate) struct Operation {
     object: SmolStr,
     /// The record; not for create.
     #[schema(value_type = Option<String>)]
-    id: Option<SmolStr>,
+    id: Option<Id>,
     /// The fields; not for delete.
     #[schema(value_type = Option<Object>)]
     fields: Option<Fields>,
     /// Who owns it; only for create.
     #[schema(value_type = Option<String>)]
     owner: Option<SmolStr>,
+}
+
+/// The id of a record, read as it comes by: a text that is none is kept as what is wrong with it.
+#[derive(Debug, Clone)]
+struct Id(Result<RecordId, InvalidId>);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Id;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Id, E> {
+                Ok(Id(text.parse()))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
 }
 
 /// What is to be done with a record.
@@ -137,6 +164,25 @@ struct Place {
     record: Option<RecordId>,
 }
 
+impl Op {
+    /// The operation of this name.
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "create" => Some(Self::Create),
+            "update" => Some(Self::Update),
+            "delete" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+
+impl Parse for Batch {
+    fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        let text = request::utf8(bytes)?;
+        plain::read(text).map_or_else(|| request::parse_text(text), Ok)
+    }
+}
+
 impl Batch {
     /// What each operation is about.
     fn places(&self, state: &State, reading: Reading<'_>) -> Vec<Result<Place, Problem>> {
@@ -154,24 +200,26 @@ impl Batch {
 /// tools that measure what reading costs.
 #[must_use]
 pub fn batch_commands(body: &[u8], state: &State, user: &UserName) -> Vec<Command> {
-    let Ok(batch) = request::parse::<Batch>(body) else { return Vec::new() };
+    let Ok(batch) = Batch::parse(body) else { return Vec::new() };
     let places = batch.places(state, Reading::of(user, state));
     batch.commands(places).into_iter().flatten().collect()
 }
 
 /// A name or id of an operation.
-fn parsed<T: FromStr<Err = InvalidId>>(text: Option<&str>) -> Result<Option<T>, Problem> {
-    text.map(str::parse)
-        .transpose()
-        .map_err(|error: InvalidId| Problem::new(ErrorCode::BadBody, error.to_string()))
+fn read<T>(read: Option<Result<T, InvalidId>>) -> Result<Option<T>, Problem> {
+    read.transpose().map_err(|error| Problem::new(ErrorCode::BadBody, error.to_string()))
 }
 
 impl Operation {
+    fn id(&self) -> Result<Option<RecordId>, Problem> {
+        read(self.id.as_ref().map(|id| id.0.clone()))
+    }
+
     /// The object that the operation is about, and its record if there has to be one already. Runs
     /// under the lock of the state: values are read after it.
     fn place(&self, state: &State, reading: Reading<'_>) -> Result<Place, Problem> {
         let object = records::object(state, reading, &self.object)?.clone();
-        let record = parsed::<RecordId>(self.id.as_deref())?;
+        let record = self.id()?;
         if let Some(id) = record.filter(|_| self.op != Op::Create) {
             records::record(state, &object.name, id)?;
         }
@@ -183,7 +231,7 @@ impl Operation {
         let Place { object, record } = place;
         let bad = |detail: &str| Err(Problem::new(ErrorCode::BadBody, detail));
         let values =
-            |fields: Option<Fields>| fields.unwrap_or_default().values(object).map_err(Problem::refused);
+            |fields: Option<Fields>| fields.unwrap_or_default().into_values(object).map_err(Problem::refused);
         match (self.op, *record) {
             (Op::Create, Some(_)) => bad("create takes no id: the new record is given one"),
             (Op::Update | Op::Delete, None) => bad("the operation has no id: name the record"),
@@ -192,7 +240,7 @@ impl Operation {
             (Op::Create, None) => Ok(Command::CreateRecord {
                 object: object.name.clone(),
                 values: values(self.fields)?,
-                owner: parsed::<Owner>(self.owner.as_deref())?.map(AssignTo::from),
+                owner: read(self.owner.as_deref().map(Owner::from_str))?.map(AssignTo::from),
             }),
             (Op::Update, Some(record)) => Ok(Command::UpdateRecord { record, values: values(self.fields)? }),
             (Op::Delete, Some(record)) => Ok(Command::DeleteRecord { record }),
@@ -216,12 +264,11 @@ pub(crate) async fn batch(
     Extract(api): Extract<Api>,
     actor: Actor,
     keyed: Keyed,
-    Body(batch): Body<Batch>,
+    ParsedBody(batch): ParsedBody<Batch>,
 ) -> Result<Json<BatchResult>, Problem> {
     check_count("operations", batch.operations.len())?;
     let places = api.org.peek(|state| batch.places(state, actor.reading(state)));
-    let ids: Vec<_> =
-        batch.operations.iter().map(|op| parsed::<RecordId>(op.id.as_deref()).ok().flatten()).collect();
+    let ids: Vec<_> = batch.operations.iter().map(|operation| operation.id().ok().flatten()).collect();
     let executed = api.execute_items(batch.commands(places), &actor, &keyed).await?;
     let results: Vec<ItemResult> = executed
         .into_iter()
@@ -240,7 +287,7 @@ mod tests {
 
     fn place(operation: &Operation) -> Place {
         let lead = standard_objects().into_iter().find(|object| object.name.as_str() == "Lead").unwrap();
-        Place { object: Arc::new(lead), record: parsed(operation.id.as_deref()).unwrap() }
+        Place { object: Arc::new(lead), record: operation.id().unwrap() }
     }
 
     #[test]

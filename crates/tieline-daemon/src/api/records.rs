@@ -287,7 +287,7 @@ pub(crate) async fn create(
         reading.require(Permission::Create(&name))?;
         object(state, reading, name.as_str()).cloned()
     });
-    let values = object.and_then(|object| new.fields.values(&object).map_err(Problem::refused));
+    let values = object.and_then(|object| new.fields.into_values(&object).map_err(Problem::refused));
     let owner = assign_to(new.owner, new.assign)?;
     let command = values.map(|values| Command::CreateRecord { object: name.clone(), values, owner });
     let executed = api.execute_one(command, &actor, &keyed).await?;
@@ -351,7 +351,7 @@ pub(crate) async fn change(
         record(state, &name, id)?;
         Ok::<_, Problem>(object.clone())
     });
-    let values = object.and_then(|object| change.fields.values(&object).map_err(Problem::refused));
+    let values = object.and_then(|object| change.fields.into_values(&object).map_err(Problem::refused));
     let command = values.map(|values| Command::UpdateRecord { record: id, values });
     let executed = api.execute_one(command, &actor, &keyed).await?;
     Ok(Json(Done::from(&executed)))

@@ -30,12 +30,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let detail = "the body has to be JSON: send it with the header Content-Type: application/json";
-            return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
-        }
-        let bytes = read(request, state).await?;
-        parse(&bytes).map(Self)
+        json_bytes(request, state).await.and_then(|bytes| parse(&bytes)).map(Self)
+    }
+}
+
+async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        let detail = "the body has to be JSON: send it with the header Content-Type: application/json";
+        return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
+    }
+    read(request, state).await
+}
+
+/// A JSON body that has a way of its own to be read.
+pub(crate) trait Parse: Sized {
+    /// Parses the body.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    fn parse(bytes: &[u8]) -> Result<Self, Problem>;
+}
+
+/// Such a body.
+pub(crate) struct ParsedBody<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: Parse> FromRequest<S> for ParsedBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        json_bytes(request, state).await.and_then(|bytes| T::parse(&bytes)).map(Self)
     }
 }
 
@@ -93,7 +116,7 @@ pub(crate) fn unread(rejection: &BytesRejection) -> Problem {
     Problem::new(ErrorCode::BadBody, "the body ended before it was whole: send it again")
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
     std::str::from_utf8(bytes).map_err(|error| {
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -105,7 +128,12 @@ fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
 
 /// Parses a JSON body.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_str(utf8(bytes)?).map_err(|error| not_json(&error))
+    parse_text(utf8(bytes)?)
+}
+
+/// The same for a text.
+pub(crate) fn parse_text<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    serde_json::from_str(text).map_err(|error| not_json(&error))
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
@@ -19,7 +20,62 @@ use tieline_core::vecmap::VecMap;
 
 /// Fields as a request names them, in its order. A name that stands twice is kept, to be refused.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Fields(Vec<(SmolStr, Json)>);
+pub(crate) struct Fields(pub(super) Vec<(SmolStr, Given)>);
+
+/// A value as JSON says it. Most are texts, which are kept as they will be kept in the end.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Given {
+    Text(SmolStr),
+    Other(Json),
+}
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Given;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any valid JSON value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Given, E> {
+                Ok(Given::Text(SmolStr::new(text)))
+            }
+
+            fn visit_unit<E>(self) -> Result<Given, E> {
+                Ok(Given::Other(Json::Null))
+            }
+
+            fn visit_bool<E>(self, truth: bool) -> Result<Given, E> {
+                Ok(Given::Other(truth.into()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Given, E> {
+                Ok(Given::Other(number.into()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Given, E> {
+                Ok(Given::Other(number.into()))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Given, E> {
+                Ok(Given::Other(number.into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Given, A::Error> {
+                Json::deserialize(SeqAccessDeserializer::new(seq)).map(Given::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Given, A::Error> {
+                Json::deserialize(MapAccessDeserializer::new(map)).map(Given::Other)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -37,7 +93,7 @@ impl<'de> Deserialize<'de> for Fields {
                 while let Some(entry) = map.next_entry()? {
                     if fields.len() == OBJECT_FIELDS_MAX {
                         let text = format!("a record has at most {OBJECT_FIELDS_MAX} fields");
-                        return Err(serde::de::Error::custom(text));
+                        return Err(A::Error::custom(text));
                     }
                     fields.push(entry);
                 }
@@ -51,11 +107,11 @@ impl<'de> Deserialize<'de> for Fields {
 
 impl Fields {
     /// The values that these fields have in `object`.
-    pub(crate) fn values(&self, object: &ObjectSchema) -> Result<VecMap<FieldName, Value>, Vec<Reason>> {
-        let mut values = VecMap::new();
+    pub(crate) fn into_values(self, object: &ObjectSchema) -> Result<VecMap<FieldName, Value>, Vec<Reason>> {
+        let mut values = VecMap::with_capacity(self.0.len());
         let mut reasons = Vec::new();
-        for (name, json) in &self.0 {
-            match field(object, name).and_then(|field| Ok((field, Value::from_json(field, json)?))) {
+        for (name, given) in self.0 {
+            match field(object, &name).and_then(|field| Ok((field, given.value(field)?))) {
                 Ok((field, value)) => {
                     if values.insert(field.name.clone(), value).is_some() {
                         let text = format!("{} stands twice; name each field once", field.name);
@@ -66,6 +122,16 @@ impl Fields {
             }
         }
         if reasons.is_empty() { Ok(values) } else { Err(reasons) }
+    }
+}
+
+impl Given {
+    /// What a field makes of it.
+    fn value(self, field: &FieldSchema) -> Result<Value, Reason> {
+        match self {
+            Self::Text(text) => Value::from_json_text(field, text),
+            Self::Other(json) => Value::from_json(field, &json),
+        }
     }
 }
 
@@ -108,7 +174,7 @@ mod tests {
     }
 
     fn values(json: &str) -> Result<VecMap<FieldName, Value>, Vec<Reason>> {
-        serde_json::from_str::<Fields>(json).unwrap().values(&lead())
+        serde_json::from_str::<Fields>(json).unwrap().into_values(&lead())
     }
 
     #[test]

@@ -1,50 +1,29 @@
 //! The whole path: changes enter at A's API, and count when B has durably applied them.
 
-use std::time::{Duration, Instant};
-
-use serde_json::{Value as Json, json};
-use tieline_tests::nats::{Edition, NatsServer};
-use tieline_tests::process::{Api, OrgProcess, connect, cpu_seconds};
+use tieline_tests::process::cpu_seconds;
 
 use crate::report::Report;
-use crate::{log, raw};
+use crate::world::{CHANGE_BYTES, Pair, requests};
+use crate::{Sizes, log, raw};
 
-const RECORDS: usize = 1_000;
-const BATCH: usize = 200;
-/// Requests under way at once.
-const CLIENTS: usize = 4;
-const CHANGE_BYTES: usize = 300;
-const STATUSES: [&str; 2] = ["Open - Not Contacted", "Working - Contacted"];
+/// Leads that are changed in turn.
+pub(crate) const RECORDS: usize = 1_000;
 
-struct Setup {
-    broker: NatsServer,
-    a: OrgProcess,
-    b: OrgProcess,
-    connection: String,
-    records: Vec<String>,
-}
-
-/// Measures everything and writes the lines of the table.
-pub(crate) fn run(report: &mut Report, rounds: usize, changes: usize, lag_seconds: usize) {
-    let mut setup = setup();
-    let keys = setup.b.home.path().join("keys").to_string_lossy().into_owned();
-    lag(report, &mut setup, &keys, lag_seconds);
-    for round in 0..rounds {
-        throughput(report, &setup, changes, round);
-        let broker_before = cpu_seconds(&setup.broker.pid().to_string());
-        let raw = raw::round(&setup.broker.url(), &keys, changes, CHANGE_BYTES);
-        let broker = cpu_seconds(&setup.broker.pid().to_string()) - broker_before;
-        report.sample("raw changes/s", changes as f64 / raw.seconds);
-        report.sample("raw cpu", (raw.cpu_seconds + broker) / changes as f64 * 1e6);
-        eprintln!(
-            "round {}: tieline {:.0}/s, raw {:.0}/s",
-            round + 1,
-            report.median("changes/s"),
-            report.median("raw changes/s")
-        );
+/// Throughput and CPU beside the raw pipe, the lag beside its floor, and the rebuild of B's state.
+pub(crate) fn run(report: &mut Report, sizes: &Sizes) {
+    let mut pair = Pair::new(3, RECORDS);
+    let keys = pair.b.home.path().join("keys").to_string_lossy().into_owned();
+    lag(report, &mut pair, &keys, sizes);
+    for round in 0..sizes.rounds {
+        throughput(report, &pair, sizes.changes, round, "");
+        let broker_before = cpu_seconds(&pair.broker.pid().to_string());
+        let raw = raw::round(&pair.broker.url(), &keys, sizes.changes, CHANGE_BYTES);
+        let broker = cpu_seconds(&pair.broker.pid().to_string()) - broker_before;
+        report.sample("raw changes/s", sizes.changes as f64 / raw.seconds);
+        report.sample("raw cpu", (raw.cpu_seconds + broker) / sizes.changes as f64 * 1e6);
     }
-    rebuild(report, setup);
-    log::run(report, rounds.min(3));
+    disk(report, &pair, sizes);
+    rebuild(report, pair);
     lines(report);
 }
 
@@ -59,181 +38,75 @@ fn lines(report: &mut Report) {
     report.line("CPU per message of the raw pipe", "raw cpu", "µs", None, "");
     report.line("CPU per change of the load generator", "cpu load", "µs", None, "not counted");
     let floor = Some(("latency floor", "raw latency + 2 fdatasync"));
-    report.line("lag at 100 changes/s, p50", "lag p50", "µs", floor, "1.5 × floor");
-    report.line("lag at 100 changes/s, p99", "lag p99", "µs", None, "");
+    report.line("lag at 100 changes/s, p50", "lag p50 100", "µs", floor, "1.5 × floor");
+    report.line("lag at 100 changes/s, p99", "lag p99 100", "µs", None, "");
+    report.line("lag at 100 changes/s, p99.9", "lag p999 100", "µs", None, "");
+    report.line("lag at 1,000 changes/s, p50", "lag p50 1000", "µs", floor, "");
+    report.line("lag at 1,000 changes/s, p99", "lag p99 1000", "µs", None, "");
+    report.line("lag at 1,000 changes/s, p99.9", "lag p999 1000", "µs", None, "");
     report.line("raw JetStream latency, p50", "raw latency", "µs", None, "");
     report.line("fdatasync, median", "fdatasync", "µs", None, "");
-    report.line(
-        "log append, durable",
-        "log append",
-        "1/s",
-        Some(("sled append", "sled entry per event")),
-        "",
-    );
-    report.line("verified replay", "log replay", "1/s", None, "1,000,000/s");
+    report.line("log of A on disk per change", "disk a", "bytes", None, "");
+    report.line("log of B on disk per change", "disk b", "bytes", None, "");
     report.line("state rebuilt from the log", "rebuild", "1/s", None, "500,000/s");
-    report.line(
-        "log on disk per byte of event",
-        "log bytes",
-        "",
-        Some(("sled bytes", "sled entry per event")),
-        "under 0.6",
-    );
 }
 
-fn setup() -> Setup {
-    let (mut a, mut b) = (OrgProcess::make("acme"), OrgProcess::make("globex"));
-    let orgs = vec![a.home.access(), b.home.access()];
-    let broker = NatsServer::start(Edition::Pinned, orgs).expect("a broker").expect("the pinned edition");
-    a.start(&broker.url());
-    b.start(&broker.url());
-    let connection = connect(&a.api, &b.api);
-    let rules = r#"
-extends = "Lead"
-[rules.known_city]
-condition = "City == 'Atlantis'"
-message = "Atlantis is not served"
-[rules.sane_size]
-condition = "NumberOfEmployees != null && NumberOfEmployees < 0"
-message = "A company has no negative number of employees"
-[rules.site]
-condition = "Website != null && Website == 'http://localhost'"
-message = "A website is reachable"
-"#;
-    b.api.send_bytes("PUT", "/v1/objects", "application/toml", rules.as_bytes()).expect("rules");
-    let fields = ["LastName", "Company", "Status", "City", "Description", "Website", "NumberOfEmployees"];
-    let path = format!("/v1/connections/{connection}");
-    a.api.must("PUT", &format!("{path}/publish/Lead"), &json!({ "fields": fields }));
-    b.api.until("a catalogue", &path, |seen| {
-        seen["catalogue"].to_string().contains("NumberOfEmployees").then_some(())
-    });
-    let mappings: Vec<Json> = fields
-        .iter()
-        .map(|field| match *field {
-            "Status" => json!({ "local": "Status", "from": "Status", "picklist": {
-                "values": { "Working - Contacted": "Closed - Not Converted" }, "unmapped": "keep" } }),
-            field => json!({ "local": field, "from": field }),
-        })
-        .collect();
-    let rule = json!({ "local": "Lead", "auto_accept": true, "fields": mappings });
-    b.api.must("PUT", &format!("{path}/subscribe/Lead"), &rule);
-    a.api.until("a subscription", &path, |seen| {
-        seen["taken"].to_string().contains("Description").then_some(())
-    });
-    let records = leads(&a.api, &connection);
-    b.api.until("all copies", "/v1/status", |seen| (seen["records"]["Lead"] == RECORDS).then_some(()));
-    Setup { broker, a, b, connection, records }
-}
-
-/// Creates the leads and shares them.
-fn leads(a: &Api, connection: &str) -> Vec<String> {
-    let mut records = Vec::new();
-    for batch in 0..RECORDS / BATCH {
-        let operations: Vec<Json> = (0..BATCH)
-            .map(|i| {
-                json!({ "op": "create", "object": "Lead", "fields": {
-                    "LastName": format!("Lead {}", batch * BATCH + i), "Company": "Sorbonne" } })
-            })
-            .collect();
-        let done = a.must("POST", "/v1/batch", &json!({ "operations": operations }));
-        let results = done["results"].as_array().expect("results");
-        records.extend(results.iter().map(|result| result["id"].as_str().expect("an id").to_owned()));
-    }
-    let share = json!({ "connections": [connection], "object": "Lead", "all": true });
-    a.must("POST", "/v1/shares", &share);
-    records
-}
-
-/// The body of one request: changes of 300 bytes of field values.
-fn request(records: &[String], from: usize, count: usize, salt: usize) -> Vec<u8> {
-    let operations: Vec<Json> = (from..from + count)
-        .map(|i| {
-            let hash = blake3::hash(&[i.to_le_bytes(), salt.to_le_bytes()].concat()).to_hex();
-            let city = format!("City {i} {salt}");
-            let mut description = format!("{hash}{hash}{hash}");
-            description.push_str(&"x".repeat(CHANGE_BYTES - description.len() - city.len() - 20));
-            json!({ "op": "update", "object": "Lead", "id": records[i % records.len()], "fields": {
-                "Status": STATUSES[(i / records.len() + salt) % 2], "City": city, "Description": description } })
-        })
-        .collect();
-    json!({ "operations": operations }).to_string().into_bytes()
-}
-
-/// What B has received and concluded over the connection.
-fn concluded(setup: &Setup) -> u64 {
-    let seen = setup.b.api.get(&format!("/v1/connections/{}", setup.connection)).expect("a connection");
-    seen["summary"]["received"]["received"].as_u64().expect("a count")
-}
-
-fn throughput(report: &mut Report, setup: &Setup, changes: usize, round: usize) {
-    let bodies: Vec<Vec<u8>> =
-        (0..changes / BATCH).map(|i| request(&setup.records, i * BATCH, BATCH, round + 1)).collect();
-    let target = concluded(setup) + (bodies.len() * BATCH) as u64;
-    let pids = [setup.a.pid(), setup.b.pid(), setup.broker.pid(), std::process::id()];
-    let cpu = || pids.map(|pid| cpu_seconds(&pid.to_string()));
-    let (before, begun) = (cpu(), Instant::now());
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            let (bodies, next, api) = (&bodies, &next, setup.a.api.clone());
-            scope.spawn(move || {
-                while let Some(body) = bodies.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    let done =
-                        api.send_bytes("POST", "/v1/batch", "application/json", body).expect("a batch");
-                    assert_eq!(done["refused"], 0, "{done}");
-                }
-            });
-        }
-    });
-    while concluded(setup) < target {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    let after = cpu();
+/// One round; the figures bear `suffix`.
+pub(crate) fn throughput(report: &mut Report, pair: &Pair, changes: usize, round: usize, suffix: &str) {
+    let bodies = requests(&pair.records, changes, round + 1);
+    let before = pair.cpu();
+    let seconds = pair.run(&bodies);
+    let after = pair.cpu();
     let per_change = |i: usize| (after[i] - before[i]) / changes as f64 * 1e6;
-    report.sample("changes/s", changes as f64 / seconds);
-    report.sample("cpu", per_change(0) + per_change(1) + per_change(2));
-    report.sample("cpu a", per_change(0));
-    report.sample("cpu b", per_change(1));
-    report.sample("cpu broker", per_change(2));
-    report.sample("cpu load", per_change(3));
+    let mut sample = |figure: &str, value| report.sample(&format!("{figure}{suffix}"), value);
+    sample("changes/s", changes as f64 / seconds);
+    sample("cpu", per_change(0) + per_change(1) + per_change(2));
+    sample("cpu a", per_change(0));
+    sample("cpu b", per_change(1));
+    sample("cpu broker", per_change(2));
+    sample("cpu load", per_change(3));
+    eprintln!("round {}{suffix}: {:.0} changes/s", round + 1, changes as f64 / seconds);
 }
 
-/// Lag of single changes at 100 a second, beside its floor: the raw pipe's latency and a durable
-/// write on each side.
-fn lag(report: &mut Report, setup: &mut Setup, keys: &str, seconds: usize) {
-    const RATE: usize = 100;
-    // A daemon keeps its lags since its start: what setting up took is not meant.
-    setup.b.stop();
-    setup.b.start(&setup.broker.url());
-    let count = seconds * RATE;
-    let target = concluded(setup) + count as u64;
-    let begun = Instant::now();
-    for i in 0..count {
-        let due = Duration::from_micros((i * 1_000_000 / RATE) as u64);
-        std::thread::sleep(due.saturating_sub(begun.elapsed()));
-        let body = request(&setup.records, i, 1, 0);
-        setup.a.api.send_bytes("POST", "/v1/batch", "application/json", &body).expect("a change");
+/// Lag of single changes, beside its floor: the raw pipe's latency and a durable write on each side.
+fn lag(report: &mut Report, pair: &mut Pair, keys: &str, sizes: &Sizes) {
+    for rate in [100, 1_000] {
+        pair.forget_lags();
+        pair.trickle(rate, sizes.seconds);
+        let lags = pair.lags();
+        for (name, lag) in ["p50", "p99", "p999"].into_iter().zip(lags) {
+            report.sample(&format!("lag {name} {rate}"), lag);
+        }
+        let shares = [50.0, 99.0, 99.9].into_iter().zip(lags.map(|us| us / 1_000.0));
+        report.curve("lag", &format!("{rate} changes/s"), shares.collect());
     }
-    while concluded(setup) < target {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let status = setup.b.api.get("/v1/status").expect("a status");
-    let lag = &status["connections"][0]["lag"];
-    report.sample("lag p50", lag["p50_ms"].as_f64().expect("a lag") * 1_000.0);
-    report.sample("lag p99", lag["p99_ms"].as_f64().expect("a lag") * 1_000.0);
-    let raw = raw::latencies(&setup.broker.url(), keys, RATE as u64, count, CHANGE_BYTES);
-    let (raw_p50, sync) = (raw[raw.len() / 2], log::fdatasync_us());
+    let count = 100 * sizes.seconds;
+    let raw = raw::latencies(&pair.broker.url(), keys, 100, count, CHANGE_BYTES);
+    let at = |share: f64| raw[((raw.len() as f64 * share) as usize).min(raw.len() - 1)];
+    let shares = [(50.0, at(0.5)), (99.0, at(0.99)), (99.9, at(0.999))];
+    report.curve("lag", "raw pipe", shares.map(|(share, us)| (share, us / 1_000.0)).to_vec());
+    let (raw_p50, sync) = (at(0.5), log::fdatasync_us());
     report.sample("raw latency", raw_p50);
     report.sample("fdatasync", sync);
     report.sample("latency floor", 2.0f64.mul_add(sync, raw_p50));
 }
 
+/// What one change takes on both disks.
+fn disk(report: &mut Report, pair: &Pair, sizes: &Sizes) {
+    let logs = || [&pair.a, &pair.b].map(|org| org.disk_bytes("log"));
+    let before = logs();
+    pair.run(&requests(&pair.records, sizes.changes, 99));
+    let after = logs();
+    for (figure, i) in [("disk a", 0), ("disk b", 1)] {
+        report.sample(figure, (after[i] - before[i]) as f64 / sizes.changes as f64);
+    }
+}
+
 /// How fast B's state is rebuilt from its log, without a snapshot.
-fn rebuild(report: &mut Report, mut setup: Setup) {
-    setup.b.stop();
-    let log = tieline_daemon::run::read_log(setup.b.home.path()).expect("a log");
-    let begun = Instant::now();
+fn rebuild(report: &mut Report, mut pair: Pair) {
+    pair.b.stop();
+    let log = tieline_daemon::run::read_log(pair.b.home.path()).expect("a log");
+    let begun = std::time::Instant::now();
     let rebuilt = tieline_daemon::replay::rebuild(&log, None).expect("a state");
     report.sample("rebuild", rebuilt.replayed as f64 / begun.elapsed().as_secs_f64());
 }

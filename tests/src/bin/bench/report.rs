@@ -5,12 +5,15 @@ use std::fmt::Write;
 
 use serde_json::json;
 
+use crate::svg;
+
 /// Samples of each figure, in the order in which figures were first seen.
 #[derive(Default)]
 pub(crate) struct Report {
     samples: BTreeMap<String, Vec<f64>>,
     order: Vec<String>,
     lines: Vec<Line>,
+    drawings: BTreeMap<String, Vec<svg::Line>>,
 }
 
 struct Line {
@@ -60,6 +63,29 @@ impl Report {
         let value = self.median(figure);
         let ratio = baseline.map(|(figure, name)| (value / self.median(figure), name));
         self.lines.push(Line { what: what.to_owned(), value, unit, ratio, goal });
+    }
+
+    /// Adds points to a line of a drawing.
+    pub(crate) fn curve(&mut self, drawing: &str, line: &str, points: Vec<(f64, f64)>) {
+        let lines = self.drawings.entry(drawing.to_owned()).or_default();
+        match lines.iter_mut().find(|(name, _)| name == line) {
+            Some((_, known)) => known.extend(points),
+            None => lines.push((line.to_owned(), points)),
+        }
+    }
+
+    /// Draws everything into `dir`; the files.
+    pub(crate) fn draw(&self, dir: &str) -> Vec<String> {
+        let draw = |(title, lines): (&String, &Vec<svg::Line>)| {
+            let (x, y) = match title.as_str() {
+                "connections" => ("connections", "changes/s"),
+                _ => ("percentile", "ms"),
+            };
+            let path = format!("{dir}/bench-{}.svg", title.replace(' ', "-"));
+            std::fs::write(&path, svg::draw(title, x, y, lines)).expect("a drawing");
+            path
+        };
+        self.drawings.iter().map(draw).collect()
     }
 
     /// The table for people.

@@ -20,6 +20,10 @@ mod stages;
 
 use std::process::ExitCode;
 
+/// As in the binary that is gauged.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("check") => count::check(),

@@ -107,7 +107,8 @@ pub(crate) fn messages<'e>(
     let mut writer = BodyWriter::default();
     let mut position = run.first;
     for entry in &run.entries {
-        if !writer.push(&outbox::envelope(event(entry.seq), entry.seq, now, id, position, rules)) {
+        let event = event(entry.seq);
+        if !writer.push_with(entry.seq, now, |body| outbox::write(event, id, position, rules, body)) {
             break;
         }
         position = position.next();

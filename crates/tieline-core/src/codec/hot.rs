@@ -1,0 +1,474 @@
+//! The bodies that pass with every change, written and read by hand.
+//!
+//! What is written is byte for byte what serde writes; `tests` hold the two against each other. What
+//! is seldom there (reasons, exceptions, values that were held) is left to serde altogether. A new
+//! field of one of these types does not compile until it stands here: as written, or as seldom.
+
+use smol_str::SmolStr;
+
+use super::read::{Read, Reader};
+use super::write::{self, Write, field};
+use crate::content::{Content, Visible};
+use crate::event::{Delivery, Origin, Received, RecordAction, RecordChanged};
+use crate::frame::Chain;
+use crate::limits::OBJECT_FIELDS_MAX;
+use crate::message::Change;
+use crate::outcome::Outcome;
+use crate::stamp::Stamp;
+use crate::value::{Date, Value, tag};
+use crate::vecmap::VecMap;
+use crate::{FieldName, OrgId, Position, Seq, ShareId, Timestamp};
+
+/// A body that is written and read by hand where nothing seldom is in it.
+pub(crate) trait ByHand: Sized {
+    /// Appends the body. If it is for serde, nothing is appended and the answer is no.
+    fn write_by_hand(&self, out: &mut Vec<u8>) -> bool;
+
+    /// The body, if the bytes are as `write_by_hand` writes them.
+    fn read_by_hand(bytes: &[u8]) -> Option<Self>;
+}
+
+macro_rules! numbers {
+    ($($type:ident($number:ty)),*) => {
+        $(
+            impl Write for $type {
+                #[inline]
+                fn write(&self, out: &mut Vec<u8>) {
+                    self.0.write(out);
+                }
+            }
+
+            impl<'a> Read<'a> for $type {
+                #[inline]
+                fn read(from: &mut Reader<'a>) -> Option<Self> {
+                    <$number>::read(from).map(Self)
+                }
+            }
+        )*
+    };
+}
+numbers!(Timestamp(i64), OrgId(u64), Seq(u64), Position(u64), Chain(u64));
+
+impl Write for Value {
+    fn write(&self, out: &mut Vec<u8>) {
+        let pair = |out: &mut Vec<u8>, tag: u8| out.extend_from_slice(&[0x92, tag]);
+        match self {
+            Self::Null => write::nil(out),
+            Self::Text(text) => write::text(out, text),
+            Self::Boolean(truth) => write::boolean(out, *truth),
+            Self::Integer(number) => number.write(out),
+            Self::Decimal(decimal) => {
+                pair(out, tag::DECIMAL);
+                write::text(out, &crate::value::decimal_text(decimal));
+            }
+            Self::Date(date) => {
+                pair(out, tag::DATE);
+                i64::from(date.days()).write(out);
+            }
+            Self::DateTime(time) => {
+                pair(out, tag::DATE_TIME);
+                time.write(out);
+            }
+            Self::Picklist(value) => {
+                pair(out, tag::PICKLIST);
+                write::text(out, value);
+            }
+            Self::MultiPicklist(values) => {
+                pair(out, tag::MULTI_PICKLIST);
+                write::list(out, values.len());
+                values.iter().for_each(|value| write::text(out, value));
+            }
+            Self::Reference(record) => {
+                pair(out, tag::REFERENCE);
+                record.write(out);
+            }
+        }
+    }
+}
+
+impl<'a> Read<'a> for Value {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        Some(match from.peek()? {
+            0xc0 => {
+                from.nil()?;
+                Self::Null
+            }
+            0xc2 | 0xc3 => Self::Boolean(from.boolean()?),
+            0xa0..=0xbf | 0xd9..=0xdb => Self::text(from.text()?),
+            0x92 => {
+                from.list()?;
+                match u8::read(from)? {
+                    tag::DECIMAL => Self::Decimal(crate::value::parse_decimal(from.text()?).ok()?),
+                    tag::DATE => Self::Date(Date::from_days(i32::try_from(from.signed()?).ok()?)?),
+                    tag::DATE_TIME => Self::DateTime(Timestamp::read(from)?),
+                    tag::PICKLIST => Self::picklist(SmolStr::new(from.text()?)),
+                    tag::MULTI_PICKLIST => multi_picklist(from)?,
+                    tag::REFERENCE => Self::Reference(crate::RecordId::read(from)?),
+                    _ => return None,
+                }
+            }
+            _ => Self::Integer(from.signed()?),
+        })
+    }
+}
+
+/// Most picklist values and most deliveries that are read by hand: with [`OBJECT_FIELDS_MAX`] fields
+/// of so many, a body stays within what the scan lets through.
+const LIST_MAX: usize = 32;
+
+fn multi_picklist(from: &mut Reader<'_>) -> Option<Value> {
+    let count = from.list().filter(|count| *count <= LIST_MAX)?;
+    let mut values = Vec::with_capacity(count);
+    for _ in 0..count {
+        values.push(SmolStr::new(from.text()?));
+    }
+    Some(Value::multi_picklist(values))
+}
+
+impl Write for Stamp {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { time, org, rev, reviser } = self;
+        write::map(out, 2 + usize::from(*rev != 0) + usize::from(reviser.0 != 0));
+        field(out, "time", time);
+        field(out, "org", org);
+        if *rev != 0 {
+            field(out, "rev", rev);
+        }
+        if reviser.0 != 0 {
+            field(out, "reviser", reviser);
+        }
+    }
+}
+
+impl<'a> Read<'a> for Stamp {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let mut left = from.map()?.checked_sub(2)?;
+        let (time, org) = (from.field("time")?, from.field("org")?);
+        let rev = from.optional("rev", &mut left)?.unwrap_or_default();
+        let reviser = from.optional("reviser", &mut left)?.unwrap_or_default();
+        (left == 0).then_some(Self { time, org, rev, reviser })
+    }
+}
+
+impl<V: Write> Write for VecMap<FieldName, V> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write::map(out, self.len());
+        for (name, value) in self.iter() {
+            name.write(out);
+            value.write(out);
+        }
+    }
+}
+
+impl<'a, V: Read<'a>> Read<'a> for VecMap<FieldName, V> {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let count = from.map().filter(|count| *count <= OBJECT_FIELDS_MAX)?;
+        let mut map = Self::with_capacity(count.min(64));
+        for _ in 0..count {
+            // Which of two values of a name counts, serde says.
+            let (name, value) = (FieldName::read(from)?, V::read(from)?);
+            map.push_last(name, value).then_some(())?;
+        }
+        Some(map)
+    }
+}
+
+impl Write for Content {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { values, stamp, stamps } = self;
+        write::map(out, 2 + usize::from(!stamps.is_empty()));
+        field(out, "values", values);
+        field(out, "stamp", stamp);
+        if !stamps.is_empty() {
+            field(out, "stamps", stamps);
+        }
+    }
+}
+
+impl<'a> Read<'a> for Content {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let mut left = from.map()?.checked_sub(2)?;
+        let (values, stamp) = (from.field("values")?, from.field("stamp")?);
+        let stamps = from.optional("stamps", &mut left)?.unwrap_or_default();
+        (left == 0).then_some(Self { values, stamp, stamps })
+    }
+}
+
+impl<V: Write> Write for [(&FieldName, &V)] {
+    fn write(&self, out: &mut Vec<u8>) {
+        write::map(out, self.len());
+        for (name, value) in self {
+            name.write(out);
+            value.write(out);
+        }
+    }
+}
+
+impl Write for Visible<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { values, stamp, stamps } = self;
+        write::map(out, 2 + usize::from(!stamps.is_empty()));
+        field(out, "values", values.as_slice());
+        field(out, "stamp", stamp);
+        if !stamps.is_empty() {
+            field(out, "stamps", stamps.as_slice());
+        }
+    }
+}
+
+/// A change of which each part is at hand: how it is written, borrowed or not.
+fn write_change(
+    share: ShareId,
+    generation: u32,
+    content: &(impl Write + ?Sized),
+    hops: u8,
+    out: &mut Vec<u8>,
+) {
+    write::map(out, 4);
+    field(out, "share", &share);
+    field(out, "generation", &generation);
+    field(out, "content", content);
+    field(out, "hops", &hops);
+}
+
+impl Change {
+    /// Appends the body of a change whose fields are those of the event that made it; its kind.
+    pub(crate) fn write(
+        share: ShareId,
+        generation: u32,
+        content: &Visible<'_>,
+        hops: u8,
+        out: &mut Vec<u8>,
+    ) -> u16 {
+        write_change(share, generation, content, hops, out);
+        Self::KIND
+    }
+}
+
+impl ByHand for Change {
+    fn write_by_hand(&self, out: &mut Vec<u8>) -> bool {
+        let Self { share, generation, content, hops } = self;
+        write_change(*share, *generation, content, *hops, out);
+        true
+    }
+
+    fn read_by_hand(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        (from.map()? == 4).then_some(())?;
+        let change = Self {
+            share: from.field("share")?,
+            generation: from.field("generation")?,
+            content: from.field("content")?,
+            hops: from.field("hops")?,
+        };
+        from.is_at_end().then_some(change)
+    }
+}
+
+impl RecordAction {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl Write for RecordAction {
+    fn write(&self, out: &mut Vec<u8>) {
+        write::text(out, self.name());
+    }
+}
+
+impl<'a> Read<'a> for RecordAction {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let name = from.text()?;
+        [Self::Create, Self::Update, Self::Delete].into_iter().find(|action| action.name() == name)
+    }
+}
+
+impl Write for Origin {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { connection, mapping } = self;
+        write::map(out, 2);
+        field(out, "connection", connection);
+        field(out, "mapping", mapping);
+    }
+}
+
+impl<'a> Read<'a> for Origin {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        (from.map()? == 2).then_some(())?;
+        Some(Self { connection: from.field("connection")?, mapping: from.field("mapping")? })
+    }
+}
+
+impl Write for Vec<Delivery> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write::list(out, self.len());
+        for Delivery { connection, share, generation, position } in self {
+            write::map(out, 4);
+            field(out, "connection", connection);
+            field(out, "share", share);
+            field(out, "generation", generation);
+            field(out, "position", position);
+        }
+    }
+}
+
+impl<'a> Read<'a> for Vec<Delivery> {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let count = from.list().filter(|count| *count <= LIST_MAX)?;
+        let mut deliveries = Self::with_capacity(count);
+        for _ in 0..count {
+            (from.map()? == 4).then_some(())?;
+            deliveries.push(Delivery {
+                connection: from.field("connection")?,
+                share: from.field("share")?,
+                generation: from.field("generation")?,
+                position: from.field("position")?,
+            });
+        }
+        Some(deliveries)
+    }
+}
+
+impl ByHand for RecordChanged {
+    fn write_by_hand(&self, out: &mut Vec<u8>) -> bool {
+        let Self {
+            record,
+            object,
+            action,
+            prev,
+            actor,
+            owner,
+            content,
+            origin,
+            origins,
+            received,
+            deliveries,
+            hops,
+        } = self;
+        if !origins.is_empty() || !received.is_empty() {
+            return false;
+        }
+        let there = [owner.is_some(), origin.is_some(), !deliveries.is_empty()];
+        write::map(out, 7 + there.into_iter().map(usize::from).sum::<usize>());
+        field(out, "record", record);
+        field(out, "object", object);
+        field(out, "action", action);
+        field(out, "prev", prev);
+        field(out, "actor", actor);
+        if let Some(owner) = owner {
+            field(out, "owner", owner);
+        }
+        field(out, "content", content);
+        if let Some(origin) = origin {
+            field(out, "origin", origin);
+        }
+        if !deliveries.is_empty() {
+            field(out, "deliveries", deliveries);
+        }
+        field(out, "hops", hops);
+        true
+    }
+
+    fn read_by_hand(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        let mut left = from.map()?.checked_sub(7)?;
+        let changed = Self {
+            record: from.field("record")?,
+            object: from.field("object")?,
+            action: from.field("action")?,
+            prev: from.field("prev")?,
+            actor: from.field("actor")?,
+            owner: from.optional("owner", &mut left)?,
+            content: from.field("content")?,
+            origin: from.optional("origin", &mut left)?,
+            origins: VecMap::empty(),
+            received: VecMap::empty(),
+            deliveries: from.optional("deliveries", &mut left)?.unwrap_or_default(),
+            hops: from.field("hops")?,
+        };
+        (left == 0 && from.is_at_end()).then_some(changed)
+    }
+}
+
+impl Write for Outcome {
+    fn write(&self, out: &mut Vec<u8>) {
+        write::text(out, self.as_str());
+    }
+}
+
+impl<'a> Read<'a> for Outcome {
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let name = from.text()?;
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == name)
+    }
+}
+
+impl ByHand for Received {
+    fn write_by_hand(&self, out: &mut Vec<u8>) -> bool {
+        let Self {
+            connection,
+            position,
+            seq,
+            time,
+            chain,
+            kind,
+            body,
+            outcome,
+            share,
+            record,
+            reasons,
+            held_until,
+        } = self;
+        if !reasons.is_empty() || held_until.is_some() {
+            return false;
+        }
+        let there = [outcome.is_some(), share.is_some(), record.is_some()];
+        write::map(out, 7 + there.into_iter().map(usize::from).sum::<usize>());
+        field(out, "connection", connection);
+        field(out, "position", position);
+        field(out, "seq", seq);
+        field(out, "time", time);
+        field(out, "chain", chain);
+        field(out, "kind", kind);
+        write::text(out, "body");
+        write::bytes(out, body);
+        if let Some(outcome) = outcome {
+            field(out, "outcome", outcome);
+        }
+        if let Some(share) = share {
+            field(out, "share", share);
+        }
+        if let Some(record) = record {
+            field(out, "record", record);
+        }
+        true
+    }
+
+    fn read_by_hand(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        let mut left = from.map()?.checked_sub(7)?;
+        let received = Self {
+            connection: from.field("connection")?,
+            position: from.field("position")?,
+            seq: from.field("seq")?,
+            time: from.field("time")?,
+            chain: from.field("chain")?,
+            kind: from.field("kind")?,
+            body: from.field::<&[u8]>("body")?.to_vec(),
+            outcome: from.optional("outcome", &mut left)?,
+            share: from.optional("share", &mut left)?,
+            record: from.optional("record", &mut left)?,
+            reasons: Vec::new(),
+            held_until: None,
+        };
+        (left == 0 && from.is_at_end()).then_some(received)
+    }
+}
+
+#[cfg(test)]
+mod tests;
