@@ -35,6 +35,8 @@ pub enum FrameEnd {
     Fork,
     /// One of the two logs has begun a new life since the frame was heard.
     Stale,
+    /// The connection is paused here: the sender keeps it, and sends it again.
+    Paused,
 }
 
 impl Engine {
@@ -123,8 +125,12 @@ impl Engine {
         let id = header.connection;
         let Some(connection) = self.state.connections.get(&id) else { return FrameEnd::Gap };
         let ours = connection.inbound.received;
+        let paused = connection.pauses.ours.is_some();
         if !self.is_of_present_lives(header) {
             return FrameEnd::Stale;
+        }
+        if paused {
+            return FrameEnd::Paused;
         }
         if header.first > ours.position.next() {
             return FrameEnd::Gap;
@@ -164,8 +170,12 @@ impl Engine {
         let id = header.connection;
         let Some(connection) = self.state.connections.get(&id) else { return FrameEnd::Gap };
         let ours = connection.inbound.received;
+        let paused = connection.pauses.ours.is_some();
         if !self.is_of_present_lives(header) {
             return FrameEnd::Stale;
+        }
+        if paused {
+            return FrameEnd::Paused;
         }
         if header.first > ours.position.next() {
             return FrameEnd::Gap;

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::codec::{decode_body, encode_body};
 use crate::limits::{FRAME_BODY_BYTES_MAX, FRAME_MESSAGES_MAX, MESSAGE_BYTES_MAX};
 use crate::message::Envelope;
-use crate::{ConnectionId, Incarnation, OrgName, Position, Seq, Timestamp};
+use crate::{ConnectionId, Incarnation, OrgName, Position, Seq, Timestamp, UserName};
 
 /// The version of the frame format that this code writes.
 pub const FRAME_VERSION: u16 = 1;
@@ -38,6 +38,28 @@ pub struct Figure {
     pub position: Position,
     /// The chain up to and with it.
     pub chain: Chain,
+}
+
+/// What one side says of its pause of the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PauseWord {
+    /// How often it has paused the connection or let it go on: the greatest is the latest word.
+    pub rev: u32,
+    /// Since when it is paused; nothing if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// By whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserName>,
+}
+
+impl PauseWord {
+    /// Whether nothing was ever paused.
+    #[must_use]
+    pub const fn is_never(&self) -> bool {
+        self.rev == 0
+    }
 }
 
 /// What a frame says in clear.
@@ -83,6 +105,9 @@ pub struct FrameHeader {
     /// The sender has deactivated the connection.
     #[serde(default)]
     pub deactivated: bool,
+    /// Whether the sender has paused the connection.
+    #[serde(default, skip_serializing_if = "PauseWord::is_never")]
+    pub pause: PauseWord,
     /// The sender's wall clock.
     pub clock: Timestamp,
     /// The trace of whoever asked for this, if tracing is on.

@@ -192,6 +192,11 @@ name_type!(
     SecretName, "secret name", "1 to 80 of a-z, 0-9, _ and -",
     is_label_name
 );
+name_type!(
+    /// The name of a report.
+    ReportName, "report name", "1 to 80 of a-z, 0-9, _ and -",
+    is_label_name
+);
 
 impl RoleName {
     /// The role that may do everything; it is there from the beginning and cannot be changed.
@@ -454,6 +459,21 @@ impl Timestamp {
     }
 }
 
+impl FromStr for Timestamp {
+    type Err = InvalidId;
+    /// RFC 3339, or a day, which begins at midnight in UTC.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if let Ok(time) = text.parse::<jiff::Timestamp>() {
+            return Ok(Self(time.as_microsecond()));
+        }
+        let day = text.parse::<jiff::civil::Date>().ok();
+        let midnight = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
+        midnight
+            .map(|midnight| Self(midnight.timestamp().as_microsecond()))
+            .ok_or_else(|| invalid("moment", text, "as 2026-01-31T09:30:00Z, or a day as 2026-01-31"))
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC; a moment outside the years -9999 to 9999 shows as its number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -541,6 +561,17 @@ mod tests {
                 let ours = altered.parse::<RecordId>().ok().map(|id| id.0.to_be_bytes().to_vec());
                 assert_eq!(ours, theirs, "{altered}");
             }
+        }
+    }
+
+    #[test]
+    fn moments_are_read_as_they_are_written() {
+        let moment = Timestamp(1_767_225_600_000_000);
+        assert_eq!(moment.to_string().parse(), Ok(moment));
+        assert_eq!("2026-01-01".parse(), Ok(moment));
+        assert_eq!("2026-01-01T01:00:00.5+01:00".parse(), Ok(moment.plus_us(500_000)));
+        for text in ["", "yesterday", "2026-13-01", "1767225600"] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
     }
 

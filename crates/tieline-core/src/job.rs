@@ -61,6 +61,11 @@ pub enum JobKind {
         /// Which queue.
         queue: QueueName,
     },
+    /// Sends what was held back during a pause.
+    CatchUp {
+        /// To which connection.
+        connection: ConnectionId,
+    },
     /// Ends the shares of a deactivated connection.
     Close {
         /// Of which connection.
@@ -80,6 +85,7 @@ impl JobKind {
             | Self::Grant { connection }
             | Self::Retry { connection }
             | Self::ShareQueue { connection, .. }
+            | Self::CatchUp { connection }
             | Self::Close { connection } => *connection,
         }
     }

@@ -19,6 +19,7 @@
 //! map whose order depends on a hash. Time and randomness come with each command.
 
 pub mod apply;
+pub mod audit;
 pub mod automation;
 pub mod codec;
 mod codes;
@@ -45,6 +46,7 @@ mod owner;
 pub mod people;
 pub mod publish;
 pub mod reason;
+pub mod report;
 pub mod rules;
 pub mod schema;
 pub mod stamp;

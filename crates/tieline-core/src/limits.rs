@@ -118,6 +118,15 @@ pub const VIEW_COLUMNS_MAX: usize = 50;
 /// Most records or offers that a sorted view puts in order: they are all looked at for each page.
 pub const VIEW_SORTED_MAX: usize = 10_000;
 
+// Reports.
+
+/// Most reports of one org, those that every org has not counted.
+pub const REPORTS_MAX: usize = 1_000;
+/// Most columns, groups, summaries and orders of one report together.
+pub const REPORT_COLUMNS_MAX: usize = 100;
+/// Most rows that one run of a report keeps, before they are grouped.
+pub const REPORT_ROWS_MAX: usize = 50_000;
+
 // Reasons.
 
 /// Most characters of the sentence of a reason.

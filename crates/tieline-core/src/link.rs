@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::command::Command;
+use crate::command::{Command, Pause};
 use crate::event::IncarnationCause;
 use crate::frame::{Chain, FRAME_VERSION, Figure, FrameHeader};
 use crate::limits::{FRAME_MESSAGES_MAX, JOB_OUTBOX_MESSAGES_MAX, JOB_SLICE_MAX, WINDOW_BYTES_MAX};
@@ -265,7 +265,8 @@ impl Link {
     #[must_use]
     pub fn next_run(&self, connection: &Connection, durable: Seq) -> Option<Run> {
         let outbox = &connection.outbox;
-        if self.in_flight_bytes >= WINDOW_BYTES_MAX || !connection.is_active() {
+        let stopped = !connection.is_active() || connection.pauses.whole();
+        if self.in_flight_bytes >= WINDOW_BYTES_MAX || stopped {
             return None;
         }
         let first = self.sent.next();
@@ -325,6 +326,7 @@ impl Link {
             told: self.told,
             gap: self.gap,
             deactivated: connection.status == ConnectionStatus::Deactivated,
+            pause: connection.pauses.word(),
             clock: now,
             trace: None,
         };
@@ -416,6 +418,10 @@ fn before_figures(org: &Org, connection: &Connection, header: &FrameHeader) -> O
     }
     if header.to_incarnation < org.incarnation {
         return Some(Heard::Stale);
+    }
+    if header.pause.rev > connection.pauses.partner.rev && connection.status == ConnectionStatus::Active {
+        let word = header.pause.clone();
+        return Some(Heard::Learn(Command::Pause(Pause::Heard { connection: connection.id, word })));
     }
     if connection.suspended {
         // A person has to look first: taken now, its messages would end filtered and be lost.

@@ -13,7 +13,7 @@ use crate::publish::CatalogueObject;
 use crate::reason::ReasonCode;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{FieldName, ObjectName, Position, RecordId, Seq, ShareId, Timestamp};
+use crate::{FieldName, ObjectName, Position, RecordId, Seq, ShareId, Timestamp, UserName};
 
 /// The first kind number that is not counted.
 pub const FIRST_CONTROL_KIND: u16 = 64;
@@ -44,6 +44,7 @@ numbered_kinds! {
         72 ShareStates,
         73 ReconcileRequest,
         74 KeyAnnounced,
+        100 PauseNotice,
     }
 }
 
@@ -89,6 +90,9 @@ pub struct Snapshot {
     /// Set when the holder sees that the origin has lost the record: its object and id there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recreate: Option<Recreate>,
+    /// What was written from here on was held back and never told before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen_from: Option<Timestamp>,
 }
 
 /// What an origin needs to create a lost record again under its id.
@@ -346,6 +350,28 @@ pub struct KeyAnnounced {
     /// The key.
     #[serde(with = "serde_bytes")]
     pub public_key: [u8; 32],
+}
+
+/// Which objects the sender has paused: all of them, so that a later notice replaces an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PauseNotice {
+    /// The objects.
+    pub objects: Vec<PausedObject>,
+}
+
+/// An object that one side has paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedObject {
+    /// Its name at that side.
+    pub object: ObjectName,
+    /// Its name at the other side, if it is mapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theirs: Option<ObjectName>,
+    /// Since when.
+    pub since: Timestamp,
+    /// By whom.
+    pub by: UserName,
 }
 
 /// A message on its way: its kind and body as bytes, and what the chain is made of.

@@ -8,7 +8,7 @@ use crate::content::Visible;
 use crate::event::{Closing, Delivery, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent};
 use crate::message::{
     AcceptOffer, Change, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
-    OutcomeReport, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void,
+    OutcomeReport, PauseNotice, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void,
 };
 use crate::publish::{self, PublishRule};
 use crate::{ConnectionId, FieldName, ObjectName, Position, Seq, Timestamp};
@@ -92,6 +92,7 @@ fn message(
         Event::SettledSent(e) => Settled { detail: e.detail.clone(), recovered: e.recovered }.into(),
         Event::ReconcileAsked(_) => ReconcileRequest {}.into(),
         Event::KeyAnnounced(e) => KeyAnnounced { public_key: e.public_key }.into(),
+        Event::PauseTold(e) => PauseNotice { objects: e.objects.clone() }.into(),
         // No other event makes a message.
         _ => return None,
     })
@@ -146,13 +147,16 @@ fn granted(event: &ShareGranted, position: Position, rules: &PublishRules) -> Op
         return Some(Grant { share, generation, object, record, content }.into());
     }
     let content = event.content.visible(rule, |name| !in_create_set(name)).to_content();
-    (!content.is_empty()).then(|| Snapshot { share, generation, content, recreate: None }.into())
+    (!content.is_empty())
+        .then(|| Snapshot { share, generation, content, recreate: None, unseen_from: None }.into())
 }
 
 fn snapshot(event: &SnapshotSent, rules: &PublishRules) -> Option<Message> {
     let content = event.content.visible(rules.get(&event.object), |_| true).to_content();
     let (share, generation) = (event.delivery.share, event.delivery.generation);
     // A record that is lost there is named even if no field of it may leave: so the share can end.
-    (!content.is_empty() || event.recreate.is_some())
-        .then(|| Snapshot { share, generation, content, recreate: event.recreate.clone() }.into())
+    (!content.is_empty() || event.recreate.is_some()).then(|| {
+        let (recreate, unseen_from) = (event.recreate.clone(), event.unseen_from);
+        Snapshot { share, generation, content, recreate, unseen_from }.into()
+    })
 }

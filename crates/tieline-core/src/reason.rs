@@ -105,6 +105,12 @@ codes! {
         /// A change went through too many orgs.
         TooManyHops = 74 "too_many_hops",
 
+        /// The field has a later value, and neither writer had seen the other's.
+        Conflict = 140 "conflict",
+
+        /// The object is paused; the message waits until it goes on.
+        Paused = 141 "paused",
+
         // Limits and access.
         /// A limit of the org or of Tieline was reached.
         LimitReached = 80 "limit_reached",

@@ -177,6 +177,7 @@ impl Line {
                 self.link.thrown_away(false);
             }
             FrameEnd::Stale => self.refuse("older_incarnation"),
+            FrameEnd::Paused => {}
         }
     }
 

@@ -35,6 +35,7 @@ mod observer;
 pub mod org;
 mod publisher;
 pub mod replay;
+mod report;
 pub mod run;
 mod storage;
 mod subscriber;

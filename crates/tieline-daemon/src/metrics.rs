@@ -151,6 +151,8 @@ metrics! {
         "Received messages that cannot be tried yet.";
     Outcomes = "tieline_outcomes_total", Counter, "changes", [Connection, Direction, Outcome],
         "Changes by how they ended at first; out is what the partner told of ours.";
+    Conflicts = "tieline_conflicts_total", Counter, "values", [Connection, Object, Direction],
+        "Values lost against others that their writers had not seen; in is the partner's lost here, out is ours lost there.";
     FramesRefused = "tieline_frames_refused_total", Counter, "frames", [Connection, Code],
         "Received frames and heartbeats that were thrown away.";
     Frames = "tieline_frames_total", Counter, "frames", [Connection, Direction],
@@ -163,6 +165,8 @@ metrics! {
         "The partner's clock less ours when it was last heard, network time included.";
     ConnectionReady = "tieline_connection_ready", Gauge, "1", [Connection],
         "0 if the connection is active and /readyz names a cause why nothing flows, else 1.";
+    ConnectionPaused = "tieline_connection_paused", Gauge, "1", [Connection],
+        "1 if the connection or an object of it is paused, on either side, else 0.";
     BrokerUp = "tieline_broker_up", Gauge, "1", [],
         "1 if both connections to the broker are up.";
     LogEvents = "tieline_log_events_total", Counter, "events", [],

@@ -13,8 +13,8 @@ use crate::clock::now;
 use crate::connection::{Line, with_connection};
 
 /// Most things that one header may ask to be logged before it is heard: a welcome, an incarnation
-/// of either side, a deactivation.
-const LEARNED_MAX: usize = 5;
+/// of either side, a deactivation, a pause.
+const LEARNED_MAX: usize = 6;
 
 impl Line {
     /// Takes what the ring has to say.
@@ -83,7 +83,7 @@ impl Line {
                 self.learn(Command::ConfirmKey { connection: self.id, key }).await;
             }
             match heard {
-                Heard::Go if header.count == 0 => return Ok(None),
+                Heard::Go if header.count == 0 || self.is_paused() => return Ok(None),
                 Heard::Go => return Ok(Some(messages(header, &body))),
                 Heard::Stale => {
                     self.link.say_soon();
@@ -99,6 +99,11 @@ impl Line {
             }
         }
         Err("unsettled")
+    }
+
+    /// Whether the connection is paused here: frames are left with the partner, which sends them again.
+    fn is_paused(&self) -> bool {
+        self.org.peek(|state| state.connections.get(&self.id).is_some_and(|c| c.pauses.ours.is_some()))
     }
 
     fn hear(&mut self, header: &FrameHeader) -> Heard {

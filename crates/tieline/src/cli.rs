@@ -112,6 +112,15 @@ pub(crate) enum Command {
     /// Save lists of records and of offers, and see what they choose
     #[command(subcommand)]
     View(commands::view::View),
+    /// See, define and run reports
+    #[command(subcommand)]
+    Report(commands::report::Report),
+    /// Say why an event or a record is as it is
+    #[command(subcommand)]
+    Explain(commands::explain::Explain),
+    /// Follow what happens to the records of the org
+    #[command(subcommand)]
+    Changes(commands::changes::Changes),
     /// See wide work that goes on in slices
     #[command(subcommand)]
     Job(commands::job::Job),
@@ -208,6 +217,22 @@ mod tests {
             "record create Lead --file lead.json",
             "record get Lead 01",
             "record get Lead 01 --history",
+            "record history Lead 01 --field Status --csv",
+            "record history Lead 01 --conflicts --all",
+            "connection audit globex --action failures --since 2026-01-31 --all --csv",
+            "connection set globex --owner bob",
+            "user hand-over bob --to ann --connections --shared-records",
+            "connection pause globex",
+            "connection unpause globex --object Lead",
+            "explain event 12",
+            "explain record Lead 01",
+            "record get Lead 01 --at 12",
+            "record get Lead 01 --at 2026-01-31T09:30:00Z",
+            "report list",
+            "report set hot-leads hot.toml",
+            "report run lead-history --since 2026-01-31 --csv",
+            "changes list --after 12 --object Lead --wait 5",
+            "changes follow --after 12 --retry 30 --json",
             "record update Lead 01 Rating= IsActive:=true",
             "record delete Lead 01",
             "record delete Lead 01 --idempotency-key k-1",

@@ -7,7 +7,7 @@
 //! | [`session`], [`client`] | which daemon is meant, and requests to its HTTP API |
 //! | [`import`] | files of records, as CRM tools export them |
 //! | [`moving`] | metadata of another system, as object files of ours |
-//! | [`output`], [`error`] | what people and scripts see; exit codes |
+//! | [`output`], [`sheet`], [`error`] | what people and scripts see; CSV; exit codes |
 //!
 //! Everything but `serve`, `init` and what is marked as offline goes through the HTTP API, as any
 //! other program would: nothing can be done here that cannot be done there. While a daemon runs,
@@ -22,6 +22,7 @@ mod import;
 mod moving;
 mod output;
 mod session;
+mod sheet;
 
 use std::process::ExitCode;
 

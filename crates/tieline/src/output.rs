@@ -16,6 +16,7 @@ use serde_json::Value as Json;
 use tieline_core::Timestamp;
 
 use crate::error::{CliError, Kind, Result};
+use crate::sheet::{Cell, Sheet};
 
 /// One column of a table, or one line of a list of facts.
 pub(crate) struct Column {
@@ -43,6 +44,17 @@ impl Column {
     /// The cell of a row.
     fn of(&self, row: &Json) -> String {
         row.pointer(self.path).map_or_else(String::new, self.cell)
+    }
+
+    /// The cell of a row in CSV: what is plain stays as it is, in full.
+    fn cell_of(&self, row: &Json) -> Cell {
+        match row.pointer(self.path) {
+            Some(value @ (Json::Array(_) | Json::Object(_))) if value.get(0).is_none_or(Json::is_object) => {
+                Cell::Text((self.cell)(value))
+            }
+            Some(value) => Cell::of(value),
+            None => Cell::Plain(String::new()),
+        }
     }
 }
 
@@ -96,6 +108,26 @@ impl Output {
     pub(crate) fn table(&self, columns: &[Column], rows: &[Json]) -> Result<()> {
         let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
         self.grid(&headings, rows.iter().map(|row| columns.iter().map(|column| column.of(row)).collect()))
+    }
+
+    /// Writes rows as CSV with a header.
+    pub(crate) fn sheet(&self, columns: &[Column], rows: &[Json]) -> Result<()> {
+        let mut sheet = Sheet::new(io::stdout().lock());
+        sheet.row(columns.iter().map(|column| Cell::Plain(column.heading.to_owned())))?;
+        for row in rows {
+            sheet.row(columns.iter().map(|column| column.cell_of(row)))?;
+        }
+        sheet.finish()
+    }
+
+    /// Writes rows whose cells are plain JSON as CSV, under headings that are known only now.
+    pub(crate) fn raw_sheet(&self, headings: &[&str], rows: &[Json]) -> Result<()> {
+        let mut sheet = Sheet::new(io::stdout().lock());
+        sheet.row(headings.iter().map(|heading| Cell::Plain((*heading).to_owned())))?;
+        for row in rows {
+            sheet.row(row.as_array().into_iter().flatten().map(Cell::of))?;
+        }
+        sheet.finish()
     }
 
     /// Writes one row without a table, for rows that come one by one.

@@ -5,6 +5,8 @@
 // A test ends where something is not as it has to be.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+#[path = "cli/changes.rs"]
+mod changes;
 #[path = "cli/daemon.rs"]
 mod daemon;
 #[path = "cli/exit_codes.rs"]

@@ -225,6 +225,7 @@ pub(super) fn positions(event: &Event) -> Vec<(ConnectionId, Position)> {
         Event::OutcomesReported(e) => vec![(e.connection, e.position)],
         Event::SettledSent(e) => vec![(e.connection, e.position)],
         Event::ReconcileAsked(e) => vec![(e.connection, e.position)],
+        Event::PauseTold(e) => vec![(e.connection, e.position)],
         _ => Vec::new(),
     }
 }

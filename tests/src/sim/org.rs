@@ -356,7 +356,7 @@ impl SimOrg {
             match end {
                 FrameEnd::Gap => link.thrown_away(true),
                 FrameEnd::Fork => link.thrown_away(false),
-                FrameEnd::Stale | FrameEnd::Taken(_) => {}
+                FrameEnd::Stale | FrameEnd::Paused | FrameEnd::Taken(_) => {}
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What people do: they write records, share them, answer offers, and change the rules, now and
 //! then all at the same time on all orgs.
 
-use tieline_core::command::Command;
+use tieline_core::command::{Command, Pause};
 use tieline_core::job::JobKind;
 use tieline_core::message::EndReason;
 use tieline_core::state::{Connection, ShareRole, ShareStatus};
@@ -76,7 +76,8 @@ impl World {
             935..950 => self.change_rules(at),
             950..965 => self.change_publishing(at),
             965..980 => self.change_subscribing(at),
-            980..990 => self.start_job(at),
+            980..986 => self.start_job(at),
+            986..990 => self.pause(at),
             990..994 => self.reconcile(at),
             _ => self.rarely(at),
         }
@@ -238,6 +239,18 @@ impl World {
         let connections: Vec<ConnectionId> = self.org(at).state().connections.keys().copied().collect();
         let Some(connection) = self.out.rng.pick(&connections).copied() else { return Ok(()) };
         drop(self.execute(at, &Command::Reconcile { connection }, "reconciles")?);
+        Ok(())
+    }
+
+    /// Pauses a connection or its object, or lets it go on.
+    fn pause(&mut self, at: usize) -> Result<(), Broken> {
+        let connections: Vec<ConnectionId> = self.org(at).state().connections.keys().copied().collect();
+        let Some(connection) = self.out.rng.pick(&connections).copied() else { return Ok(()) };
+        let object = self.out.rng.chance(500).then(|| Dialect::of(at).object());
+        let paused = self.out.rng.chance(500);
+        let what = if paused { "pauses" } else { "lets go on" };
+        let set = Command::Pause(Pause::Set { connection, object, paused });
+        drop(self.execute(at, &set, &format!("{what} {connection}"))?);
         Ok(())
     }
 

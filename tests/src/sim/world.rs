@@ -1,9 +1,9 @@
 //! One run: the orgs meet, live with faults, are healed, and come to rest.
 
-use tieline_core::command::{Command, NewToken, Reply};
+use tieline_core::command::{Command, NewToken, Pause, Reply};
 use tieline_core::log::{Log, MemLog};
 use tieline_core::people::OrgSettings;
-use tieline_core::{ConnectionId, Timestamp};
+use tieline_core::{ConnectionId, ObjectName, Timestamp};
 
 use super::audit::Audit;
 use super::dialect::{Dialect, Quirks, RULES};
@@ -406,6 +406,24 @@ impl World {
                 self.overridden = true;
                 drop(self.execute(at, &Command::Resume { connection }, "resumes")?);
             }
+            self.unpause(at)?;
+        }
+        Ok(())
+    }
+
+    /// What an org has paused goes on.
+    fn unpause(&mut self, at: usize) -> Result<(), Broken> {
+        let active = self.org(at).state().connections.values().filter(|connection| connection.is_active());
+        let paused: Vec<(ConnectionId, Option<ObjectName>)> = active
+            .flat_map(|connection| {
+                let whole = connection.pauses.ours.iter().map(|_| (connection.id, None));
+                let objects = connection.pauses.objects.keys();
+                whole.chain(objects.map(|object| (connection.id, Some(object.clone())))).collect::<Vec<_>>()
+            })
+            .collect();
+        for (connection, object) in paused {
+            let set = Command::Pause(Pause::Set { connection, object, paused: false });
+            drop(self.execute(at, &set, "lets go on")?);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 mod broker;
 mod keys;
 mod outside;
+mod pause;
 mod refusal;
 mod restore;
 mod several;

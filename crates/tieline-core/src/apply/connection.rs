@@ -53,6 +53,9 @@ fn new_connection(
         shares: BTreeMap::new(),
         heard: BTreeMap::new(),
         failures: std::collections::VecDeque::new(),
+        pauses: crate::state::Pauses::default(),
+        conflicts: BTreeMap::new(),
+        audit_pages: Vec::new(),
         held_by_time: std::collections::BTreeSet::new(),
         held_by_share: BTreeMap::new(),
     }
@@ -153,6 +156,8 @@ pub(super) fn partner_reincarnated(state: &mut State, time: Timestamp, event: &P
         return;
     }
     connection.partner_incarnation = event.incarnation;
+    // It tells anew what it has paused.
+    connection.pauses.partner = crate::frame::PauseWord::default();
     super::key::partner_may_have_forgotten(connection, time);
     restart(connection);
     // What would have shown that our own tail is lost, too, went with the old positions.
@@ -166,6 +171,7 @@ pub(super) fn partner_reincarnated(state: &mut State, time: Timestamp, event: &P
 /// Begins a new pair of incarnations: outboxes are discarded, positions and counters start anew,
 /// held messages are dropped (what they brought comes again), and both sides reconcile.
 fn restart(connection: &mut Connection) {
+    connection.pauses.partner_objects.clear();
     connection.outbox = Outbox::default();
     connection.inbound = Inbound::default();
     connection.derive();
@@ -196,6 +202,15 @@ pub(super) fn subscribe_rule_set(state: &mut State, event: &SubscribeRuleSet) {
     match &event.rule {
         Some(rule) => drop(connection.subscribe.insert(event.object.clone(), rule.clone())),
         None => drop(connection.subscribe.remove(&event.object)),
+    }
+    for held in connection.inbound.held.values_mut() {
+        // What its object was is not known any more: it is tried, and ends as it then has to.
+        let known =
+            |object: &crate::ObjectName| connection.subscribe.values().any(|rule| rule.local == *object);
+        held.object = held.object.take().filter(known);
+    }
+    if !connection.inbound.held.is_empty() {
+        connection.derive();
     }
 }
 

@@ -9,12 +9,12 @@ use crate::reason::Reason;
 use crate::state::{Connection, Failure, HeldMessage, Problem, State, UnreportedOutcome};
 use crate::{Seq, ShareId, Timestamp};
 
-pub(super) fn received(state: &mut State, time: Timestamp, event: &Received) {
+pub(super) fn received(state: &mut State, seq: Seq, time: Timestamp, event: &Received) {
     let Some(connection) = state.connections.get_mut(&event.connection) else { return };
     connection.inbound.received = Figure { position: event.position, chain: event.chain };
     match event.outcome {
         Some(outcome) => counted(connection, time, event, outcome),
-        None => control(connection, time, event),
+        None => control(connection, seq, time, event),
     }
 }
 
@@ -22,7 +22,9 @@ fn counted(connection: &mut Connection, time: Timestamp, event: &Received, outco
     connection.inbound.counts.take(outcome, 1);
     let detail = detail(event, outcome);
     if let Some(until) = event.held_until.filter(|_| outcome == Outcome::Held) {
-        let held = HeldMessage { kind: event.kind, body: event.body.clone(), until, share: event.share };
+        let object = held_object(connection, event).cloned();
+        let held =
+            HeldMessage { kind: event.kind, body: event.body.clone(), until, share: event.share, object };
         connection.hold(event.position, held);
     }
     if let Some(share) = event.share.and_then(|share| connection.shares.get_mut(&share)) {
@@ -52,6 +54,17 @@ fn counted(connection: &mut Connection, time: Timestamp, event: &Received, outco
     }
 }
 
+/// The object here of a message that is held.
+fn held_object<'a>(connection: &'a Connection, event: &Received) -> Option<&'a crate::ObjectName> {
+    let remote = match Message::decode(event.kind, &event.body) {
+        Ok(Message::Offer(offer)) => Some(offer.object),
+        Ok(Message::Grant(grant)) => Some(grant.object),
+        _ => None,
+    };
+    let known = connection.local_object(event.share?, None);
+    known.or_else(|| connection.subscribe.get(&remote?).map(|rule| &rule.local))
+}
+
 fn bare_detail(event: &Received, outcome: Outcome) -> OutcomeDetail {
     OutcomeDetail { position: event.position, outcome, share: event.share, reasons: Vec::new() }
 }
@@ -71,18 +84,22 @@ impl From<&Reason> for WireReason {
 }
 
 /// Control messages that only tell something are folded from what came, as it came.
-fn control(connection: &mut Connection, time: Timestamp, event: &Received) {
+fn control(connection: &mut Connection, seq: Seq, time: Timestamp, event: &Received) {
     match Message::decode(event.kind, &event.body) {
         Ok(Message::Catalogue(catalogue)) => take_catalogue(connection, catalogue),
         Ok(Message::SubscriptionNotice(notice)) => take_subscription(connection, notice),
-        Ok(Message::OutcomeReport(report)) => take_outcomes(connection, time, report),
+        Ok(Message::OutcomeReport(report)) => take_outcomes(connection, seq, time, report),
         Ok(Message::Settled(settled)) => {
             if settled.recovered {
                 clear_problem(connection, settled.detail.share, settled.detail.position);
             } else {
                 connection.outbox.outcomes.settle(settled.detail.outcome);
-                partner_failure(connection, time, settled.detail);
+                partner_failure(connection, seq, time, settled.detail);
             }
+        }
+        Ok(Message::PauseNotice(notice)) => {
+            connection.pauses.partner_objects = notice.objects;
+            connection.pauses.partner_objects.truncate(crate::limits::OBJECTS_MAX);
         }
         Ok(Message::ShareStates(states)) if states.upto.is_none() => connection.reconciling = false,
         // The others have effects of their own in the same group; what cannot be read has none.
@@ -114,20 +131,21 @@ fn take_subscription(connection: &mut Connection, notice: SubscriptionNotice) {
     }
 }
 
-fn take_outcomes(connection: &mut Connection, time: Timestamp, report: OutcomeReport) {
+fn take_outcomes(connection: &mut Connection, seq: Seq, time: Timestamp, report: OutcomeReport) {
     for run in &report.runs {
         connection.outbox.outcomes.take(run.outcome, run.count);
     }
     connection.outbox.told = connection.outbox.told.max(report.upto);
     for detail in report.details {
-        partner_failure(connection, time, detail);
+        partner_failure(connection, seq, time, detail);
     }
 }
 
-fn partner_failure(connection: &mut Connection, time: Timestamp, detail: OutcomeDetail) {
+fn partner_failure(connection: &mut Connection, seq: Seq, time: Timestamp, detail: OutcomeDetail) {
     if detail.outcome != Outcome::Rejected {
         return;
     }
+    connection.note_audit(seq);
     let share = detail.share.and_then(|share| connection.shares.get_mut(&share));
     let record = share.as_ref().and_then(|share| share.record);
     if let Some(share) = share {

@@ -3,8 +3,10 @@
 
 mod automation;
 mod connection;
+mod history;
 mod key;
 mod message;
+mod pause;
 mod people;
 mod record;
 mod share;
@@ -78,7 +80,23 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::SnapshotSent(e) => share::snapshot_sent(state, seq, time, e),
         Event::ShareStatesSent(e) => take_position(state, e.connection, e.position, seq, time),
 
-        Event::Received(e) => message::received(state, time, e),
+        Event::ConflictNoted(e) => history::conflict_noted(state, seq, e),
+        Event::ConnectionOwnerSet(e) => {
+            if let Some(connection) = state.connections.get_mut(&e.connection) {
+                connection.owner = e.owner.clone();
+            }
+        }
+        Event::ReportSet(e) => {
+            state.reports.insert(e.report.name.clone(), e.report.clone());
+        }
+        Event::ReportRemoved(e) => {
+            state.reports.remove(&e.report);
+        }
+        Event::PauseSet(e) => pause::set(state, time, e),
+        Event::PauseHeard(e) => pause::heard(state, e),
+        Event::PauseTold(e) => pause::told(state, seq, time, e),
+
+        Event::Received(e) => message::received(state, seq, time, e),
         Event::MessageSettled(e) => message::settled(state, e),
         Event::OutcomesReported(e) => message::outcomes_reported(state, seq, time, e),
         Event::SettledSent(e) => take_position(state, e.connection, e.position, seq, time),
@@ -112,6 +130,11 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::RequestAnswered(e) => state.requests.answered(seq, time, e),
         Event::QueueSet(_) | Event::QueueRemoved(_) => automation::happened(state, event),
         Event::Unknown { .. } => {}
+    }
+    if let Some(id) = crate::audit::connection_of(event)
+        && let Some(connection) = state.connections.get_mut(&id)
+    {
+        connection.note_audit(seq);
     }
 }
 

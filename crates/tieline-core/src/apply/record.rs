@@ -46,6 +46,7 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
     record.modified_by = event.actor.clone();
     record.last = seq;
     state.clock.observe(latest);
+    super::pause::hold_back(state, time, event);
 }
 
 /// Writes a field that had a value, into the place of its source if it had one.

@@ -33,6 +33,7 @@ const fn new_share(role: ShareRole, object: ObjectName, origin_record: RecordId,
         whole: false,
         kept: None,
         problem: None,
+        held_back: None,
     }
 }
 
@@ -186,6 +187,7 @@ pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &Share
         Closing::Ended(reason) => ShareStatus::Inactive(reason),
     };
     share.generation = event.generation;
+    share.held_back = None;
     share.preview = VecMap::new();
     share.kept = None;
     share.updated = time;
@@ -206,5 +208,6 @@ pub(super) fn snapshot_sent(state: &mut State, seq: Seq, time: Timestamp, event:
     take_counted_position(state, event.delivery.connection, event.delivery.position, seq, time);
     if let Some(share) = share_mut(state, event.delivery.connection, event.delivery.share) {
         share.updated = time;
+        share.held_back = share.held_back.filter(|_| event.unseen_from.is_none());
     }
 }

@@ -6,8 +6,11 @@
 mod automation;
 mod effect;
 mod notice;
+mod handover;
+mod pause;
 mod refusal;
 mod view;
+mod report;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +31,11 @@ use crate::{
 pub use automation::AutomationCommand;
 pub use effect::EffectCommand;
 pub use notice::NoticeCommand;
+pub use handover::Handover;
+pub use pause::Pause;
 pub use refusal::{Refusal, RefusalKind};
 pub use view::ViewCommand;
+pub use report::ReportChange;
 
 /// When a command is decided, for whom, and with which randomness.
 #[derive(Debug, Clone)]
@@ -157,6 +163,9 @@ pub enum Command {
         schema: Box<ObjectSchema>,
     },
 
+    /// Reports (S2S-72).
+    Report(ReportChange),
+
     /// Makes an invitation (S2S-06).
     Invite {
         /// The hash of the one-time secret.
@@ -269,6 +278,11 @@ pub enum Command {
         /// The key.
         key: OwnKey,
     },
+
+    /// Pauses (OPS-15).
+    Pause(Pause),
+    /// Who owns what (OPS-19).
+    Handover(Handover),
 
     /// Sets what is published of an object, or that nothing is (S2S-20).
     Publish {
@@ -421,6 +435,13 @@ pub enum Reply {
     Job(JobId),
     /// A token was issued.
     Token(TokenId),
+    /// Records have another owner.
+    HandedOver {
+        /// How many.
+        records: u64,
+        /// After which id to go on; nothing if these were the last.
+        next: Option<RecordId>,
+    },
     /// What the hello is answered with.
     Welcome {
         /// Who manages the connection here.

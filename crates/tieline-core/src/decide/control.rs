@@ -4,13 +4,14 @@ use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::share;
 use crate::decide::write::is_open;
-use crate::decide::{connection, copy, jobs, key, notice, reconcile};
-use crate::event::{Closing, PendingValue};
+use crate::decide::{connection, copy, jobs, key, notice, pause, reconcile};
+use crate::event::{Closing, ConflictNoted, Loser, LostValue, PendingValue};
 use crate::job::JobKind;
-use crate::message::{EndReason, Message, Refuse, ReturnGrant, SubscriptionNotice};
+use crate::message::{EndReason, Message, OutcomeDetail, Refuse, ReturnGrant, SubscriptionNotice};
 use crate::outcome::Outcome;
 use crate::reason::ReasonCode;
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
+use crate::vecmap::VecMap;
 use crate::{ConnectionId, FieldName, ShareId};
 
 /// Decides what a control message does. What only tells something is folded as it came.
@@ -39,9 +40,17 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
         Message::ReconcileRequest(_) => {
             jobs::begin(draft, JobKind::Reconcile { connection: connection.id });
         }
-        Message::OutcomeReport(_) | Message::Settled(_) => {
+        Message::OutcomeReport(report) => {
+            for detail in &report.details {
+                note_conflict(draft, connection, detail);
+            }
             notice::told_by_partner(draft, connection, message);
         }
+        Message::Settled(settled) => {
+            note_conflict(draft, connection, &settled.detail);
+            notice::told_by_partner(draft, connection, message);
+        }
+        Message::PauseNotice(notice) => pause::take(draft, connection, notice),
         Message::Catalogue(_)
         | Message::Unknown { .. }
         // Counted kinds are not decided here.
@@ -51,6 +60,34 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
         | Message::Change(_)
         | Message::ShareEnded(_)
         | Message::Void(_) => {}
+    }
+}
+
+/// The partner passed over values of ours that were written without seeing those that are there.
+fn note_conflict(draft: &mut Draft<'_>, connection: &Connection, detail: &OutcomeDetail) {
+    if !detail.reasons.iter().any(|reason| reason.code == ReasonCode::Conflict) {
+        return;
+    }
+    let share = detail.share.and_then(|id| Some((id, connection.shares.get(&id)?.record?)));
+    let Some((share, id)) = share else { return };
+    let state = draft.state;
+    let found = state.record(id).and_then(|record| Some((record, state.object(&record.object)?)));
+    let Some((record, object)) = found else { return };
+    let lost = detail.reasons.iter().filter(|reason| reason.code == ReasonCode::Conflict);
+    let known =
+        lost.filter_map(|reason| reason.field.as_ref().filter(|field| object.field(*field).is_some()));
+    let fields: VecMap<FieldName, Option<LostValue>> = known.map(|field| (field.clone(), None)).collect();
+    if !fields.is_empty() {
+        draft.emit(ConflictNoted {
+            record: id,
+            object: record.object.clone(),
+            prev: record.last,
+            connection: connection.id,
+            share,
+            position: detail.position,
+            loser: Loser::Ours,
+            fields,
+        });
     }
 }
 

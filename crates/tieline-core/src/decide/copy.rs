@@ -84,6 +84,7 @@ fn take_forgotten_grant(
         whole: false,
         kept: None,
         problem: None,
+        held_back: None,
     };
     draft.emit(OfferReceived {
         connection: connection.id,
@@ -133,7 +134,8 @@ fn with_share(
         let text = format!("{} is not an object of this org", rule.local);
         return FieldsEnd::filtered(Reason::new(ReasonCode::UnknownObject, text));
     };
-    go_on(draft, &Incoming { connection, id, share, rule, object, position })
+    let unseen_from = Timestamp(i64::MAX);
+    go_on(draft, &Incoming { connection, id, share, rule, object, position, unseen_from })
 }
 
 fn link_or_create(
@@ -304,7 +306,8 @@ pub(super) fn take_snapshot(
             return super::reconcile::restore(draft, connection, position, snapshot, recreate, present);
         }
     }
-    take_fields(draft, connection, position, id, generation, &snapshot.content, 0)
+    let told = Told { unseen_from: snapshot.unseen_from.unwrap_or(Told::KNOWN.unseen_from), ..Told::KNOWN };
+    take_fields(draft, connection, position, id, generation, &snapshot.content, told)
 }
 
 /// Takes what the holder of a share has of the record: into the record that is here, or into one
@@ -324,6 +327,25 @@ pub(super) fn take_back(
     })
 }
 
+/// How fields are told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// How many rules that remote changes triggered stand behind them.
+    pub(super) hops: u8,
+    /// What was written from here on was never told before.
+    pub(super) unseen_from: Timestamp,
+}
+
+impl Told {
+    /// As they are: they may have been told before.
+    const KNOWN: Self = Self { hops: 0, unseen_from: Timestamp(i64::MAX) };
+
+    /// As they were just written.
+    pub(super) const fn changed(hops: u8) -> Self {
+        Self { hops, unseen_from: Timestamp(i64::MIN) }
+    }
+}
+
 /// Fields for a record that is shared, or for one that could not be created yet.
 pub(super) fn take_fields(
     draft: &mut Draft<'_>,
@@ -332,7 +354,7 @@ pub(super) fn take_fields(
     id: ShareId,
     generation: u32,
     content: &Content,
-    hops: u8,
+    told: Told,
 ) -> FieldsEnd {
     let Some(share) = connection.shares.get(&id) else {
         return FieldsEnd::inactive("this share is not known here");
@@ -348,7 +370,8 @@ pub(super) fn take_fields(
             link_or_create(draft, incoming, content, generation)
         }),
         ShareStatus::Active => with_share(draft, connection, position, id, share, |draft, incoming| {
-            write_to(draft, incoming, content, hops)
+            let incoming = Incoming { unseen_from: told.unseen_from, ..*incoming };
+            write_to(draft, &incoming, content, told.hops)
         }),
         _ => FieldsEnd::inactive("the share is not active"),
     }

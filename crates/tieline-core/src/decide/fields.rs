@@ -10,16 +10,16 @@ use crate::content::Content;
 use crate::decide::draft::Draft;
 use crate::decide::record::write_with_pending;
 use crate::decide::write::{Candidate, Candidates, pending_candidates, refusals};
-use crate::event::{Origin, PendingValue, ValuesPending};
+use crate::event::{ConflictNoted, Loser, LostValue, Origin, PendingValue, ValuesPending};
 use crate::mapping::{FieldMapping, SubscribeRule};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::ObjectSchema;
 use crate::stamp::Stamp;
-use crate::state::{Connection, Record, Share};
+use crate::state::{Connection, Record, Share, ShareStatus};
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{FieldName, OrgId, Position, RecordId, ShareId, UserName};
+use crate::{FieldName, OrgId, Position, RecordId, ShareId, Timestamp, UserName};
 
 /// How a message with fields ended.
 pub(super) struct FieldsEnd {
@@ -45,6 +45,7 @@ impl FieldsEnd {
 }
 
 /// Who the message is about, gathered once.
+#[derive(Clone, Copy)]
 pub(super) struct Incoming<'a> {
     pub(super) connection: &'a Connection,
     pub(super) id: ShareId,
@@ -52,6 +53,9 @@ pub(super) struct Incoming<'a> {
     pub(super) rule: &'a SubscribeRule,
     pub(super) object: &'a ObjectSchema,
     pub(super) position: Position,
+    /// Values written from here on were never told before: one that loses was not seen by whoever
+    /// wrote the later one, and the other way round.
+    pub(super) unseen_from: Timestamp,
 }
 
 impl Incoming<'_> {
@@ -110,8 +114,15 @@ struct Sorted<'a> {
     /// The values as they came, for those that have to wait.
     came: Vec<Came<'a>>,
     refused: Vec<Reason>,
-    older: Vec<&'a FieldName>,
+    older: Vec<Older<'a>>,
     same: usize,
+}
+
+/// A value that came and is older than what is here.
+struct Older<'a> {
+    local: &'a FieldName,
+    /// What is lost, if neither writer had seen the other's value.
+    lost: Option<LostValue>,
 }
 
 impl Sorted<'_> {
@@ -138,7 +149,8 @@ fn sort_fields<'a>(
                     continue;
                 }
                 Verdict::Older => {
-                    sorted.older.push(&mapping.local);
+                    let lost = lost(draft, incoming, record, mapping, value, received);
+                    sorted.older.push(Older { local: &mapping.local, lost });
                     continue;
                 }
             };
@@ -159,6 +171,58 @@ fn sort_fields<'a>(
     sorted
 }
 
+/// What an older value loses, if that is a conflict (S2S-51): it was never told before, so whoever
+/// wrote the later one had not seen it, and it has the lesser stamp, so its writer had not seen the
+/// later one. In a ring of orgs the writer's own word counts, and not that of an org that passes it on.
+fn lost(
+    draft: &Draft<'_>,
+    incoming: &Incoming<'_>,
+    record: &Record,
+    mapping: &FieldMapping,
+    value: &Value,
+    stamp: Stamp,
+) -> Option<LostValue> {
+    let is_of = |connection: &Connection| {
+        connection.partner.as_ref().is_some_and(|partner| OrgId::from(partner) == stamp.org)
+    };
+    let passed_on = || {
+        let mut others =
+            draft.state.shares_of(record).filter(|(_, share)| share.status == ShareStatus::Active);
+        !is_of(incoming.connection) && others.any(|(connection, _)| is_of(connection))
+    };
+    // An org has seen its own earlier writes.
+    let own = record.fields.get(&mapping.local).is_some_and(|field| field.stamp.org == stamp.org);
+    if stamp.time < incoming.unseen_from || own || passed_on() {
+        return None;
+    }
+    let value = map(incoming, mapping, value).unwrap_or_else(|_| value.clone());
+    (record.value(&mapping.local) != &value).then_some(LostValue { value, stamp })
+}
+
+/// Notes what was lost, if something was.
+fn note_conflict(
+    draft: &mut Draft<'_>,
+    incoming: &Incoming<'_>,
+    id: RecordId,
+    record: &Record,
+    sorted: &Sorted<'_>,
+) {
+    let lost = sorted.older.iter().filter_map(|older| Some((older.local.clone(), Some(older.lost.clone()?))));
+    let fields: VecMap<FieldName, Option<LostValue>> = lost.collect();
+    if !fields.is_empty() {
+        draft.emit(ConflictNoted {
+            record: id,
+            object: record.object.clone(),
+            prev: record.last,
+            connection: incoming.connection.id,
+            share: incoming.id,
+            position: incoming.position,
+            loser: Loser::Theirs,
+            fields,
+        });
+    }
+}
+
 /// Writes the fields that are later than what is here: together with everything that waits on the
 /// record, or alone, or not at all; then they wait. Also whether all of them are later.
 pub(super) fn write_fields(
@@ -171,6 +235,9 @@ pub(super) fn write_fields(
 ) -> (FieldsEnd, bool) {
     let mut sorted = sort_fields(draft, incoming, content, record);
     let all_later = sorted.same == 0 && sorted.older.is_empty();
+    if !sorted.older.is_empty() {
+        note_conflict(draft, incoming, id, record, &sorted);
+    }
     let mut reasons = std::mem::take(&mut sorted.refused);
     if reasons.is_empty() && !sorted.candidates.is_empty() {
         reasons = refusals_alone_and_together(draft, incoming.object, record, &sorted.candidates);
@@ -217,8 +284,16 @@ fn ended(sorted: &Sorted<'_>, differs: bool, id: RecordId) -> FieldsEnd {
     let waiting = |name: &FieldName| {
         Reason::new(ReasonCode::AwaitingApproval, format!("{name} waits for approval")).on_field(name)
     };
-    let older = |name: &&FieldName| {
-        Reason::new(ReasonCode::OlderStamp, format!("{name} already has a later value")).on_field(name)
+    let older = |older: &Older<'_>| {
+        let name = older.local;
+        let (code, text) = match older.lost {
+            None => (ReasonCode::OlderStamp, format!("{name} already has a later value")),
+            Some(_) => (
+                ReasonCode::Conflict,
+                format!("{name} was written later by somebody who had not seen this value, which is lost"),
+            ),
+        };
+        Reason::new(code, text).on_field(name)
     };
     let mut reasons: Vec<Reason> = sorted.approval().map(waiting).collect();
     reasons.extend(sorted.older.iter().map(older));

@@ -3,7 +3,7 @@
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, shared_content};
-use crate::decide::{connection, control, permit, reconcile, share};
+use crate::decide::{connection, control, pause, permit, reconcile, share};
 use crate::event::{Closing, JobAdvanced, JobStarted};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
@@ -109,6 +109,9 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
         finish(draft, id, slice);
         return Ok(Reply::Job(id));
     }
+    if waits_for_pause(over, &job.kind) {
+        return Ok(Reply::Unchanged);
+    }
     let allowance = allowance.min(JOB_SLICE_MAX);
     let slice = match &job.kind {
         JobKind::Forward { connection, object, records, view } => {
@@ -124,6 +127,15 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
     };
     finish(draft, id, slice);
     Ok(Reply::Job(id))
+}
+
+/// Whether a job has to wait until what it works for is not paused any more.
+fn waits_for_pause(over: &Connection, kind: &JobKind) -> bool {
+    match kind {
+        JobKind::CatchUp { .. } => over.pauses.whole(),
+        JobKind::Forward { object, .. } | JobKind::Backfill { object, .. } => over.object_paused(object),
+        _ => false,
+    }
 }
 
 fn finish(draft: &mut Draft<'_>, job: JobId, slice: Slice) {
@@ -264,10 +276,17 @@ fn one_share(
             Ok(true)
         }
         JobKind::Grant { .. }
-            if share.role == ShareRole::Origin && share.status == ShareStatus::Accepting =>
+            if share.role == ShareRole::Origin
+                && share.status == ShareStatus::Accepting
+                && !over.object_paused(&share.object) =>
         {
             share::grant(draft, over, id, share, share.whole);
             Ok(true)
+        }
+        JobKind::CatchUp { .. } => {
+            let object = over.local_object(id, None);
+            let paused = object.is_some_and(|object| over.object_paused(object));
+            Ok(!paused && pause::catch_up(draft, over, id, share))
         }
         JobKind::Retry { .. } if control::waits(draft.state, over, share) => {
             control::retry(draft, over.id, id).map(|_| true)

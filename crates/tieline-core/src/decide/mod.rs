@@ -11,15 +11,18 @@ mod copy;
 mod draft;
 mod effect;
 mod fields;
+mod handover;
 mod jobs;
 mod key;
 mod notice;
 mod org;
+mod pause;
 mod people;
 mod permit;
 mod receive;
 mod reconcile;
 mod record;
+mod report;
 mod request;
 mod roles;
 mod rules;
@@ -28,7 +31,7 @@ mod share;
 mod view;
 mod write;
 
-use crate::command::{Command, Context, Refusal, Reply};
+use crate::command::{Command, Context, Handover, Pause, Refusal, Reply, ReportChange};
 use crate::event::Event;
 use crate::frame::{Chain, FrameHeader};
 use crate::message::Envelope;
@@ -88,6 +91,9 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         }
         Command::DefineObject { schema } => org::define_object(draft, schema),
 
+        Command::Report(ReportChange::Set { report }) => report::set(draft, report),
+        Command::Report(ReportChange::Remove { report }) => report::remove(draft, report),
+
         Command::Invite { secret_hash, expires, owner, label } => {
             connection::invite(draft, *secret_hash, *expires, owner.as_ref(), label)
         }
@@ -127,6 +133,17 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         Command::Reconcile { connection } => reconcile::ask(draft, *connection),
         Command::AnnounceKey { connection, key } => key::announce(draft, *connection, *key),
         Command::ConfirmKey { connection, key } => key::confirm(draft, *connection, *key),
+
+        Command::Handover(Handover::Connection { connection, owner }) => {
+            handover::connection(draft, *connection, owner)
+        }
+        Command::Handover(Handover::Records { from, to, shared, after }) => {
+            handover::records(draft, from, to, *shared, *after)
+        }
+        Command::Pause(Pause::Set { connection, object, paused }) => {
+            pause::set(draft, *connection, object.as_ref(), *paused)
+        }
+        Command::Pause(Pause::Heard { connection, word }) => pause::heard(draft, *connection, word),
 
         Command::Publish { connection, object, rule } => {
             rules::publish(draft, *connection, object, rule.as_ref())

@@ -5,7 +5,7 @@
 //! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
 //! who can grant it.
 
-use crate::command::{AutomationCommand, Command, EffectCommand, NoticeCommand, Refusal, ViewCommand};
+use crate::command::{AutomationCommand, Command, EffectCommand, Handover, NoticeCommand, Pause, Refusal, ViewCommand};
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -52,6 +52,7 @@ pub(super) fn job(state: &State, job: &Job) -> Checked {
         | JobKind::Reconcile { .. }
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }
+        | JobKind::CatchUp { .. }
         | JobKind::Close { .. } => Ok(()),
     }
 }
@@ -81,6 +82,7 @@ fn needs<'a>(
         | Command::ConfirmKey { .. }
         | Command::Deactivate { by_partner: true, .. }
         | Command::AdvanceJob { .. }
+        | Command::Pause(Pause::Heard { .. })
         | Command::TryHeld { .. }
         | Command::Effect(EffectCommand::End { .. })
         | Command::Notice(NoticeCommand::MakeDigests | NoticeCommand::Read { .. }) => Ok(()),
@@ -96,6 +98,8 @@ fn needs<'a>(
         | Command::RemoveGroup { .. }
         | Command::IssueToken { .. }
         | Command::RevokeToken { .. }
+        | Command::Report(_)
+        | Command::Handover(Handover::Records { .. })
         | Command::DefineObject { .. } => need(Permission::ModifyAllData),
 
         Command::Invite { .. }
@@ -103,6 +107,8 @@ fn needs<'a>(
         | Command::Answer { .. }
         | Command::Deactivate { by_partner: false, .. }
         | Command::Resume { .. }
+        | Command::Pause(Pause::Set { .. })
+        | Command::Handover(Handover::Connection { .. })
         | Command::Reconcile { .. }
         | Command::AnnounceKey { .. }
         | Command::Effect(EffectCommand::Retry { .. } | EffectCommand::Drop { .. })
@@ -237,6 +243,7 @@ fn start<'a>(
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }
         | JobKind::ShareQueue { .. }
+        | JobKind::CatchUp { .. }
         | JobKind::Close { .. } => need(Permission::ManageConnections),
     }
 }

@@ -8,6 +8,7 @@ use crate::decide::control;
 use crate::decide::copy;
 use crate::decide::draft::Draft;
 use crate::decide::fields::FieldsEnd;
+use crate::decide::pause;
 use crate::decide::settle::rule_of;
 use crate::decide::share;
 use crate::decide::write::is_open;
@@ -123,7 +124,23 @@ fn counted(
     }
     match message {
         Err(error) => Ending { reasons: vec![malformed(error)], ..Ending::new(Outcome::Rejected, None) },
+        Ok(message) if pause::holds(connection, message) => Ending {
+            held_until: Some(draft.now),
+            ..Ending::new(Outcome::Held, share_of(message))
+                .because(pause::HELD, "the object is paused here: the message is tried when it goes on")
+        },
         Ok(message) => take(draft, connection, position, message, false),
+    }
+}
+
+const fn share_of(message: &Message) -> Option<ShareId> {
+    match message {
+        Message::Offer(m) => Some(m.share),
+        Message::Grant(m) => Some(m.share),
+        Message::Snapshot(m) => Some(m.share),
+        Message::Change(m) => Some(m.share),
+        Message::ShareEnded(m) => Some(m.share),
+        _ => None,
     }
 }
 
@@ -166,7 +183,8 @@ pub(super) fn take(
         Message::Grant(grant) => copy::take_grant(draft, connection, position, grant),
         Message::Snapshot(snapshot) => copy::take_snapshot(draft, connection, position, snapshot),
         Message::Change(change) => {
-            copy::take_fields(draft, connection, position, share, change.generation, content, change.hops)
+            let told = copy::Told::changed(change.hops);
+            copy::take_fields(draft, connection, position, share, change.generation, content, told)
         }
         // The other kinds have returned above.
         _ => FieldsEnd::default(),
@@ -192,7 +210,7 @@ fn held(draft: &Draft<'_>, connection: &Connection, share: ShareId, content: &Co
             format!("the change was written at {latest}, ahead of this org's clock: check both clocks")
         }
         (None, Some(until)) => {
-            format!("an earlier change of the share is ahead of this org's clock and waits until {until}")
+            format!("an earlier message of the share waits until {until}, and this one behind it")
         }
         (None, None) => return None,
     };

@@ -15,7 +15,7 @@ use crate::decide::settle::rule_of;
 use crate::decide::write::{
     Candidate, Candidates, Write, deliveries, delivery, is_open, record_changed, shared_content,
 };
-use crate::decide::{jobs, key, rules, share};
+use crate::decide::{jobs, key, pause, rules, share};
 use crate::event::{
     AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
     IncarnationStarted, OfferReceived, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard,
@@ -120,6 +120,7 @@ fn begin(draft: &mut Draft<'_>, connection: &Connection) {
 pub(super) fn tell_all(draft: &mut Draft<'_>, connection: &Connection) {
     key::tell(draft, connection);
     rules::send_all(draft, connection);
+    pause::tell_again(draft, connection);
     jobs::begin(draft, JobKind::Reconcile { connection: connection.id });
 }
 
@@ -268,7 +269,8 @@ fn send_for_recreation(
     let position = draft.position(connection);
     let delivery = Delivery { connection: connection.id, share: id, generation: share.generation, position };
     let recreate = Some(Recreate { object: share.object.clone(), record: share.origin_record });
-    draft.emit(SnapshotSent { delivery, object: record.object.clone(), content, recreate });
+    let object = record.object.clone();
+    draft.emit(SnapshotSent { delivery, object, content, recreate, unseen_from: None });
 }
 
 /// Both sides know the share.
@@ -497,6 +499,7 @@ pub(super) fn restore(
         whole: false,
         kept: None,
         problem: None,
+        held_back: None,
     };
     draft.emit(ShareRestored {
         connection: connection.id,

@@ -42,7 +42,7 @@ fn told(
         detail.share.and_then(|id| connection.shares.get(&id)).and_then(|share| rule_of(connection, share));
     let published = rule.and_then(|rule| connection.publish.get(&rule.local));
     let hidden = |reason: &WireReason| {
-        reason.code == ReasonCode::OlderStamp
+        matches!(reason.code, ReasonCode::OlderStamp | ReasonCode::Conflict)
             && reason.field.as_ref().is_none_or(|field| published.is_none_or(|rule| !rule.publishes(field)))
     };
     let outcome = if outcome == Outcome::Superseded && detail.reasons.iter().all(hidden) {

@@ -6,8 +6,8 @@
 use crate::command::{Refusal, Reply};
 use crate::content::Content;
 use crate::decide::draft::Draft;
-use crate::decide::record;
 use crate::decide::write::{is_open, shared_content};
+use crate::decide::{pause, record};
 use crate::event::{
     Closing, Delivery, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
     SnapshotSent,
@@ -18,7 +18,7 @@ use crate::publish;
 use crate::reason::ReasonCode;
 use crate::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, OrgName, RecordId, ShareId, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, OrgName, RecordId, ShareId, Timestamp, UserName};
 
 /// A connection over which records may be shared now.
 pub(super) fn active(state: &State, id: ConnectionId) -> Result<&Connection, Refusal> {
@@ -47,6 +47,7 @@ pub(super) fn forward(draft: &mut Draft<'_>, id: RecordId, over: ConnectionId) -
         );
         return Err(Refusal::conflict("not_published", text));
     }
+    pause::check_object(connection, &record.object)?;
     let known = record.share_over(over);
     if let Some(share) = known.and_then(|share| connection.shares.get(&share)).filter(|share| is_open(share))
     {
@@ -147,6 +148,7 @@ pub(super) fn offered(
         );
         Refusal::conflict("not_subscribed", text)
     })?;
+    pause::check_object(connection, &rule.local)?;
     Ok((connection, share, rule))
 }
 
@@ -250,6 +252,10 @@ pub(super) fn close(
     closing: Closing,
     tell: bool,
 ) {
+    if tell {
+        // What was held back stands before the end.
+        pause::catch_up(draft, connection, id, share);
+    }
     let position = tell.then(|| draft.position(connection));
     let actor = Some(draft.actor.clone());
     draft.emit(ShareClosed {
@@ -276,8 +282,10 @@ pub(super) fn take_acceptance(
         // A refusal, or the end of the share, is on its way already: one per generation and loser.
         return;
     }
-    if draft.state.connections.values().any(|connection| connection.reconciling) {
-        // A restored org may not know yet to whom it had granted the record.
+    let paused = connection.object_paused(&share.object);
+    if paused || draft.state.connections.values().any(|connection| connection.reconciling) {
+        // A restored org may not know yet to whom it had granted the record; and what is paused is
+        // granted when it goes on.
         draft.emit(GrantRequested { connection: connection.id, share: id, whole });
         return;
     }
@@ -349,7 +357,28 @@ pub(super) fn send_snapshot(
     }
     let position = draft.position(connection);
     let delivery = Delivery { connection: connection.id, share, generation, position };
-    draft.emit(SnapshotSent { delivery, object: object.clone(), content, recreate: None });
+    let object = object.clone();
+    draft.emit(SnapshotSent { delivery, object, content, recreate: None, unseen_from: None });
+    true
+}
+
+/// The same for what was held back since a moment.
+pub(super) fn send_unseen(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    share: ShareId,
+    generation: u32,
+    object: &ObjectName,
+    content: Content,
+    since: Timestamp,
+) -> bool {
+    if content.is_empty() {
+        return false;
+    }
+    let position = draft.position(connection);
+    let delivery = Delivery { connection: connection.id, share, generation, position };
+    let (object, unseen_from) = (object.clone(), Some(since));
+    draft.emit(SnapshotSent { delivery, object, content, recreate: None, unseen_from });
     true
 }
 

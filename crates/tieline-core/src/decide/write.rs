@@ -124,7 +124,10 @@ pub(super) fn deliveries(
         Some((connection, *share, connection.shares.get(share)?))
     });
     shares
-        .filter(|(_, _, share)| share.status == ShareStatus::Active)
+        // What is paused is caught up with later: `apply` marks the share.
+        .filter(|(connection, _, share)| {
+            share.status == ShareStatus::Active && !connection.holds_back(object)
+        })
         .filter_map(|(connection, id, share)| {
             delivery(draft, connection, id, share.generation, object, candidates)
         })

@@ -7,12 +7,16 @@
 mod automation;
 mod connection;
 mod effect;
+mod handover;
+mod history;
 mod key;
 mod message;
 mod notice;
 mod org;
+mod pause;
 mod people;
 mod record;
+mod report;
 mod request;
 mod share;
 mod view;
@@ -24,6 +28,8 @@ pub use connection::{
     ReconcileAsked, SubscribeRuleSet, SubscriptionSent,
 };
 pub use effect::{EffectDropped, EffectEnded, EffectQueued, EffectRetried};
+pub use handover::ConnectionOwnerSet;
+pub use history::{ConflictNoted, Loser, LostValue};
 pub use key::{KeyAnnounced, KeyConfirmed, PartnerKeyChanged};
 pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
 pub use notice::{DigestMade, NoticeRaised, NoticeSettingsSet, NoticesRead};
@@ -31,11 +37,13 @@ pub use org::{
     AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, OrgCreated,
     TokenIssued, UserAdded,
 };
+pub use pause::{PauseHeard, PauseSet, PauseTold};
 pub use people::{
     GroupRemoved, GroupSet, OrgSettingsSet, RoleRemoved, RoleSet, SharingEnabled, TokenCreated, TokenRevoked,
     UserSet,
 };
 pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, ValuesPending};
+pub use report::{ReportRemoved, ReportSet};
 pub use request::RequestAnswered;
 pub use share::{
     Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
@@ -115,5 +123,12 @@ numbered_kinds! {
         135 NoticesRead,
         136 DigestMade,
         137 NoticeSettingsSet,
+        210 ConflictNoted,
+        211 PauseSet,
+        212 PauseHeard,
+        213 PauseTold,
+        214 ReportSet,
+        215 ReportRemoved,
+        216 ConnectionOwnerSet,
     }
 }

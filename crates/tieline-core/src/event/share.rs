@@ -8,7 +8,7 @@ use crate::message::{EndReason, Recreate, ShareStates};
 use crate::reason::ReasonCode;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, Position, RecordId, ShareId, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, Position, RecordId, ShareId, Timestamp, UserName};
 
 /// A record was offered to a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +208,9 @@ pub struct SnapshotSent {
     /// Whether the origin is to recreate the record.
     #[serde(default)]
     pub recreate: Option<Recreate>,
+    /// What was written from here on was held back and never told before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen_from: Option<Timestamp>,
 }
 
 /// A run of our shares was told to the partner.

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{Chain, Figure};
 use crate::mapping::SubscribeRule;
-use crate::message::{OutcomeDetail, Subscription};
+use crate::message::{OutcomeDetail, PausedObject, Subscription};
 use crate::outcome::{Counts, Outcome};
 use crate::publish::{CatalogueObject, PublishRule};
-use crate::state::{Former, OwnKeys, Share};
+use crate::state::{Conflicts, Former, OwnKeys, Pauses, Share, ShareRole};
 use crate::{
     ConnectionId, Incarnation, ObjectName, OrgName, Position, RecordId, Seq, ShareId, Timestamp, UserName,
 };
@@ -128,6 +128,15 @@ pub struct Connection {
     pub heard: BTreeMap<ShareId, u32>,
     /// The newest failures in both directions.
     pub failures: VecDeque<Failure>,
+    /// What of it is paused (OPS-15).
+    #[serde(default)]
+    pub pauses: Pauses,
+    /// Values that were lost against others, by the object here (S2S-51).
+    #[serde(default)]
+    pub conflicts: BTreeMap<ObjectName, Conflicts>,
+    /// The pages of the log that hold something of its audit, in order (S2S-73).
+    #[serde(default)]
+    pub audit_pages: Vec<u32>,
     /// Held messages by the time when they are tried again, derived.
     #[serde(skip)]
     pub(crate) held_by_time: BTreeSet<(Timestamp, Position)>,
@@ -222,6 +231,9 @@ pub struct HeldMessage {
     /// The share that it is for: later messages of the share wait behind it.
     #[serde(default)]
     pub share: Option<ShareId>,
+    /// The object here: as long as that is paused, it is not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectName>,
 }
 
 /// Something that did not go through, for people to look at (S2S-54).
@@ -261,6 +273,14 @@ impl Connection {
         self.partner.as_ref().map_or(self.label.as_str(), OrgName::as_str)
     }
 
+    /// Notes that the event `seq` belongs to the audit.
+    pub(crate) fn note_audit(&mut self, seq: Seq) {
+        let page = crate::audit::page_of(seq);
+        if self.audit_pages.last() != Some(&page) {
+            self.audit_pages.push(page);
+        }
+    }
+
     /// Keeps a failure, and forgets the oldest.
     pub(crate) fn note_failure(&mut self, failure: Failure) {
         self.failures.push_back(failure);
@@ -282,16 +302,54 @@ impl Connection {
         self.held_by_share.range(of_share).next_back().map(|(_, until)| *until)
     }
 
+    /// Whether an object here is paused, on either side.
+    #[must_use]
+    pub fn object_paused(&self, object: &ObjectName) -> bool {
+        let pauses = &self.pauses;
+        let by_partner = |paused: &PausedObject| {
+            paused.theirs.as_ref() == Some(object)
+                || self.subscribe.get(&paused.object).is_some_and(|rule| rule.local == *object)
+        };
+        pauses.objects.contains_key(object) || pauses.partner_objects.iter().any(by_partner)
+    }
+
+    /// Whether changes of an object here make no messages for now.
+    #[must_use]
+    pub fn holds_back(&self, object: &ObjectName) -> bool {
+        self.pauses.any() && (self.pauses.whole() || self.object_paused(object))
+    }
+
+    /// The object here of a share, or of a partner's object if the share is not known yet.
+    #[must_use]
+    pub fn local_object<'a>(
+        &'a self,
+        share: ShareId,
+        remote: Option<&'a ObjectName>,
+    ) -> Option<&'a ObjectName> {
+        let of = |remote| self.subscribe.get(remote).map(|rule| &rule.local);
+        match self.shares.get(&share) {
+            Some(share) if share.role == ShareRole::Origin => Some(&share.object),
+            Some(share) => of(&share.object),
+            None => remote.and_then(of),
+        }
+    }
+
+    /// When a held message is tried: never as long as its object is paused.
+    fn tried_at(&self, held: &HeldMessage) -> Timestamp {
+        let paused = held.object.as_ref().is_some_and(|object| self.pauses.objects.contains_key(object));
+        if paused { Timestamp(i64::MAX) } else { held.until }
+    }
+
     /// Keeps a message that cannot be tried yet.
     pub(crate) fn hold(&mut self, position: Position, held: HeldMessage) {
-        self.index_held(position, held.until, held.share);
+        self.index_held(position, self.tried_at(&held), held.share);
         self.inbound.held.insert(position, held);
     }
 
     /// Lets go of a held message.
     pub(crate) fn let_go(&mut self, position: Position) -> Option<HeldMessage> {
         let held = self.inbound.held.remove(&position)?;
-        self.held_by_time.remove(&(held.until, position));
+        self.held_by_time.remove(&(self.tried_at(&held), position));
         if let Some(share) = held.share {
             self.held_by_share.remove(&(share, position));
         }
@@ -309,7 +367,8 @@ impl Connection {
     pub(crate) fn derive(&mut self) {
         self.held_by_time.clear();
         self.held_by_share.clear();
-        let held: Vec<_> = self.inbound.held.iter().map(|(p, held)| (*p, held.until, held.share)).collect();
+        let held = self.inbound.held.iter().map(|(p, held)| (*p, self.tried_at(held), held.share));
+        let held: Vec<_> = held.collect();
         for (position, until, share) in held {
             self.index_held(position, until, share);
         }

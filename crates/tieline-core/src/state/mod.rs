@@ -6,8 +6,10 @@
 mod automation;
 mod connection;
 mod effect;
+mod history;
 mod key;
 mod notice;
+mod pause;
 mod people;
 mod record;
 mod request;
@@ -25,8 +27,10 @@ pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
 };
 pub use effect::{Effects, FailedEffect, OpenEffect, SentEffect};
+pub use history::Conflicts;
 pub use key::{Former, OwnKey, OwnKeys};
 pub use notice::{KeptNotice, Notices, UserNotices, Window};
+pub use pause::{Pause, Pauses};
 pub use people::{NotAdmitted, Token, User};
 pub use record::{FieldState, Record, Source};
 pub use request::{Answer, Request, Requests};
@@ -36,12 +40,13 @@ pub use view::Views;
 use crate::event::AlarmRaised;
 use crate::job::Job;
 use crate::people::{Group, OrgSettings, Role};
+use crate::report::Report;
 use crate::rules::CompiledRules;
 use crate::schema::ObjectSchema;
 use crate::stamp::HybridClock;
 use crate::{
-    ConnectionId, GroupName, Incarnation, JobId, ObjectName, OrgId, OrgName, RecordId, RoleName, Seq,
-    ShareId, Timestamp, TokenId, UserName,
+    ConnectionId, GroupName, Incarnation, JobId, ObjectName, OrgId, OrgName, RecordId, ReportName, RoleName,
+    Seq, ShareId, Timestamp, TokenId, UserName,
 };
 
 /// The version of the serialised form; a snapshot of another one is not read.
@@ -94,6 +99,9 @@ pub struct State {
     /// What users were told.
     #[serde(default)]
     pub notices: Notices,
+    /// The reports that were defined here.
+    #[serde(default)]
+    pub reports: BTreeMap<ReportName, Report>,
     /// Records per object, derived.
     #[serde(skip)]
     by_object: BTreeMap<ObjectName, BTreeSet<RecordId>>,

@@ -136,4 +136,7 @@ pub struct Share {
     /// What went wrong last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Box<Problem>>,
+    /// Since when changes were held back because of a pause, and not caught up with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<Timestamp>,
 }

@@ -6,6 +6,7 @@
 // A test ends where something is not as it has to be.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod conflicts;
 mod first_acceptance;
 mod golden;
 mod interleavings;
@@ -14,6 +15,7 @@ mod kit;
 mod narrowing;
 mod outcomes;
 mod outside;
+mod pauses;
 mod queues;
 mod stamps;
 mod waiting;

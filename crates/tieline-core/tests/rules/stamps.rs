@@ -21,9 +21,9 @@ const SHARE: ShareId = ShareId(1);
 
 const WRITES: &str = "
 a later write wins                      | write 10            | globex new 11@low         | applied                | 11@low   | - | initech
-an earlier write loses                  | write 10            | globex new 9@high         | superseded older_stamp | 10@me    | - | -
+an earlier write loses                  | write 10            | globex new 9@high         | superseded conflict    | 10@me    | - | -
 of one moment the greater org wins      | write 10            | globex new 10@high        | applied                | 10@high  | - | initech
-and the lesser org loses                | write 10            | globex new 10@low         | superseded older_stamp | 10@me    | - | -
+and the lesser org loses                | write 10            | globex new 10@low         | superseded conflict    | 10@me    | - | -
 our own write comes back                | write 10            | globex w10 10@me          | unchanged              | 10@me    | - | -
 our own write comes back revised        | write 10            | globex new 10@me+5@other  | unchanged              | 10@me    | - | -
 our own earlier write comes back        | write 5, write 10   | initech w5 5@me           | unchanged              | 10@me    | - | -
@@ -32,7 +32,7 @@ an equal value takes the later stamp    | write 10            | globex w10 11@lo
 an equal value leaves the later stamp   | write 10            | globex w10 9@low          | superseded older_stamp | 10@me    | - | -
 five minutes ahead is not too far       | write 10            | globex new 310@low        | applied                | 310@low  | - | initech
 a moment more is                        | write 10            | globex new 310'@low       | held clock_ahead       | 10@me    | - | -
-a local write exceeds what is ahead     | globex a 200@low, write 10 | globex new 200@high | superseded older_stamp | 200'@me  | - | -
+a local write exceeds what is ahead     | globex a 200@low, write 10 | globex new 200@high | superseded conflict    | 200'@me  | - | -
 ";
 
 const REVISIONS: &str = "
@@ -65,7 +65,7 @@ a later one that is refused, too        | globex long 20@low  | globex long 22@l
 an older one over another share         | globex long 20@low  | initech b 15@low          | applied                | 15@low     | 20@low | globex
 a later one over another share          | globex long 20@low  | initech b 21@low          | applied                | 21@low     | -      | globex
 an older refused one over another share | globex long 20@low  | initech long 15@low       | rejected too_long      | -100@other | 20@low | -
-a local write exceeds and clears it     | globex long 20@low, write 5 | globex b 20@low   | superseded older_stamp | 20'@me     | -      | -
+a local write exceeds and clears it     | globex long 20@low, write 5 | globex b 20@low   | superseded conflict    | 20'@me     | -      | -
 ";
 
 fn org(word: &str) -> OrgId {

@@ -76,6 +76,11 @@ impl Actor {
             .peek(|state| state.admit(&self.token_hash, now()).is_ok() && state.may(&self.user, permission))
     }
 
+    /// Whether the token still opens anything: for what goes on for long.
+    pub(crate) fn still_admitted(&self, api: &Shared) -> bool {
+        api.org.peek(|state| state.admit(&self.token_hash, now()).is_ok())
+    }
+
     fn admit(api: &Api, headers: &HeaderMap, access: Access) -> Result<Self, Problem> {
         let refuse = |detail: &str| Problem::new(ErrorCode::Unauthorized, detail);
         let Some(header) = headers.get(AUTHORIZATION) else {

@@ -1,10 +1,10 @@
 //! A connection as the API shows it: in short for lists, and in full.
 
 use serde::Serialize;
-use tieline_core::ConnectionId;
 use tieline_core::message::Subscription;
 use tieline_core::outcome::Counts;
-use tieline_core::state::{Connection, ConnectionStatus, OwnKeys, Side};
+use tieline_core::state::{Connection, ConnectionStatus, OwnKeys, Pause, Side};
+use tieline_core::{ConnectionId, ObjectName};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -30,6 +30,9 @@ pub(crate) struct ConnectionSummary {
     pub(crate) status: &'static str,
     /// Stopped until a person looks at it and resumes it.
     suspended: bool,
+    /// What of it is paused, on either side.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pauses: Vec<PauseView>,
     /// The shares of both sides are being compared.
     reconciling: bool,
     /// Why nothing flows, if it is active and nothing does.
@@ -62,6 +65,64 @@ pub(crate) struct ConnectionSummary {
     follow_up_lag: LagSummary,
     /// Failures at hand, of both directions: see `/v1/failures`.
     failures: usize,
+    /// Values that were lost against others that their writers had not seen.
+    conflicts: ConflictsView,
+}
+
+/// How many values were lost against others that their writers had not seen (S2S-51).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ConflictsView {
+    /// Of this org, at the partner, as far as it has told.
+    ours: u64,
+    /// Of the partner, here.
+    theirs: u64,
+}
+
+impl ConflictsView {
+    fn of(connection: &Connection) -> Self {
+        let all = connection.conflicts.values();
+        Self { ours: all.clone().map(|c| c.ours).sum(), theirs: all.map(|c| c.theirs).sum() }
+    }
+}
+
+/// Something that is paused (OPS-15).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PauseView {
+    /// `us` or `partner`.
+    side: &'static str,
+    /// The object, by its name here if it has one; nothing means the whole connection.
+    object: Option<String>,
+    /// By whom.
+    by: Option<String>,
+    /// Since when.
+    since: String,
+}
+
+impl PauseView {
+    fn all(connection: &Connection) -> Vec<Self> {
+        let pauses = &connection.pauses;
+        let of_us = |object: Option<&ObjectName>, pause: &Pause| Self {
+            side: "us",
+            object: object.map(ToString::to_string),
+            by: Some(pause.by.to_string()),
+            since: pause.since.to_string(),
+        };
+        let mut all: Vec<Self> = pauses.ours.iter().map(|pause| of_us(None, pause)).collect();
+        all.extend(pauses.objects.iter().map(|(object, pause)| of_us(Some(object), pause)));
+        all.extend(pauses.partner.since.map(|since| Self {
+            side: "partner",
+            object: None,
+            by: pauses.partner.by.as_ref().map(ToString::to_string),
+            since: since.to_string(),
+        }));
+        all.extend(pauses.partner_objects.iter().map(|paused| Self {
+            side: "partner",
+            object: Some(paused.theirs.as_ref().unwrap_or(&paused.object).to_string()),
+            by: Some(paused.by.to_string()),
+            since: paused.since.to_string(),
+        }));
+        all
+    }
 }
 
 /// A connection in full.
@@ -211,6 +272,7 @@ impl ConnectionSummary {
             },
             status: connection.status.as_str(),
             suspended: connection.suspended,
+            pauses: PauseView::all(connection),
             reconciling: connection.reconciling,
             cause: cause(api, connection),
             owner: connection.owner.to_string(),
@@ -227,6 +289,7 @@ impl ConnectionSummary {
             lag: lag(LagKind::Propagation),
             follow_up_lag: lag(LagKind::FollowUp),
             failures: connection.failures.len(),
+            conflicts: ConflictsView::of(connection),
         }
     }
 }

@@ -2,16 +2,16 @@
 
 use axum::Json;
 use axum::extract::State as Extract;
-use serde::Serialize;
-use tieline_core::ConnectionId;
-use tieline_core::command::Command;
+use serde::{Deserialize, Serialize};
+use tieline_core::command::{Command, Handover, Pause};
+use tieline_core::{ConnectionId, ObjectName, UserName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
 use super::connection_view::{ConnectionSummary, ConnectionView};
 use super::org::LicencesView;
 use super::problem::Problem;
-use super::request::Route;
+use super::request::{Body, Route};
 use super::{Api, Done, select};
 use crate::clock::now;
 
@@ -95,6 +95,76 @@ pub(crate) async fn resume(
     Route(selector): Route<String>,
 ) -> Result<Json<Done>, Problem> {
     act(&api, &actor, &selector, |connection| Command::Resume { connection }).await
+}
+
+/// What is to be changed of a connection.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectionChange {
+    /// Who manages it here from now on.
+    #[schema(value_type = String)]
+    owner: UserName,
+}
+
+/// Gives a connection to another user (OPS-19).
+#[utoipa::path(patch, path = "/v1/connections/{c}", tag = "connections", request_body = ConnectionChange,
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn change(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(selector): Route<String>,
+    Body(ConnectionChange { owner }): Body<ConnectionChange>,
+) -> Result<Json<Done>, Problem> {
+    act(&api, &actor, &selector, |connection| Command::Handover(Handover::Connection { connection, owner }))
+        .await
+}
+
+/// What of a connection.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PausePart {
+    /// One object here; without it, the whole connection.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    object: Option<ObjectName>,
+}
+
+async fn set_pause(
+    api: &Api,
+    actor: &Actor,
+    selector: &str,
+    part: PausePart,
+    paused: bool,
+) -> Result<Json<Done>, Problem> {
+    let object = part.object;
+    act(api, actor, selector, |connection| Command::Pause(Pause::Set { connection, object, paused })).await
+}
+
+/// Pauses a connection or one object of it: nothing flows until it goes on, and nothing is lost (OPS-15).
+#[utoipa::path(post, path = "/v1/connections/{c}/pause", tag = "connections", request_body = PausePart,
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn pause(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(selector): Route<String>,
+    Body(part): Body<PausePart>,
+) -> Result<Json<Done>, Problem> {
+    set_pause(&api, &actor, &selector, part, true).await
+}
+
+/// Lets a paused connection, or one object of it, go on: what was held back is sent (OPS-15).
+#[utoipa::path(post, path = "/v1/connections/{c}/unpause", tag = "connections", request_body = PausePart,
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn unpause(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(selector): Route<String>,
+    Body(part): Body<PausePart>,
+) -> Result<Json<Done>, Problem> {
+    set_pause(&api, &actor, &selector, part, false).await
 }
 
 /// Compares all shares with the partner and repairs what drifted (OPS-17).

@@ -99,6 +99,13 @@ fn shown(event: &Event) -> Json {
         }
         Event::RecordChanged(event) => put_values(&mut body, "/content/values", &event.content.values),
         Event::ValuesPending(event) => put(&mut body, "/values", pending(&event.values)),
+        Event::ConflictNoted(event) => {
+            for (name, lost) in event.fields.iter() {
+                if let Some(lost) = lost {
+                    put(&mut body, &format!("/fields/{name}/value"), lost.value.to_json());
+                }
+            }
+        }
         Event::ShareOffered(event) => put_values(&mut body, "/preview", &event.preview),
         Event::OfferReceived(event) => put_values(&mut body, "/preview", &event.preview),
         Event::ShareGranted(event) => put_values(&mut body, "/content/values", &event.content.values),

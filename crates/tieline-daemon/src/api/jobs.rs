@@ -27,7 +27,7 @@ pub(crate) struct JobList {
 pub(crate) struct JobView {
     /// Its id.
     job: String,
-    /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry`, `share_queue` or `close`.
+    /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry`, `share_queue`, `catch_up` or `close`.
     kind: &'static str,
     /// The connection that it works for.
     connection: String,
@@ -117,7 +117,7 @@ pub(crate) struct AlarmView {
 }
 
 /// The name of a kind of job.
-const fn kind(kind: &JobKind) -> &'static str {
+pub(crate) const fn kind(kind: &JobKind) -> &'static str {
     match kind {
         JobKind::Forward { .. } => "forward",
         JobKind::Accept { .. } => "accept",
@@ -126,6 +126,7 @@ const fn kind(kind: &JobKind) -> &'static str {
         JobKind::Grant { .. } => "grant",
         JobKind::Retry { .. } => "retry",
         JobKind::ShareQueue { .. } => "share_queue",
+        JobKind::CatchUp { .. } => "catch_up",
         JobKind::Close { .. } => "close",
     }
 }
@@ -139,6 +140,7 @@ impl JobView {
             | JobKind::Grant { .. }
             | JobKind::Retry { .. }
             | JobKind::ShareQueue { .. }
+            | JobKind::CatchUp { .. }
             | JobKind::Close { .. } => None,
         };
         Self {

@@ -9,27 +9,34 @@
 //! | `status`, `state_hash`, `health` | `/v1/status`, `/v1/state-hash`, `/healthz`, `/readyz`, `/metrics` |
 //! | `org`, `users`, `roles` | `/v1/org`, `/v1/users`, `/v1/roles`, `/v1/groups` |
 //! | `objects` | `/v1/objects` |
-//! | `invitations`, `connections` | `/v1/invitations`, `/v1/connections` |
+//! | `invitations`, `connections`, `audit` | `/v1/invitations`, `/v1/connections` |
 //! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
-//! | `records`, `batch`, `history` | `/v1/records`, `/v1/batch` |
 //! | `queues` | `/v1/queues` |
+//! | `records`, `batch`, `history`, `field_history` | `/v1/records`, `/v1/batch` |
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
 //! | `views`, `inbox_views` | `/v1/views`, `/v1/inbox-views` |
 //! | `effects`, `notices` | `/v1/effects`, `/v1/notices`, `/v1/notice-settings` |
+//! | `changes`, `reports` | `/v1/changes`, `/v1/reports` |
 //! | `jobs`, `log`, `export` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
 //!
 //! `{c}` is the id of a connection, its partner or its label (`select`). Errors are problem details
 //! with a code of a closed list ([`ErrorCode`]). Who may ask what stands in one table, `access`.
 
 mod access;
+mod as_of;
+mod audit;
 mod auth;
 mod batch;
+mod changes;
 mod connection_view;
 mod connections;
 mod effects;
 mod event_view;
+mod explain;
 mod export;
+mod field_history;
 mod field_view;
+mod handover;
 mod health;
 mod history;
 mod inbox;
@@ -46,6 +53,7 @@ mod problem;
 mod publish;
 mod queues;
 mod records;
+mod reports;
 mod request;
 mod roles;
 mod scrape;
@@ -81,6 +89,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use batch::batch_commands;
+pub(crate) use history::step as history_step;
 pub use log::log_page;
 pub use openapi::document;
 pub use problem::ErrorCode;
@@ -104,6 +113,8 @@ pub(crate) struct Shared {
     defining: Mutex<()>,
     /// Held while the log is verified or folded: one such reader of the whole log is enough.
     verifying: Arc<Mutex<()>>,
+    /// Room for those who follow changes.
+    following: Arc<Semaphore>,
     /// Room for exports of the log.
     exporting: Arc<Semaphore>,
 }
@@ -157,6 +168,7 @@ pub fn router(org: OrgHandle, stopping: CancellationToken) -> Router {
         started: Instant::now(),
         defining: Mutex::new(()),
         verifying: Arc::default(),
+        following: Arc::new(Semaphore::new(changes::FOLLOWERS_MAX)),
         exporting: Arc::new(Semaphore::new(export::EXPORTS_MAX)),
     }));
     let (router, _) = documented().split_for_parts();
@@ -202,6 +214,7 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(users::show, users::change))
         .routes(routes!(users::tokens, users::issue))
         .routes(routes!(users::revoke))
+        .routes(routes!(handover::hand_over))
         .routes(routes!(roles::list))
         .routes(routes!(roles::show, roles::set, roles::remove))
         .routes(routes!(roles::list_groups))
@@ -210,10 +223,12 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(invitations::inspect))
         .routes(routes!(invitations::answer))
         .routes(routes!(connections::list))
-        .routes(routes!(connections::show))
+        .routes(routes!(connections::show, connections::change))
         .routes(routes!(connections::revoke))
         .routes(routes!(connections::deactivate))
         .routes(routes!(connections::resume))
+        .routes(routes!(connections::pause))
+        .routes(routes!(connections::unpause))
         .routes(routes!(connections::reconcile))
         .routes(routes!(connections::rotate_key))
         .routes(routes!(publish::list))
@@ -223,6 +238,11 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(objects::list, objects::define))
         .routes(routes!(objects::show))
         .routes(routes!(history::history))
+        .routes(routes!(field_history::field_history))
+        .routes(routes!(as_of::as_of))
+        .routes(routes!(explain::of_record))
+        .routes(routes!(explain::event))
+        .routes(routes!(audit::audit))
         .routes(routes!(shares::list))
         .routes(routes!(inbox::list))
         .routes(routes!(queues::list))
@@ -246,6 +266,11 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(notices::read))
         .routes(routes!(notices::show_org, notices::set_org))
         .routes(routes!(notices::show_user, notices::set_user, notices::unset_user))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::show, reports::set, reports::remove))
+        .routes(routes!(reports::run))
+        .routes(routes!(changes::list))
+        .routes(routes!(changes::stream))
         .routes(routes!(log::list))
         .routes(routes!(log::stream))
         .routes(routes!(log::verify))

@@ -75,10 +75,12 @@ error_codes! {
     UnknownEffect = "unknown_effect", 404, "There is no such effect, or it was not given up";
     UnknownNotice = "unknown_notice", 404, "The user has no such notice";
     UnknownRule = "unknown_rule", 404, "There is no such publish or subscribe rule";
+    UnknownReport = "unknown_report", 404, "There is no such report";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
     AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
     AlreadyAnswered = "already_answered", 409, "The invitation was answered before";
     AlreadyShared = "already_shared", 409, "The record is shared with this connection already";
+    BuiltInReport = "built_in_report", 409, "The report is in every org as it is";
     BuiltInRole = "built_in_role", 409, "The role is in every org as it is";
     ConnectionNotActive = "connection_not_active", 409, "The connection is not active";
     EditionCannotSend = "edition_cannot_send", 409, "The edition of the org may not send invitations";
@@ -100,6 +102,7 @@ error_codes! {
     OrgExists = "org_exists", 409, "The log has an org already";
     QueueInUse = "queue_in_use", 409, "The queue owns records, or a rule names it";
     QueueTakesNot = "queue_takes_not", 409, "The queue does not take records of this object";
+    Paused = "paused", 409, "The object is paused on this connection";
     Revoked = "revoked", 409, "The invitation was revoked";
     RoleInUse = "role_in_use", 409, "Somebody has the role";
     RotationPending = "rotation_pending", 409, "A new key was announced and is not in use yet";

@@ -11,7 +11,7 @@ use super::Api;
 use super::connection_view::{cause, outbox_messages};
 use super::log::blocking;
 use crate::clock::now;
-use crate::metrics::{Metric, connection_label};
+use crate::metrics::{Direction, Metric, connection_label};
 
 /// What of a connection has to be asked of the log.
 struct Oldest {
@@ -64,6 +64,13 @@ fn connection_gauges(api: &Api, connection: &Connection) -> Oldest {
     set(Metric::OutboxMessages, outbox_messages(connection, &link_now) as f64);
     set(Metric::HeldMessages, connection.inbound.counts.held as f64);
     set(Metric::ConnectionReady, f64::from(u8::from(cause(api, connection).is_none())));
+    set(Metric::ConnectionPaused, f64::from(u8::from(connection.pauses.any())));
+    for (object, conflicts) in &connection.conflicts {
+        for (direction, count) in [(Direction::In, conflicts.theirs), (Direction::Out, conflicts.ours)] {
+            let labels = [label.as_str(), object.as_str(), direction.as_str()];
+            metrics.counter(Metric::Conflicts, &labels).absolute(count);
+        }
+    }
     // Of a connection that has ended nothing more is heard, and that is no alarm.
     if connection.status == ConnectionStatus::Active {
         link(api, connection.id, set);

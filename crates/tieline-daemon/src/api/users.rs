@@ -10,6 +10,7 @@ use tieline_core::{RoleName, TokenId, UserName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
+use super::handover::Owned;
 use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Route};
 use super::{Api, Done};
@@ -202,18 +203,34 @@ pub(crate) async fn add(
     Ok((StatusCode::CREATED, done))
 }
 
+/// What a change of a user answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserChanged {
+    /// The last event of the log when it was decided.
+    seq: u64,
+    /// Whether anything changed.
+    changed: bool,
+    /// What the user still owns, of one who is not active any more: it can be handed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owns: Option<Owned>,
+}
+
 /// Changes a user. One who is not active any more can do nothing from that moment on.
 #[utoipa::path(patch, path = "/v1/users/{user}", tag = "people", request_body = UserChange,
     params(("user" = String, Path, description = "The login name.")),
-    responses((status = 200, body = Done)))]
+    responses((status = 200, body = UserChanged)))]
 pub(crate) async fn change(
     Extract(api): Extract<Api>,
     actor: Actor,
     Route(user): Route<UserName>,
     Body(change): Body<UserChange>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Json<UserChanged>, Problem> {
     let UserChange { email, role, active } = change;
-    api.change(&actor, Command::ChangeUser { user, email, role, active }).await
+    let command = Command::ChangeUser { user: user.clone(), email, role, active };
+    let Json(Done { seq, changed }) = api.change(&actor, command).await?;
+    let owns =
+        if active == Some(false) { Some(api.org.read(|state| Owned::of(state, &user)).await) } else { None };
+    Ok(Json(UserChanged { seq, changed, owns: owns.filter(|owned| !owned.is_nothing()) }))
 }
 
 /// Lists the tokens of a user; everybody may see their own.

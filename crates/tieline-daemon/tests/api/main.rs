@@ -9,6 +9,7 @@
 
 mod access;
 mod bad_input;
+mod history;
 mod kit;
 mod once;
 mod queues;

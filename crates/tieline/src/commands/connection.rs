@@ -1,10 +1,12 @@
 //! `tieline connection`: the agreed links with partners.
 
+mod audit;
+
 use std::io::Read;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
-use tieline_core::UserName;
+use tieline_core::{ObjectName, UserName};
 
 use super::{body, list, saved};
 use crate::client::path;
@@ -35,10 +37,18 @@ pub(crate) enum Connection {
     Deactivate(Deactivate),
     /// Let a suspended connection go on
     Resume(One),
+    /// Pause a connection or one object of it: nothing flows until it goes on, and nothing is lost
+    Pause(Part),
+    /// Let a paused connection, or one object of it, go on
+    Unpause(Part),
     /// Compare all shares with the partner and repair what differs
     Reconcile(One),
+    /// Give a connection to another user
+    Set(Set),
     /// Make a new key for a connection: it is used once the partner has taken it
     RotateKey(One),
+    /// Show every action on a connection and everything that was refused
+    Audit(audit::Audit),
 }
 
 /// Make an invitation.
@@ -80,6 +90,35 @@ pub(crate) struct Answer {
 pub(crate) struct One {
     /// Id, partner or label of the connection
     connection: String,
+}
+
+/// Give a connection to another user.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    #[command(flatten)]
+    one: One,
+    /// Who manages it from now on
+    #[arg(long, value_name = "USER")]
+    owner: UserName,
+}
+
+/// A connection, or one object of it.
+#[derive(Debug, Args)]
+pub(crate) struct Part {
+    #[command(flatten)]
+    one: One,
+    /// Only this object here
+    #[arg(long, value_name = "OBJECT")]
+    object: Option<ObjectName>,
+}
+
+impl Part {
+    fn act(&self, session: &Session, verb: &str, done: &str) -> Result<()> {
+        let route = path(["connections", &self.one.connection, verb]);
+        let answer = session.client()?.post(&route, &body([("object", json!(self.object))]))?;
+        let object = self.object.as_ref().map_or_else(String::new, |object| format!("{object} of "));
+        saved(session, &answer, &format!("{object}connection {} is {done}", self.one.connection))
+    }
 }
 
 /// End a connection.
@@ -131,8 +170,17 @@ impl Connection {
                 deactivate.one.act(session, "deactivate", "deactivated")
             }
             Self::Resume(one) => one.act(session, "resume", "resumed"),
+            Self::Pause(part) => part.act(session, "pause", "paused"),
+            Self::Unpause(part) => part.act(session, "unpause", "going on"),
             Self::Reconcile(one) => one.act(session, "reconcile", "being compared with the partner"),
+            Self::Set(Set { one, owner }) => {
+                let answer = session
+                    .client()?
+                    .patch(&path(["connections", &one.connection]), &json!({ "owner": owner }))?;
+                saved(session, &answer, &format!("{owner} manages connection {} now", one.connection))
+            }
             Self::RotateKey(one) => one.act(session, "rotate-key", "getting a new key"),
+            Self::Audit(audit) => audit.run(session),
         }
     }
 }
@@ -231,6 +279,7 @@ const LIST: &[Column] = &[
     time("EXPIRES", "/expires"),
     time("ANSWERED", "/answered"),
     time("ENDED", "/ended"),
+    with("PAUSED", "/pauses", pauses),
     text("PROBLEM", "/cause"),
 ];
 
@@ -249,6 +298,7 @@ const FACTS: &[Column] = &[
     text("Label", "/summary/label"),
     text("Status", "/summary/status"),
     text("Suspended", "/summary/suspended"),
+    with("Paused", "/summary/pauses", pauses),
     text("Problem", "/summary/cause"),
     text("Side", "/summary/side"),
     text("Owner", "/summary/owner"),
@@ -269,6 +319,7 @@ const FACTS: &[Column] = &[
     text("Outbox", "/summary/outbox_messages"),
     text("Inbox", "/summary/inbox_messages"),
     text("Failures", "/summary/failures"),
+    with("Conflicts", "/summary/conflicts", counts),
 ];
 
 const RULES: &[Column] = &[text("OBJECT", "/object"), text("FIELDS", "/fields")];
@@ -283,6 +334,19 @@ const SUBSCRIPTIONS: &[Column] = &[
 const TAKEN: &[Column] = &[text("OBJECT", "/object"), text("AS", "/local"), text("FIELDS", "/fields")];
 
 const CATALOGUE: &[Column] = &[text("OBJECT", "/object"), with("FIELDS", "/fields", names)];
+
+/// What is paused, in one line.
+pub(super) fn pauses(pauses: &Json) -> String {
+    let one = |pause: &Json| {
+        let text = |key: &str| pause.get(key).map(crate::output::plain).unwrap_or_default();
+        let side = if text("side") == "us" { "you" } else { "partner" };
+        let object = Some(text("object")).filter(|object| !object.is_empty());
+        let object = object.map_or_else(String::new, |object| format!("{object} "));
+        let since = pause.get("since").map(crate::output::moment).unwrap_or_default();
+        format!("{object}paused by {side} ({}) since {since}", text("by"))
+    };
+    pauses.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join("; ")
+}
 
 /// Counters in one line, those that are zero left out.
 pub(super) fn counts(counts: &Json) -> String {

@@ -6,10 +6,12 @@
 pub(crate) mod alarm;
 pub(crate) mod backup;
 pub(crate) mod broker;
+pub(crate) mod changes;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod effect;
+pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod group;
 pub(crate) mod inbox;
@@ -22,6 +24,7 @@ pub(crate) mod org;
 pub(crate) mod publish;
 pub(crate) mod queue;
 pub(crate) mod record;
+pub(crate) mod report;
 pub(crate) mod role;
 pub(crate) mod salesforce;
 pub(crate) mod serve;
@@ -55,6 +58,9 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Share(verb) => verb.run(session),
         Command::Inbox(verb) => verb.run(session),
         Command::View(verb) => verb.run(session),
+        Command::Explain(verb) => verb.run(session),
+        Command::Report(verb) => verb.run(session),
+        Command::Changes(verb) => verb.run(session),
         Command::Job(verb) => verb.run(session),
         Command::Failure(verb) => verb.run(session),
         Command::Alarm(verb) => verb.run(session),

@@ -14,10 +14,12 @@ use crate::output::{Column, Output, plain, reasons, text, time, with};
 use crate::session::Session;
 
 mod export;
+pub(crate) mod history;
 mod import;
 pub(crate) mod page;
 
 use export::Export;
+use history::History;
 use import::Import;
 use page::List;
 
@@ -28,6 +30,8 @@ pub(crate) enum Record {
     Create(Create),
     /// Show a record: fields, pending values, shares
     Get(Get),
+    /// Show what the tracked fields of a record were, by whom, when, over which connection
+    History(History),
     /// Write fields of a record
     Update(Update),
     /// Delete a record here: partners keep their copies
@@ -82,9 +86,12 @@ pub(crate) struct Get {
     object: ObjectName,
     /// The record
     id: RecordId,
-    /// Show its history instead: what it was, when and by whom
+    /// Show its events instead: all that was written to it
     #[arg(long)]
     history: bool,
+    /// Show it as it was after this event, or at this moment, as 2026-01-31T09:30:00Z
+    #[arg(long, value_name = "SEQ|TIME", conflicts_with = "history")]
+    at: Option<String>,
 }
 
 /// Write fields of a record.
@@ -147,7 +154,7 @@ const HISTORY: &[Column] = &[
     with("VALUES", "/body/content/values", values),
 ];
 
-const SHARES: &[Column] = &[
+pub(super) const SHARES: &[Column] = &[
     text("PARTNER", "/partner"),
     text("DIRECTION", "/direction"),
     with("STATUS", "", super::share::status),
@@ -175,6 +182,7 @@ impl Record {
                 saved(session, &answer, &format!("Record {id} was deleted"))
             }
             Self::Assign(assign) => assign.run(session),
+            Self::History(history) => history.run(session),
             Self::List(list) => list.run(session),
             Self::Import(import) => import.run(session),
             Self::Export(export) => export.run(session),
@@ -214,6 +222,12 @@ impl Get {
         if self.history {
             let answer = client.get(&path(["records", self.object.as_str(), &id, "history"]), &[])?;
             return session.output.show(&answer, |output| output.table(HISTORY, list(&answer, "events")));
+        }
+        if let Some(at) = self.at {
+            let is_seq = at.bytes().all(|byte| byte.is_ascii_digit());
+            let query = [(if is_seq { "seq" } else { "time" }, Some(at))];
+            let answer = client.get(&path(["records", self.object.as_str(), &id, "as-of"]), &query)?;
+            return session.output.show(&answer, |output| show(output, &answer));
         }
         let answer = client.get(&path(["records", self.object.as_str(), &id]), &[])?;
         session.output.show(&answer, |output| show(output, &answer))
@@ -278,7 +292,7 @@ fn show(output: &Output, record: &Json) -> Result<()> {
 }
 
 /// A value that was not applied; one that takes a value away has a word of its own.
-fn pending(value: &Json) -> String {
+pub(super) fn pending(value: &Json) -> String {
     if value.is_null() { "(no value)".to_owned() } else { plain(value) }
 }
 

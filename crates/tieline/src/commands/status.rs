@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value as Json};
 
-use super::connection::{counts, lag};
+use super::connection::{counts, lag, pauses};
 use super::list;
 use crate::client::{Client, path};
 use crate::error::Result;
@@ -42,8 +42,10 @@ const CONNECTIONS: &[Column] = &[
     text("INBOX", "/inbox_messages"),
     with("RECEIVED", "/received", counts),
     with("SENT", "/sent", counts),
+    with("CONFLICTS", "/conflicts", counts),
     with("LAG", "/lag", lag),
     time("SINCE", "/answered"),
+    with("PAUSED", "/pauses", pauses),
     text("PROBLEM", "/cause"),
 ];
 

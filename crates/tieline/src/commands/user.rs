@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tieline_core::{RoleName, UserName};
+use tieline_core::{Owner, RoleName, UserName};
 
 use super::{body, list, saved};
 use crate::client::path;
@@ -21,6 +21,8 @@ pub(crate) enum User {
     Add(Add),
     /// Change a user; what is not named stays
     Set(Set),
+    /// Give what a user owns to another one: connections and records
+    HandOver(HandOver),
 }
 
 /// A user.
@@ -65,6 +67,25 @@ pub(crate) struct Change {
     /// Whether the user may do anything at all: true or false
     #[arg(long, value_name = "BOOL")]
     active: Option<bool>,
+}
+
+/// Give what a user owns to another one. Without an option, all of it.
+#[derive(Debug, Args)]
+pub(crate) struct HandOver {
+    /// Whose it is
+    user: UserName,
+    /// To whom: a user, or for records queue:NAME
+    #[arg(long, value_name = "OWNER")]
+    to: Owner,
+    /// The connections
+    #[arg(long)]
+    connections: bool,
+    /// The records
+    #[arg(long)]
+    records: bool,
+    /// The records that are or were shared
+    #[arg(long, conflicts_with = "records")]
+    shared_records: bool,
 }
 
 const COLUMNS: &[Column] = &[
@@ -112,7 +133,28 @@ impl User {
                 let change =
                     body([("email", json!(email)), ("role", json!(role)), ("active", json!(active))]);
                 let answer = client.patch(&path(["users", user.as_str()]), &change)?;
+                if let Some(owns) = answer.get("owns").filter(|_| !session.output.is_json()) {
+                    session.output.warn(&format!(
+                        "{user} still owns {}: tieline user hand-over {user} --to USER gives it to somebody else",
+                        super::connection::counts(owns)
+                    ));
+                }
                 saved(session, &answer, &format!("{user} was changed"))
+            }
+            Self::HandOver(HandOver { user, to, connections, records, shared_records }) => {
+                let all = !connections && !records && !shared_records;
+                let which = match (all || records, shared_records) {
+                    (true, _) => "all",
+                    (false, true) => "shared",
+                    (false, false) => "none",
+                };
+                let body = json!({ "to": to, "connections": all || connections, "records": which });
+                let answer = client.post(&path(["users", user.as_str(), "hand-over"]), &body)?;
+                session.output.show(&answer, |output| {
+                    let what = super::connection::counts(&answer);
+                    let what = if what.is_empty() { "Nothing".to_owned() } else { what };
+                    output.line(&format!("{what} handed over to {to}"))
+                })
             }
         }
     }

@@ -18,6 +18,7 @@ use super::tree::{References, referred};
 use super::{Content, Fault};
 use crate::commands::object::{Schema, is_writable};
 use crate::error::{CliError, Result};
+use crate::sheet::unguarded;
 
 /// What a file with refused rows has besides the columns of its source. An import passes them over.
 pub(crate) const REFUSAL_COLUMNS: [&str; 2] = ["tieline_line", "tieline_error"];
@@ -191,6 +192,8 @@ impl Columns {
                 Fault::of_column(column, message)
             });
         }
+        let typed = field.field_type.is_text() || field.field_type.is_picklist();
+        let text = if typed { unguarded(text) } else { text };
         let reason = match Value::from_text(field, text) {
             Ok(value) => return Ok(value.to_json()),
             Err(reason) => reason.message,

@@ -32,6 +32,7 @@ pub(super) fn samples() -> Vec<Event> {
     all.extend(super::automation::samples());
     all.extend(super::sharing::samples());
     all.extend(super::outside::samples());
+    all.extend(super::history::samples());
     all.extend(connections());
     all.extend(records());
     all.extend(shares());
@@ -265,6 +266,7 @@ fn shares() -> Vec<Event> {
             object: name("Deal__c"),
             content: a_content(),
             recreate: Some(Recreate { object: name("Offer__c"), record }),
+            unseen_from: Some(MOMENT),
         }
         .into(),
         GrantRequested { connection, share, whole: true }.into(),

@@ -24,7 +24,7 @@ pub(super) const MOMENT: Timestamp = Timestamp(1_700_000_000_000_001);
 
 pub(super) fn samples() -> Vec<Message> {
     let (share, generation) = (SHARE, 2);
-    vec![
+    let mut all: Vec<Message> = vec![
         Offer { share, generation, object: name("Deal__c"), record: RECORD, preview: a_preview() }.into(),
         Grant { share, generation, object: name("Deal__c"), record: RECORD, content: a_content() }.into(),
         Snapshot {
@@ -32,6 +32,7 @@ pub(super) fn samples() -> Vec<Message> {
             generation,
             content: a_content(),
             recreate: Some(Recreate { object: name("Deal__c"), record: RECORD }),
+            unseen_from: Some(MOMENT),
         }
         .into(),
         Change { share, generation, content: a_content(), hops: 3 }.into(),
@@ -48,7 +49,9 @@ pub(super) fn samples() -> Vec<Message> {
         states().into(),
         ReconcileRequest {}.into(),
         KeyAnnounced { public_key: [6; 32] }.into(),
-    ]
+    ];
+    all.extend(super::history::messages());
+    all
 }
 
 pub(super) fn a_stamp() -> Stamp {

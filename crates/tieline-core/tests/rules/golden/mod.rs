@@ -9,6 +9,7 @@
 
 mod automation;
 mod events;
+mod history;
 mod map;
 mod messages;
 mod outside;

@@ -1,6 +1,7 @@
 //! What the tests have in common: two objects, orgs that run, and a partner whose words are made
 //! up by the test.
 
+mod both;
 mod org;
 mod pair;
 mod partner;
@@ -15,6 +16,7 @@ use tieline_core::value::Value;
 use tieline_core::vecmap::VecMap;
 use tieline_core::{FieldName, ObjectName, Timestamp};
 
+pub(crate) use both::Both;
 pub(crate) use org::{Frame, Org};
 pub(crate) use pair::{connect, offers_from_deals, settle_all};
 pub(crate) use partner::{Partner, change_of, content, grant_of, offer_of, snapshot_of, stamp};

@@ -211,6 +211,7 @@ pub(crate) fn header(
         told: (Position::default(), Position::default()),
         gap: false,
         deactivated: false,
+        pause: tieline_core::frame::PauseWord::default(),
         clock,
         trace: None,
     }

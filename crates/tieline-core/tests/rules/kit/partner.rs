@@ -158,7 +158,7 @@ pub(crate) fn change_of(share: ShareId, generation: u32, content: Content) -> Ch
 }
 
 pub(crate) fn snapshot_of(share: ShareId, generation: u32, content: Content) -> Snapshot {
-    Snapshot { share, generation, content, recreate: None }
+    Snapshot { share, generation, content, recreate: None, unseen_from: None }
 }
 
 /// Fields of the partner, all with one stamp.

@@ -1,14 +1,13 @@
 //! `tieline record export`: the records of an object as CSV or JSON lines.
 //!
-//! A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, tab or carriage return as a formula.
-//! Such cells of text fields get a `'` before them, unless `--raw` asks for the bytes as they are.
+//! Cells of text fields that a spreadsheet would run as formulas are guarded ([`crate::sheet`]), unless
+//! `--raw` asks for the bytes as they are. An import takes the guard away again.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use csv::Writer;
 use serde_json::{Value as Json, json};
 use tieline_core::schema::{FieldKind, FieldSchema, FieldType};
 use tieline_core::{FieldName, ObjectName};
@@ -18,6 +17,7 @@ use crate::commands::object::Schema;
 use crate::error::{CliError, Kind, Result};
 use crate::import::Format;
 use crate::session::Session;
+use crate::sheet::{Cell, Sheet};
 
 /// Write the records of an object to standard output or a file.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(crate) struct Export {
     /// The fields to write; without it all, with Id and Owner
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     fields: Vec<FieldName>,
-    /// Write cells that a spreadsheet would run as formulas as they are; for files that are imported again
+    /// Write cells that a spreadsheet would run as formulas as they are
     #[arg(long)]
     raw: bool,
     /// The file to write, instead of standard output
@@ -56,9 +56,10 @@ impl Export {
         let pages = Pages::new(&client, &self.object, &[]);
         match self.format {
             Format::Csv => {
-                let mut csv = Writer::from_writer(&mut out);
+                let mut sheet = Sheet::new(&mut out);
                 let owned = if bare { &[][..] } else { &["Id", "Owner"] };
-                write(&mut csv, owned.iter().copied().chain(fields.iter().map(|field| field.name.as_str())))?;
+                let names = owned.iter().copied().chain(fields.iter().map(|field| field.name.as_str()));
+                sheet.row(names.map(|name| Cell::Plain(name.to_owned())))?;
                 pages.each(|records| {
                     count += records.len();
                     records.iter().try_for_each(|record| {
@@ -66,10 +67,10 @@ impl Export {
                             |key: &str| record.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
                         let own = if bare { vec![] } else { vec![text("id"), text("owner")] };
                         let cells = fields.iter().map(|field| self.cell(record, field));
-                        write(&mut csv, own.into_iter().chain(cells))
+                        sheet.row(own.into_iter().map(Cell::Plain).chain(cells))
                     })
                 })?;
-                csv.flush()?;
+                sheet.finish()?;
             }
             Format::Json => pages.each(|records| {
                 count += records.len();
@@ -91,7 +92,7 @@ impl Export {
         self.fields.iter().map(find).collect()
     }
 
-    fn cell(&self, record: &Json, field: &FieldSchema) -> String {
+    fn cell(&self, record: &Json, field: &FieldSchema) -> Cell {
         let value = record.pointer(&format!("/fields/{}", field.name)).unwrap_or(&Json::Null);
         let text = match value {
             Json::Null => String::new(),
@@ -99,18 +100,13 @@ impl Export {
             Json::Array(items) => items.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(";"),
             other => other.to_string(),
         };
-        if self.raw || !is_text(field.field_type) { text } else { harmless(text) }
+        if self.raw || !is_text(field.field_type) { Cell::Plain(text) } else { Cell::Text(text) }
     }
 }
 
 /// Whether a person writes what is in the cells of a type. Numbers and dates are not formulas.
 const fn is_text(field_type: FieldType) -> bool {
     field_type.is_text() || field_type.is_picklist()
-}
-
-/// `text` so that no spreadsheet runs it.
-fn harmless(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
 fn object(record: &Json, fields: &[&FieldSchema], bare: bool) -> Json {
@@ -126,32 +122,12 @@ fn object(record: &Json, fields: &[&FieldSchema], bare: bool) -> Json {
     Json::Object(object)
 }
 
-fn write<T: AsRef<[u8]>>(csv: &mut Writer<impl Write>, row: impl Iterator<Item = T>) -> Result<()> {
-    csv.write_record(row).map_err(|error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => error.into(),
-        other => CliError::new(Kind::Internal, format!("The records cannot be written as CSV: {other:?}")),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn formulas_are_made_harmless() {
-        for (text, cell) in [
-            ("=1+1", "'=1+1"),
-            ("+49 30", "'+49 30"),
-            ("-1E02", "'-1E02"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\tx", "'\tx"),
-            ("\rx", "'\rx"),
-            ("a=1", "a=1"),
-            ("", ""),
-            ("'x", "'x"),
-        ] {
-            assert_eq!(harmless(text.to_owned()), cell);
-        }
+    fn what_a_person_writes_is_text() {
         assert!(is_text(FieldType::Phone) && is_text(FieldType::MultiPicklist));
         assert!(!is_text(FieldType::Currency) && !is_text(FieldType::Date));
     }
@@ -170,10 +146,15 @@ mod tests {
             raw,
             output: None,
         };
-        let cells =
-            |raw| schema.fields.iter().map(|field| export(raw).cell(&record, field)).collect::<Vec<_>>();
-        assert_eq!(cells(false), ["-5", "'=x", "a;b"]);
-        assert_eq!(cells(true), ["-5", "=x", "a;b"]);
+        let cells = |raw| {
+            let mut out = Vec::new();
+            let mut sheet = Sheet::new(&mut out);
+            sheet.row(schema.fields.iter().map(|field| export(raw).cell(&record, field))).unwrap();
+            sheet.finish().unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(cells(false), "-5,'=x,a;b\n");
+        assert_eq!(cells(true), "-5,=x,a;b\n");
         let fields: Vec<&FieldSchema> = schema.fields.iter().collect();
         assert_eq!(object(&record, &fields[..1], true), json!({"Amount": "-5"}));
         assert_eq!(

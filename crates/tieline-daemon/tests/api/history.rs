@@ -1,0 +1,254 @@
+//! What was: the history of tracked fields, the audit of a connection, the change feed.
+
+use serde_json::{Value as Json, json};
+
+use crate::kit::Org;
+
+/// The entries of a page, each as `field old -> new`.
+fn entries(page: &Json) -> Vec<String> {
+    let shown = |entry: &Json| {
+        let text = |key: &str| entry[key].as_str().unwrap_or("-").to_owned();
+        format!("{} {} -> {}", text("field"), text("old"), text("new"))
+    };
+    page["entries"].as_array().unwrap().iter().map(shown).collect()
+}
+
+#[test]
+fn tracked_fields_have_a_history_and_others_have_none() {
+    let org = Org::start();
+    let lead = org.lead(&json!({"LastName": "Ng", "Company": "Initech", "Status": "Open - Not Contacted"}));
+    let path = format!("/v1/records/Lead/{lead}");
+    for status in ["Working - Contacted", "Closed - Converted"] {
+        let change = json!({"fields": {"Status": status, "City": status}});
+        assert_eq!(org.patch(&path, &change).status, 200);
+    }
+    let page = org.get(&format!("{path}/field-history")).json();
+    assert!(page["tracked"].as_array().unwrap().contains(&json!("Status")), "{page}");
+    assert_eq!(
+        entries(&page),
+        [
+            "Status Working - Contacted -> Closed - Converted",
+            "Status Open - Not Contacted -> Working - Contacted",
+            "Status - -> Open - Not Contacted",
+        ]
+    );
+    let first = &page["entries"][0];
+    assert_eq!((&first["actor"], &first["connection"]), (&json!("ann"), &Json::Null));
+    // Pages know what was before, too.
+    let one = org.get(&format!("{path}/field-history?limit=1&field=status")).json();
+    assert_eq!(entries(&one), entries(&page)[..1]);
+    let two = org.get(&format!("{path}/field-history?cursor={}", one["next"])).json();
+    assert_eq!(entries(&two), entries(&page)[1..]);
+    assert_eq!(entries(&org.get(&format!("{path}/field-history?field=City")).json()), [""; 0]);
+    assert_eq!(org.get(&format!("{path}/field-history?field=Town")).problem().1, "record_refused");
+    // The administrator picks others.
+    let object = include_str!("../../../../schemas/objects/lead.toml");
+    let tracked = object.replacen("City = { ", "City = { tracked = true, ", 1);
+    assert_ne!(tracked, object);
+    let defined = org.send("PUT", "/v1/objects", "application/toml", tracked.as_bytes());
+    assert_eq!(defined.status, 200, "{}", defined.text());
+    assert_eq!(entries(&org.get(&format!("{path}/field-history?field=City")).json()).len(), 2);
+}
+
+#[test]
+fn every_action_on_a_connection_stands_in_its_audit() {
+    let org = Org::start();
+    let id = org.connect("globex sales", "globex");
+    org.connect("another", "initech");
+    assert_eq!(org.put("/v1/connections/globex/publish/Lead", &json!({"fields": ["LastName"]})).status, 200);
+    let lead = org.lead(&json!({"LastName": "Ng", "Company": "Initech"}));
+    let body = json!({"connections": [id], "object": "Lead", "records": [lead]});
+    assert_eq!(org.post("/v1/shares", &body).status, 200);
+    assert_eq!(org.post("/v1/connections/globex/pause", &json!({"object": "Lead"})).status, 200);
+    assert_eq!(org.post("/v1/connections/globex/unpause", &json!({"object": "Lead"})).status, 200);
+    assert_eq!(org.post("/v1/connections/globex/deactivate", &json!({})).status, 200);
+    let page = org.get("/v1/connections/globex/audit").json();
+    let all = page["entries"].as_array().unwrap();
+    let actions: Vec<&str> = all.iter().rev().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(
+        actions,
+        ["invited", "established", "published", "offered", "paused", "unpaused", "deactivated", "job began"],
+        "{page}"
+    );
+    assert!(all.iter().all(|entry| entry["time"].is_string() && entry["actor"].is_string()), "{page}");
+    let offered = org.get("/v1/connections/globex/audit?action=offered&actor=ann").json();
+    assert_eq!(offered["entries"][0]["record"], json!(lead));
+    assert_eq!(org.get("/v1/connections/globex/audit?until=2020-01-01").json()["entries"], json!([]));
+    assert_eq!(org.get("/v1/connections/globex/audit?since=yesterday").problem().1, "bad_query");
+    // Page by page it is the same.
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = org.get(&format!("/v1/connections/globex/audit?limit=3{cursor}")).json();
+        paged.extend(page["entries"].as_array().unwrap().clone());
+        let Some(next) = page["next"].as_u64() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(&paged, all);
+}
+
+#[test]
+fn changes_are_told_of_what_may_be_read_and_waited_for() {
+    let mut org = Org::start();
+    let lead = org.lead(&json!({"LastName": "Ng", "Company": "Initech"}));
+    let all = org.get("/v1/changes").json();
+    assert_eq!(all["changes"][0]["record"], json!(lead));
+    let after = all["next"].as_u64().unwrap();
+    assert_eq!(org.get(&format!("/v1/changes?after={after}&wait=0")).json()["changes"], json!([]));
+    let mut follower = org.follow(&format!("/v1/changes/stream?after={after}"));
+    org.patch(&format!("/v1/records/Lead/{lead}"), &json!({"fields": {"City": "Rome"}}));
+    while follower.next("event") != "change" {}
+    let change: Json = serde_json::from_str(&follower.next("data")).unwrap();
+    assert_eq!((&change["action"], &change["fields"]), (&json!("update"), &json!({"City": "Rome"})));
+    // Who may read nothing is told nothing.
+    assert_eq!(org.put("/v1/roles/blind", &json!({})).status, 200);
+    assert_eq!(org.post("/v1/users", &json!({"user": "bob", "role": "blind"})).status, 201);
+    let bob = org.post("/v1/users/bob/tokens", &json!({"label": "test"})).json();
+    let ann = std::mem::replace(&mut org.token, bob["token"].as_str().unwrap().to_owned());
+    assert_eq!(org.get("/v1/changes").json()["changes"], json!([]));
+    assert_eq!(org.get("/v1/changes?object=Lead").status, 403);
+    org.token = ann;
+    // A stream ends with a last word.
+    let follower = std::thread::spawn(move || {
+        while follower.next("event") != "last" {}
+        follower.next("data")
+    });
+    org.stop();
+    let last: Json = serde_json::from_str(&follower.join().unwrap()).unwrap();
+    assert_eq!((&last["code"], &last["after"]), (&json!("stopping"), &change["seq"]));
+}
+
+#[test]
+fn reports_list_records_shares_and_connections() {
+    let org = Org::start();
+    let id = org.connect("globex sales", "globex");
+    assert_eq!(org.put("/v1/connections/globex/publish/Lead", &json!({"fields": ["LastName"]})).status, 200);
+    for (company, revenue) in [("Initech", "10"), ("Initech", "1"), ("=cmd", "3")] {
+        org.lead(&json!({"LastName": company, "Company": company, "AnnualRevenue": revenue}));
+    }
+    let account = org.post("/v1/records/Account", &json!({"fields": {"Name": "Globex"}}));
+    assert_eq!(account.status, 201, "{}", account.text());
+    let leads = org.get("/v1/records/Lead").json();
+    let lead = leads["records"][0]["id"].clone();
+    let body = json!({"connections": [id], "object": "Lead", "records": [lead]});
+    assert_eq!(org.post("/v1/shares", &body).status, 200);
+
+    let names = |answer: &Json| {
+        let reports = answer["reports"].as_array().unwrap().iter();
+        reports.map(|report| report["definition"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let listed = org.get("/v1/reports").json();
+    for ready in ["connections-with-accounts", "lead-and-connections", "lead-history", "opportunity-history"]
+    {
+        assert!(names(&listed).contains(&ready.to_owned()), "{ready}: {:?}", names(&listed));
+    }
+    let run = |name: &str| org.get(&format!("/v1/reports/{name}/run")).json();
+    let accounts = run("connections-with-accounts");
+    assert_eq!((&accounts["total"], &accounts["rows"][0][2]), (&json!(1), &json!("globex")), "{accounts}");
+    // An offer is no active share yet.
+    assert_eq!(run("lead-and-connections")["total"], 0);
+    assert_eq!(run("lead-history")["total"], 0);
+
+    let revenue = json!({
+        "object": "Lead", "rows": "records", "columns": ["Company"], "filter": "AnnualRevenue > 0",
+        "group_by": ["Company"], "summaries": [{"function": "sum", "column": "AnnualRevenue"}],
+        "sort": [{"column": "sum(AnnualRevenue)", "descending": true}],
+    });
+    assert_eq!(org.put("/v1/reports/revenue", &revenue).status, 200);
+    let table = run("revenue");
+    assert_eq!(table["columns"], json!(["Company", "count", "sum(AnnualRevenue)"]));
+    assert_eq!(table["rows"], json!([["Initech", 2, "11"], ["=cmd", 1, "3"]]));
+    let offers = json!({"object": "Lead", "rows": "shares", "columns": ["record.id", "share.status", "connection.partner"]});
+    assert_eq!(org.put("/v1/reports/offers", &offers).status, 200);
+    assert_eq!(run("offers")["rows"], json!([[lead, "offered", "globex"]]));
+
+    for (definition, code) in [
+        (json!({"object": "Lead", "rows": "records", "columns": ["Town"]}), "record_refused"),
+        (json!({"object": "Lead", "rows": "records", "columns": ["share.id"]}), "record_refused"),
+        (
+            json!({"object": "Lead", "rows": "records", "columns": ["Company"], "filter": "Town > 1"}),
+            "record_refused",
+        ),
+        (
+            json!({"object": "Lead", "rows": "records", "columns": ["Company"], "group_by": ["Company"],
+                "sort": [{"column": "City"}]}),
+            "record_refused",
+        ),
+        (json!({"object": "Nothing", "rows": "records", "columns": ["Company"]}), "unknown_object"),
+        (json!({"object": "Lead", "rows": "pages", "columns": ["Company"]}), "bad_body"),
+    ] {
+        assert_eq!(org.put("/v1/reports/bad", &definition).problem().1, code, "{definition}");
+    }
+    assert_eq!(org.put("/v1/reports/lead-history", &offers).problem().1, "built_in_report");
+    let page = org.get("/v1/reports/revenue/run?limit=1").json();
+    assert_eq!((&page["next"], &page["total"]), (&json!(1), &json!(2)));
+    assert_eq!(org.send("DELETE", "/v1/reports/offers", "application/json", b"").status, 200);
+    assert_eq!(org.get("/v1/reports/offers/run").problem().1, "unknown_report");
+}
+
+#[test]
+fn what_a_person_owns_is_told_and_handed_over() {
+    let org = Org::start();
+    assert_eq!(org.post("/v1/users", &json!({"user": "bob"})).status, 201);
+    org.connect("globex sales", "globex");
+    let set = org.patch("/v1/connections/globex", &json!({"owner": "bob"}));
+    assert_eq!(set.json()["changed"], true);
+    let records = (0..250).map(|n| {
+        json!({"op": "create", "object": "Lead", "owner": "bob",
+        "fields": {"LastName": format!("n{n}"), "Company": "Initech"}})
+    });
+    let batch: Vec<Json> = records.collect();
+    let made = org.post("/v1/batch", &json!({ "operations": batch })).json();
+    assert_eq!(made["done"], 250, "{made}");
+    org.lead(&json!({"LastName": "mine", "Company": "Initech"}));
+    let gone = org.patch("/v1/users/bob", &json!({"active": false})).json();
+    assert_eq!(gone["owns"], json!({"connections": 1, "records": 250}), "{gone}");
+    // Not to somebody who is gone, and not to nobody.
+    assert_eq!(org.post("/v1/users/ann/hand-over", &json!({"to": "bob"})).problem().1, "user_inactive");
+    assert_eq!(org.post("/v1/users/none/hand-over", &json!({"to": "ann"})).problem().1, "unknown_user");
+    let shared =
+        org.post("/v1/users/bob/hand-over", &json!({"to": "ann", "connections": false, "records": "shared"}));
+    assert_eq!(shared.json(), json!({"connections": 0, "records": 0}));
+    let all = org.post("/v1/users/bob/hand-over", &json!({"to": "ann"})).json();
+    assert_eq!(all, json!({"connections": 1, "records": 250}));
+    let again = org.post("/v1/users/bob/hand-over", &json!({"to": "ann"})).json();
+    assert_eq!(again, json!({"connections": 0, "records": 0}));
+    let leads = org.get("/v1/records/Lead?limit=1000").json();
+    assert!(leads["records"].as_array().unwrap().iter().all(|lead| lead["owner"] == "ann"));
+    assert_eq!(org.get("/v1/connections/globex").json()["summary"]["owner"], "ann");
+    let audit = org.get("/v1/connections/globex/audit?action=handed%20over").json();
+    assert_eq!(audit["entries"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_record_is_shown_as_it_was_and_explained() {
+    let org = Org::start();
+    let lead = org.lead(&json!({"LastName": "Ng", "Company": "Initech", "City": "Rome"}));
+    let path = format!("/v1/records/Lead/{lead}");
+    let created = org.get(&format!("{path}/history")).json()["events"][0].clone();
+    let changed = org.patch(&path, &json!({"fields": {"City": "Oslo", "Street": "Storgata"}})).json();
+    assert_eq!(org.send("DELETE", &path, "application/json", b"").status, 200);
+    let at = |query: &str| org.get(&format!("{path}/as-of?{query}"));
+    let seq = created["seq"].as_u64().unwrap();
+    let then = at(&format!("seq={seq}")).json();
+    assert_eq!((&then["fields"]["City"], &then["fields"]["Street"]), (&json!("Rome"), &Json::Null));
+    assert_eq!((&then["deleted"], &then["owner"], &then["seq"]), (&json!(false), &json!("ann"), &json!(seq)));
+    let later = at(&format!("seq={}", changed["seq"])).json();
+    assert_eq!((&later["fields"]["City"], &later["fields"]["LastName"]), (&json!("Oslo"), &json!("Ng")));
+    assert_eq!(at("time=2100-01-01").json()["deleted"], true);
+    assert_eq!(at("time=2000-01-01").problem().1, "unknown_record");
+    assert_eq!(at("").problem().1, "bad_query");
+
+    let why = org.get(&format!("/v1/explain/{}", changed["seq"])).json();
+    let steps = why["steps"].as_array().unwrap();
+    let city = steps.iter().find(|step| step["field"] == "City").unwrap();
+    assert_eq!(
+        (&city["what"], &city["from"], &city["to"]),
+        (&json!("wrote"), &json!("Rome"), &json!("Oslo"))
+    );
+    assert!(city["text"].as_str().unwrap().contains("by ann"), "{city}");
+    assert_eq!(org.get("/v1/explain/100000").status, 404);
+    let other = org.lead(&json!({"LastName": "Li", "Company": "Hooli"}));
+    let why = org.get(&format!("/v1/records/Lead/{other}/explain")).json();
+    let name = why["fields"].as_array().unwrap().iter().find(|field| field["field"] == "LastName").unwrap();
+    assert_eq!((&name["value"], &name["org"], &name["partner"]), (&json!("Li"), &json!("acme"), &Json::Null));
+}
