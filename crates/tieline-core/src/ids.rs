@@ -162,6 +162,10 @@ name_type!(
 );
 
 name_type!(
+    /// The name of a connection template.
+    ConnectionTemplateName, "template name", "1 to 80 of a-z, 0-9, _ and -", is_label_name
+);
+name_type!(
     /// The name of a role: what its users may do.
     RoleName, "role name", "1 to 80 of a-z, 0-9, _ and -",
     is_label_name

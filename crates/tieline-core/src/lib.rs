@@ -13,6 +13,7 @@
 //! - What happens by itself: [`automation`] (queues; sharing, assignment, escalation, workflow).
 //! - Rules: [`rules`] and [`expr`] (validation), [`mapping`] and [`publish`] (what crosses).
 //! - Saved choices of records and offers: [`view`].
+//! - Settings as files: [`config`]; what will go wrong with them: [`mod@check`]; of connections: [`template`].
 //! - The machine: [`mod@decide`], [`mod@apply`], [`state`], [`engine`], [`link`], [`outbox`], [`job`].
 //!
 //! This crate may not do I/O: no clock, environment, randomness, thread, socket or file, and no
@@ -21,9 +22,11 @@
 pub mod apply;
 pub mod audit;
 pub mod automation;
+pub mod check;
 pub mod codec;
 mod codes;
 pub mod command;
+pub mod config;
 pub mod content;
 pub mod decide;
 pub mod effect;
@@ -52,6 +55,7 @@ pub mod schema;
 pub mod stamp;
 pub mod state;
 mod suggest;
+pub mod template;
 pub mod value;
 pub mod vecmap;
 pub mod view;

@@ -70,6 +70,17 @@ pub const REQUEST_ANSWERS_MAX: usize = 500_000;
 /// Most records, shares or events that one page of a list holds.
 pub const PAGE_MAX: usize = 1_000;
 
+// Configuration as files.
+
+/// Most connection templates of one org.
+pub const CONNECTION_TEMPLATES_MAX: usize = 500;
+/// Most settings that are applied at a time.
+pub const CONFIG_ITEMS_MAX: usize = 20_000;
+/// Most events of one change of the configuration: it is one group in the log.
+pub const CONFIG_EVENTS_MAX: usize = 50_000;
+/// Most bytes of the events of one change of the configuration.
+pub const CONFIG_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 // Messages and frames.
 
 /// Most bytes of one message: a whole record with stamps and names.
@@ -191,6 +202,8 @@ const _: () = {
     assert!(2 * RECORD_BYTES_MAX <= MESSAGE_BYTES_MAX, "a whole record with its stamps is a message");
     assert!(MESSAGE_BYTES_MAX < FRAME_BODY_BYTES_MAX, "every message fits a frame");
     assert!(2 * FRAME_BODY_BYTES_MAX <= WINDOW_BYTES_MAX, "one frame may travel while another is built");
+    assert!(CONFIG_ITEMS_MAX < CONFIG_EVENTS_MAX, "each setting may have its event");
+    assert!(2 * CONFIG_BYTES_MAX <= crate::log::Group::BYTES_MAX, "a change of settings fits a group");
     assert!(RECORD_BYTES_MAX < REQUEST_BODY_BYTES_MAX, "a record fits a request");
     assert!(JOB_OUTBOX_BYTES_MAX < WINDOW_BYTES_MAX, "jobs leave room for live changes");
     assert!(JOB_SLICE_MAX < JOB_OUTBOX_MESSAGES_MAX, "a slice fits the allowance of jobs");

@@ -45,7 +45,16 @@ numbered_kinds! {
         73 ReconcileRequest,
         74 KeyAnnounced,
         100 PauseNotice,
+        105 Profile,
     }
+}
+
+/// What an org tells of itself (S2S-14).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The company that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<String>,
 }
 
 /// A record offered: it waits in the partner's inbox (S2S-41).

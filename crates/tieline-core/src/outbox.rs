@@ -8,7 +8,7 @@ use crate::content::Visible;
 use crate::event::{Closing, Delivery, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent};
 use crate::message::{
     AcceptOffer, Change, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
-    OutcomeReport, PauseNotice, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void,
+    OutcomeReport, Profile, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void, PauseNotice,
 };
 use crate::publish::{self, PublishRule};
 use crate::{ConnectionId, FieldName, ObjectName, Position, Seq, Timestamp};
@@ -91,6 +91,7 @@ fn message(
         }
         Event::SettledSent(e) => Settled { detail: e.detail.clone(), recovered: e.recovered }.into(),
         Event::ReconcileAsked(_) => ReconcileRequest {}.into(),
+        Event::ProfileSent(e) => Profile { company: e.company.clone() }.into(),
         Event::KeyAnnounced(e) => KeyAnnounced { public_key: e.public_key }.into(),
         Event::PauseTold(e) => PauseNotice { objects: e.objects.clone() }.into(),
         // No other event makes a message.

@@ -45,6 +45,12 @@ impl CompiledRules {
         &self.required
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The reasons for which the rules refuse a record with the values of `lookup`.
     pub fn refusals<'v>(
         &self,

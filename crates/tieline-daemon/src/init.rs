@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tieline_core::command::{Command, Context, NewToken, Refusal};
+use tieline_core::command::{Command, NewToken, Refusal};
 use tieline_core::engine::Engine;
 use tieline_core::log::Log;
 use tieline_core::people::OrgSettings;
@@ -10,7 +10,7 @@ use tieline_core::schema::standard_objects;
 use tieline_core::{Incarnation, OrgName, UserName};
 use tieline_store::{Config, LogError, OpenError, SledLog};
 
-use crate::clock::now;
+use crate::seed::{Maker, Seed, Seeded};
 
 /// Why an org could not be made. Nothing is left that would be in the way of another try.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub enum InitError {
     /// The core refused it: there is an org already, or its edition takes no part in sharing.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The settings that it should begin with are not valid in it.
+    #[error("the settings cannot be taken over: {0}")]
+    Config(String),
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Entropy,
@@ -81,28 +84,34 @@ impl NewOrg {
 /// # Errors
 /// There is a log already, or it cannot be made.
 pub fn create_org(data: &Path, org: NewOrg, token: &str) -> Result<(), InitError> {
+    create_seeded(data, org, token, Seed::default()).map(drop)
+}
+
+/// The same for an org that begins with more than its objects.
+///
+/// # Errors
+/// There is a log already, it cannot be made, or the settings are not valid here.
+pub fn create_seeded(data: &Path, org: NewOrg, token: &str, seed: Seed) -> Result<Seeded, InitError> {
     let NewOrg { name, admin, settings, sharing } = org;
     let config = Config::new(crate::log_dir(data));
-    let mut log = SledLog::open(&config, Incarnation::default())?;
+    let log = SledLog::open(&config, Incarnation::default())?;
     if log.head().seq.0 > 0 {
         return Err(InitError::NotEmpty(data.display().to_string()));
     }
-    let mut entropy = [0; 32];
-    getrandom::fill(&mut entropy).map_err(|_| InitError::Entropy)?;
-    let context = Context { now: now(), actor: admin.clone(), entropy };
     let token = NewToken {
         hash: token_hash(token),
         hint: token_hint(token),
         label: "made with the org".to_owned(),
         expires: None,
     };
-    let command = Command::CreateOrg { name, admin, token, objects: standard_objects(), settings, sharing };
-    let mut engine = Engine::default();
-    let (group, _) = engine.execute(&command, &context)?;
-    log.append(&[group])?;
+    let mut maker = Maker { log, engine: Engine::default(), actor: admin.clone() };
+    maker.run(&Command::CreateOrg { name, admin, token, objects: standard_objects(), settings, sharing })?;
+    let seeded = maker.seed(seed)?;
+    let Maker { mut log, engine, .. } = maker;
     log.flush()?;
     if let Some(org) = &engine.state().org {
         log.begin_incarnation(org.incarnation)?;
     }
-    Ok(log.close()?)
+    log.close()?;
+    Ok(seeded)
 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - [`run`]: from start to stop. [`org`]: the handle that everything else works with.
-//! - The writer and what is around it: `intake`, `writer`, `storage`, `tail`; [`replay`], [`init`].
+//! - The writer and what is around it: `intake`, `writer`, `storage`, `tail`; [`replay`], [`init`], [`seed`].
 //! - One task per connection: `connection`, with `publisher`, `subscriber` and [`keyring`]; `handshake`; `jobs`.
 //! - Outside: `courier` (mails, webhooks, digests), `invitation_secrets`.
 //! - Surfaces: [`api`], [`metrics`], [`lag`], `observer`, [`config`], [`telemetry`], [`tls`].
@@ -37,6 +37,7 @@ mod publisher;
 pub mod replay;
 mod report;
 pub mod run;
+pub mod seed;
 mod storage;
 mod subscriber;
 mod tail;

@@ -157,6 +157,24 @@ pub(crate) enum Command {
     /// Make, see and revoke API tokens
     #[command(subcommand)]
     Token(commands::token::Token),
+    /// Save the settings of a connection as a template, and apply it to others
+    #[command(subcommand)]
+    Template(commands::template::Template),
+    /// Tell what will go wrong with the present rules, mappings and catalogues
+    Check(commands::check::Check),
+    /// Show what files of settings would change
+    Plan(commands::files::PlanFiles),
+    /// Make the configuration what files say
+    Apply(commands::files::ApplyFiles),
+    /// Write what an org has as files
+    #[command(subcommand)]
+    Export(commands::files::Export),
+    /// Try things out in an org beside this one
+    #[command(subcommand)]
+    Sandbox(commands::sandbox::Sandbox),
+    /// Begin with an org of your own, because you were invited
+    #[command(subcommand)]
+    Trial(commands::trial::Trial),
     /// Write the configuration of the broker
     #[command(subcommand)]
     Broker(commands::broker::Broker),
@@ -167,6 +185,8 @@ pub(crate) enum Command {
     Backup(commands::backup::Backup),
     /// Make the data directory of an org from a backup
     Restore(commands::backup::Restore),
+    /// Write a manual page for each command
+    Man(commands::man::Man),
     /// Print the completions for a shell
     Completions(commands::completions::Completions),
 }
@@ -294,6 +314,7 @@ mod tests {
             "init --org acme --data d --edition trial --connection-licences 5 --without-sharing",
             "org show",
             "org set --edition unlimited --connection-licences 10",
+            "org set --company Acme",
             "org enable --yes",
             "user list",
             "user add bob --email bob@example.org --role sales",
@@ -307,7 +328,24 @@ mod tests {
             "token list bob",
             "token revoke bob 01",
             "broker config --org-keys a/keys --org-keys b/keys --listen 127.0.0.1:4222 --store-dir s",
+            "template save partners --from globex",
+            "template apply partners initech",
+            "connection invite --template partners",
+            "connection accept tieline://x --template partners",
+            "check",
+            "check globex",
+            "sandbox create d --records 100 --name try",
+            "sandbox refresh d --records all --without-config --yes",
+            "sandbox remove d --yes",
+            "trial start --data d --url tieline://x --org initech",
+            "trial start --data d --url - --org initech --admin ann --decide-later --serve",
+            "plan config",
+            "apply config extra.toml --prune --skip-missing --yes",
+            "apply config --based-on 00",
+            "export config",
+            "export config d --replace",
             "config check",
+            "man d",
             "completions bash",
         ];
         for line in good {
@@ -359,6 +397,11 @@ mod tests {
             "role set sales --object Lead=write",
             "role set sales --read-only Status",
             "token create bob --expires 20y",
+            "sandbox create d --records some",
+            "trial start --org initech",
+            "plan",
+            "apply config --based-on 00 --force",
+            "export config --replace",
             "completions klingon",
             "notice set",
             "notice read",

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     NoPermission,
     /// No daemon answers, or it cannot take anything now.
     NotReachable,
+    /// There is something to change: what was asked for, and no error.
+    Differs,
     /// Whoever read the output has closed it. That is their right, and no error.
     ClosedPipe,
 }
@@ -50,6 +52,7 @@ impl Kind {
             Self::Conflict => 5,
             Self::NoPermission => 6,
             Self::NotReachable => 7,
+            Self::Differs => 8,
         }
     }
 
@@ -76,7 +79,8 @@ Exit codes:
   4  not found
   5  conflict with the present state
   6  no permission, or a wrong token
-  7  the daemon cannot be reached, or takes nothing now";
+  7  the daemon cannot be reached, or takes nothing now
+  8  tieline plan: there is something to change; tieline check: something will go wrong";
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -304,6 +308,7 @@ mod tests {
             Kind::Conflict,
             Kind::NoPermission,
             Kind::NotReachable,
+            Kind::Differs,
         ] {
             let start = format!("\n  {}  ", kind.exit_code());
             assert_eq!(EXIT_CODES.matches(&start).count(), 1, "{kind:?}");

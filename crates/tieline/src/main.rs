@@ -9,7 +9,7 @@
 //! | [`moving`] | metadata of another system, as object files of ours |
 //! | [`output`], [`sheet`], [`error`] | what people and scripts see; CSV; exit codes |
 //!
-//! Everything but `serve`, `init` and what is marked as offline goes through the HTTP API, as any
+//! Everything but `serve`, `init`, `sandbox`, `trial` and what is marked as offline goes through the HTTP API, as any
 //! other program would: nothing can be done here that cannot be done there. While a daemon runs,
 //! this program opens neither its log nor the broker.
 

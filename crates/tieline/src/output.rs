@@ -198,7 +198,7 @@ impl Output {
     /// Tells why the command failed.
     pub(crate) fn error(&self, error: &CliError) {
         match error.kind {
-            Kind::ClosedPipe => {}
+            Kind::ClosedPipe | Kind::Differs => {}
             _ if self.json => self.note(&error.to_json().to_string()),
             _ => self.note(&format!("{} {}", self.word("Error:", "1;31"), lines(&error.to_string()))),
         }

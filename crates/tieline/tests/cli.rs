@@ -11,6 +11,8 @@ mod changes;
 mod daemon;
 #[path = "cli/exit_codes.rs"]
 mod exit_codes;
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/log.rs"]

@@ -7,6 +7,7 @@ mod broker;
 mod keys;
 mod outside;
 mod pause;
+mod newcomer;
 mod refusal;
 mod restore;
 mod several;

@@ -9,7 +9,7 @@ use crate::event::{
     PublishRuleSet, ReceiptNoted, ReconcileAsked, SubscribeRuleSet,
 };
 use crate::frame::Figure;
-use crate::state::{Connection, ConnectionStatus, Inbound, Outbox, OwnKeys, Side, State};
+use crate::state::{Bulk, Connection, ConnectionStatus, Inbound, Outbox, OwnKeys, Side, State};
 use crate::{ConnectionId, Incarnation, Seq, Timestamp, UserName};
 
 fn new_connection(
@@ -31,6 +31,7 @@ fn new_connection(
         own_keys: OwnKeys::default(),
         secret_hash: secret_hash.into(),
         owner: owner.clone(),
+        partner_company: None,
         partner_owner: None,
         answer: None,
         declined: None,
@@ -45,19 +46,20 @@ fn new_connection(
         reconciling: false,
         publish: BTreeMap::new(),
         subscribe: BTreeMap::new(),
+        template: None,
         mapping_version: 0,
         catalogue: BTreeMap::new(),
         taken: BTreeMap::new(),
         outbox: Outbox::default(),
         inbound: Inbound::default(),
-        shares: BTreeMap::new(),
-        heard: BTreeMap::new(),
+        shares: Bulk::default(),
+        heard: Bulk::default(),
         failures: std::collections::VecDeque::new(),
         pauses: crate::state::Pauses::default(),
         conflicts: BTreeMap::new(),
         audit_pages: Vec::new(),
-        held_by_time: std::collections::BTreeSet::new(),
-        held_by_share: BTreeMap::new(),
+        held_by_time: Bulk::default(),
+        held_by_share: Bulk::default(),
     }
 }
 
@@ -183,7 +185,8 @@ pub(super) fn receipt_noted(state: &mut State, event: &ReceiptNoted) {
     let outbox = &mut connection.outbox;
     let Some(chain) = outbox.chain_at(event.position) else { return };
     let confirmed = event.position.0 - outbox.receipt.position.0;
-    outbox.entries.drain(..usize::try_from(confirmed).unwrap_or(usize::MAX).min(outbox.entries.len()));
+    let known = outbox.entries.len();
+    outbox.entries.drain(..usize::try_from(confirmed).unwrap_or(usize::MAX).min(known));
     outbox.receipt = Figure { position: event.position, chain };
 }
 

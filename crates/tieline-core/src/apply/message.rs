@@ -3,6 +3,7 @@
 use super::take_position;
 use crate::event::{MessageSettled, OutcomesReported, Received};
 use crate::frame::Figure;
+use crate::limits::LABEL_CHARS_MAX;
 use crate::message::{Catalogue, Message, OutcomeDetail, OutcomeReport, SubscriptionNotice, WireReason};
 use crate::outcome::Outcome;
 use crate::reason::Reason;
@@ -83,9 +84,18 @@ impl From<&Reason> for WireReason {
     }
 }
 
+fn is_label(text: &str) -> bool {
+    text.chars().count() <= LABEL_CHARS_MAX && !text.chars().any(char::is_control)
+}
+
 /// Control messages that only tell something are folded from what came, as it came.
 fn control(connection: &mut Connection, seq: Seq, time: Timestamp, event: &Received) {
     match Message::decode(event.kind, &event.body) {
+        Ok(Message::Profile(profile)) => {
+            // It comes from outside: what a label may not be is not kept.
+            let kept = profile.company.filter(|company| is_label(company));
+            connection.partner_company = kept;
+        }
         Ok(Message::Catalogue(catalogue)) => take_catalogue(connection, catalogue),
         Ok(Message::SubscriptionNotice(notice)) => take_subscription(connection, notice),
         Ok(Message::OutcomeReport(report)) => take_outcomes(connection, seq, time, report),

@@ -11,6 +11,7 @@ mod people;
 mod record;
 mod share;
 mod view;
+mod template;
 
 use crate::event::Event;
 use crate::state::State;
@@ -129,7 +130,13 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::NoticeSettingsSet(e) => state.notices.settings_set(e),
         Event::RequestAnswered(e) => state.requests.answered(seq, time, e),
         Event::QueueSet(_) | Event::QueueRemoved(_) => automation::happened(state, event),
-        Event::Unknown { .. } => {}
+        Event::CompanySet(e) => people::company_set(state, e),
+        Event::ProfileSent(e) => take_position(state, e.connection, e.position, seq, time),
+        Event::TemplateSet(e) => template::set(state, e),
+        Event::TemplateRemoved(e) => template::removed(state, e),
+        Event::TemplateGiven(e) => template::given(state, time, e),
+        // What files changed is said by the events before it.
+        Event::ConfigApplied(_) | Event::Unknown { .. } => {}
     }
     if let Some(id) = crate::audit::connection_of(event)
         && let Some(connection) = state.connections.get_mut(&id)

@@ -1,6 +1,8 @@
 //! Folds what happened to people: users, roles, groups, tokens, and the settings of the org.
 
-use crate::event::{OrgCreated, OrgSettingsSet, TokenCreated, TokenIssued, TokenRevoked, UserAdded, UserSet};
+use crate::event::{
+    CompanySet, OrgCreated, OrgSettingsSet, TokenCreated, TokenIssued, TokenRevoked, UserAdded, UserSet,
+};
 use crate::limits::REVOKED_TOKENS_KEPT;
 use crate::people::{OrgSettings, Role};
 use crate::state::{Org, State, Token, User};
@@ -13,6 +15,7 @@ pub(super) fn org_created(state: &mut State, event: &OrgCreated) {
         id: OrgId::from(&event.name),
         incarnation: event.incarnation,
         settings: OrgSettings::default(),
+        company: None,
     });
     state.roles = Role::built_in().into_iter().map(|role| (role.name.clone(), role)).collect();
 }
@@ -24,6 +27,12 @@ pub(super) fn sharing_enabled(state: &mut State) {
 pub(super) fn settings_set(state: &mut State, event: &OrgSettingsSet) {
     if let Some(org) = &mut state.org {
         org.settings = event.settings;
+    }
+}
+
+pub(super) fn company_set(state: &mut State, event: &CompanySet) {
+    if let Some(org) = &mut state.org {
+        org.company.clone_from(&event.company);
     }
 }
 

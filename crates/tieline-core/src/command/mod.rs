@@ -8,9 +8,12 @@ mod effect;
 mod notice;
 mod handover;
 mod pause;
+mod config;
+mod profile;
 mod refusal;
 mod view;
 mod report;
+mod template;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,9 +36,12 @@ pub use effect::EffectCommand;
 pub use notice::NoticeCommand;
 pub use handover::Handover;
 pub use pause::Pause;
+pub use config::ConfigCommand;
+pub use profile::ProfileCommand;
 pub use refusal::{Refusal, RefusalKind};
 pub use view::ViewCommand;
 pub use report::ReportChange;
+pub use template::TemplateCommand;
 
 /// When a command is decided, for whom, and with which randomness.
 #[derive(Debug, Clone)]
@@ -376,6 +382,12 @@ pub enum Command {
 
     /// Queues, and who owns a record.
     Automation(AutomationCommand),
+    /// Sets the configuration as a whole.
+    Config(ConfigCommand),
+    /// What the org tells of itself.
+    Profile(ProfileCommand),
+    /// Connection templates.
+    Template(TemplateCommand),
 
     /// Begins wide work.
     StartJob {

@@ -2,7 +2,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::{jobs, org, people, reconcile};
+use crate::decide::{jobs, org, people, profile, reconcile};
 use crate::event::{
     ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
     InvitationAnswered, InvitationRevoked, InvitationSent, ReceiptNoted,
@@ -160,6 +160,7 @@ pub(super) fn take_hello(
             incarnation: hello.incarnation,
             partner_owner: hello.user.clone(),
         });
+        profile::tell(draft, connection);
     } else {
         draft.emit(ConnectionDeclined {
             connection: id,
@@ -193,6 +194,7 @@ pub(super) fn take_welcome(
         incarnation,
         partner_owner,
     });
+    profile::tell(draft, connection);
     if connection.recovering {
         // Our log had a new life while the answer was on its way, or has forgotten that it came: the
         // partner waits for our shares.

@@ -52,6 +52,7 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
         }
         Message::PauseNotice(notice) => pause::take(draft, connection, notice),
         Message::Catalogue(_)
+        | Message::Profile(_)
         | Message::Unknown { .. }
         // Counted kinds are not decided here.
         | Message::Offer(_)

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod automation;
+mod config;
 mod connection;
 mod control;
 mod copy;
@@ -19,6 +20,7 @@ mod org;
 mod pause;
 mod people;
 mod permit;
+mod profile;
 mod receive;
 mod reconcile;
 mod record;
@@ -29,6 +31,7 @@ mod rules;
 mod settle;
 mod share;
 mod view;
+mod template;
 mod write;
 
 use crate::command::{Command, Context, Handover, Pause, Refusal, Reply, ReportChange};
@@ -63,10 +66,13 @@ pub fn decide(state: &State, command: &Command, context: &Context) -> Result<Dec
     if state.org.is_none() && !matches!(command, Command::CreateOrg { .. }) {
         return Err(Refusal::conflict("no_org", "this log has no org yet: make one with `tieline init`"));
     }
+    if let Command::Config(command) = command {
+        return config::route(state, command, context);
+    }
     permit::check(state, &context.actor, command)?;
     let mut draft = Draft::new(state, context);
     let reply = route(&mut draft, command)?;
-    Ok(Decision { events: draft.finish(), reply })
+    Ok(Decision { events: template::follow(state, draft.finish(), context), reply })
 }
 
 fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
@@ -168,6 +174,11 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         Command::Decline { connection, share } => share::decline(draft, *connection, *share),
 
         Command::Automation(command) => automation::decide(draft, command),
+        // What it is made of is decided command by command, before there is a draft.
+        Command::Config(_) => Ok(Reply::Unchanged),
+
+        Command::Profile(command) => profile::route(draft, command),
+        Command::Template(command) => template::route(draft, command),
 
         Command::StartJob { kind } => jobs::start(draft, kind),
         Command::AdvanceJob { job, allowance } => jobs::advance(draft, *job, *allowance),
@@ -198,7 +209,7 @@ pub fn decide_message(
     let Some(connection) = state.connections.get(&connection) else { return Vec::new() };
     let mut draft = Draft::new(state, context);
     receive::receive(&mut draft, connection, position, chain, envelope);
-    draft.finish()
+    template::follow(state, draft.finish(), context)
 }
 
 /// A position of a frame whose body could not be read: it ends rejected.

@@ -5,7 +5,7 @@
 //! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
 //! who can grant it.
 
-use crate::command::{AutomationCommand, Command, EffectCommand, Handover, NoticeCommand, Pause, Refusal, ViewCommand};
+use crate::command::{AutomationCommand, Command, ConfigCommand, EffectCommand, Handover, NoticeCommand, Pause, ProfileCommand, Refusal, TemplateCommand, ViewCommand};
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -87,6 +87,9 @@ fn needs<'a>(
         | Command::Effect(EffectCommand::End { .. })
         | Command::Notice(NoticeCommand::MakeDigests | NoticeCommand::Read { .. }) => Ok(()),
 
+        // Each of its commands is asked for by itself.
+        Command::Config(ConfigCommand::Apply { .. }) => Ok(()),
+
         Command::Notice(NoticeCommand::Set { .. })
         | Command::EnableSharing
         | Command::SetOrg { .. }
@@ -100,6 +103,7 @@ fn needs<'a>(
         | Command::RevokeToken { .. }
         | Command::Report(_)
         | Command::Handover(Handover::Records { .. })
+        | Command::Profile(ProfileCommand::SetCompany { .. })
         | Command::DefineObject { .. } => need(Permission::ModifyAllData),
 
         Command::Invite { .. }
@@ -113,7 +117,14 @@ fn needs<'a>(
         | Command::AnnounceKey { .. }
         | Command::Effect(EffectCommand::Retry { .. } | EffectCommand::Drop { .. })
         | Command::Publish { rule: None, .. }
-        | Command::Subscribe { rule: None, .. } => need(Permission::ManageConnections),
+        | Command::Subscribe { rule: None, .. }
+        // Its rules are asked for one by one when they are applied.
+        | Command::Template(
+            TemplateCommand::Set { .. }
+            | TemplateCommand::Save { .. }
+            | TemplateCommand::Remove { .. }
+            | TemplateCommand::Give { .. },
+        ) => need(Permission::ManageConnections),
 
         // S2S-03.
         Command::Publish { object, rule: Some(rule), .. } => {

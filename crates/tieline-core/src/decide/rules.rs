@@ -2,7 +2,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::{control, jobs, record, share};
+use crate::decide::{control, jobs, profile, record, share};
 use crate::event::{CatalogueSent, PublishRuleSet, SubscribeRuleSet, SubscriptionSent};
 use crate::job::JobKind;
 use crate::mapping::SubscribeRule;
@@ -85,6 +85,7 @@ pub(super) fn send_all(draft: &mut Draft<'_>, connection: &Connection) {
     send_catalogue(draft, connection, objects.collect(), Vec::new(), true);
     let objects = connection.subscribe.values().map(subscription).collect();
     send_subscription(draft, connection, objects, Vec::new(), true);
+    profile::tell(draft, connection);
 }
 
 fn subscription(rule: &SubscribeRule) -> Subscription {

@@ -5,6 +5,7 @@
 //! time that it is sent (`outbox`), masked by the publish rules of that moment.
 
 mod automation;
+mod config;
 mod connection;
 mod effect;
 mod handover;
@@ -15,13 +16,16 @@ mod notice;
 mod org;
 mod pause;
 mod people;
+mod profile;
 mod record;
 mod report;
 mod request;
 mod share;
 mod view;
+mod template;
 
 pub use automation::{QueueRemoved, QueueSet};
+pub use config::ConfigApplied;
 pub use connection::{
     CatalogueSent, ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
     InvitationAnswered, InvitationRevoked, InvitationSent, PartnerReincarnated, PublishRuleSet, ReceiptNoted,
@@ -42,6 +46,7 @@ pub use people::{
     GroupRemoved, GroupSet, OrgSettingsSet, RoleRemoved, RoleSet, SharingEnabled, TokenCreated, TokenRevoked,
     UserSet,
 };
+pub use profile::{CompanySet, ProfileSent};
 pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, ValuesPending};
 pub use report::{ReportRemoved, ReportSet};
 pub use request::RequestAnswered;
@@ -50,6 +55,8 @@ pub use share::{
     ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent,
 };
 pub use view::{InboxViewRemoved, InboxViewSet, RecordViewRemoved, RecordViewSet};
+
+pub use template::{TemplateGiven, TemplateRemoved, TemplateSet};
 
 use crate::codec::numbered_kinds;
 
@@ -130,5 +137,11 @@ numbered_kinds! {
         214 ReportSet,
         215 ReportRemoved,
         216 ConnectionOwnerSet,
+        230 ConfigApplied,
+        231 TemplateSet,
+        232 TemplateRemoved,
+        233 TemplateGiven,
+        234 CompanySet,
+        235 ProfileSent,
     }
 }

@@ -11,6 +11,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use smol_str::SmolStr;
 use toml::Spanned;
+use toml::de::DeTable;
 
 use super::place::in_literal;
 use super::{FieldKind, FieldSchema, FieldType, ObjectSchema, PicklistValue, ValidationRule};
@@ -32,7 +33,13 @@ pub struct SchemaError {
 }
 
 impl SchemaError {
-    fn at(text: &str, span: Option<Range<usize>>, message: String) -> Self {
+    /// What is wrong with the form of a text.
+    pub(crate) fn of(text: &str, error: &toml::de::Error) -> Self {
+        Self::at(text, error.span(), error.message().to_owned())
+    }
+
+    /// What is wrong at a place of a text.
+    pub(crate) fn at(text: &str, span: Option<Range<usize>>, message: String) -> Self {
         let before = text.get(..span.map_or(0, |s| s.start)).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
@@ -128,9 +135,17 @@ impl ObjectSchema {
     /// # Errors
     /// What is wrong with its syntax, keys or names, with line and column.
     pub fn from_toml(text: &str) -> Result<ObjectFile, SchemaError> {
-        let parsed: File = toml::from_str(text)
-            .map_err(|error| SchemaError::at(text, error.span(), error.message().to_owned()))?;
-        let file = ObjectFile { text: text.to_owned(), parsed };
+        let table = DeTable::parse(text).map_err(|error| SchemaError::of(text, &error))?;
+        ObjectFile::from_table(text, table)
+    }
+}
+
+impl ObjectFile {
+    /// Reads the part of `text` that `table` is.
+    pub(crate) fn from_table(text: &str, table: Spanned<DeTable<'_>>) -> Result<Self, SchemaError> {
+        let parsed = File::deserialize(toml::de::Deserializer::from(table));
+        let parsed = parsed.map_err(|error| SchemaError::of(text, &error))?;
+        let file = Self { text: text.to_owned(), parsed };
         match (&file.parsed.object, &file.parsed.extends) {
             (Some(_), None) | (None, Some(_)) => Ok(file),
             (None, None) => {
@@ -143,9 +158,7 @@ impl ObjectSchema {
             }
         }
     }
-}
 
-impl ObjectFile {
     /// The object that the file defines or extends.
     #[must_use]
     pub fn object(&self) -> Option<&ObjectName> {
@@ -196,6 +209,11 @@ impl ObjectFile {
                     return Err(error(Some(patch.span()), message));
                 }
             }
+        }
+        if let Some(base) = base {
+            // A whole definition says its rules in the order of their names: those that are known keep theirs.
+            let place = |name: &str| base.rules.iter().position(|rule| rule.name == name);
+            object.rules.sort_by_key(|rule| place(&rule.name).unwrap_or(usize::MAX));
         }
         Ok(object)
     }
@@ -299,7 +317,9 @@ impl FieldPatch {
             }
         }
         if let Some(written) = &self.default {
-            field.default = Some(default_value(&field, written).map_err(|reason| reason.message)?);
+            let default = default_value(&field, written).map_err(|reason| reason.message)?;
+            // An empty text is no default: so an extension takes one away.
+            field.default = Some(default).filter(|value| !value.is_null());
         }
         Ok(field)
     }

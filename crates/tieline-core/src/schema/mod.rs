@@ -11,6 +11,7 @@ mod place;
 mod standard;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::borrow::Borrow;
 

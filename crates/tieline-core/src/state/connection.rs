@@ -9,7 +9,8 @@ use crate::mapping::SubscribeRule;
 use crate::message::{OutcomeDetail, PausedObject, Subscription};
 use crate::outcome::{Counts, Outcome};
 use crate::publish::{CatalogueObject, PublishRule};
-use crate::state::{Conflicts, Former, OwnKeys, Pauses, Share, ShareRole};
+use crate::state::{Bulk, Conflicts, Former, OwnKeys, Pauses, Share, ShareRole};
+use crate::template::GivenTemplate;
 use crate::{
     ConnectionId, Incarnation, ObjectName, OrgName, Position, RecordId, Seq, ShareId, Timestamp, UserName,
 };
@@ -82,6 +83,9 @@ pub struct Connection {
     pub secret_hash: serde_bytes::ByteArray<32>,
     /// Who manages it here.
     pub owner: UserName,
+    /// The company of the partner, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner_company: Option<String>,
     /// Who manages it there.
     pub partner_owner: Option<UserName>,
     /// Our answer, if we were invited and have answered.
@@ -110,6 +114,9 @@ pub struct Connection {
     pub publish: BTreeMap<ObjectName, PublishRule>,
     /// What we take, by the partner's object.
     pub subscribe: BTreeMap<ObjectName, SubscribeRule>,
+    /// The template that it was given last.
+    #[serde(default)]
+    pub template: Option<GivenTemplate>,
     /// The last version that a subscribe rule was given.
     #[serde(default)]
     pub mapping_version: u32,
@@ -122,10 +129,10 @@ pub struct Connection {
     /// What we receive.
     pub inbound: Inbound,
     /// The shares.
-    pub shares: BTreeMap<ShareId, Share>,
+    pub shares: Bulk<BTreeMap<ShareId, Share>>,
     /// Shares that only the partner knows, with their generations.
     #[serde(default)]
-    pub heard: BTreeMap<ShareId, u32>,
+    pub heard: Bulk<BTreeMap<ShareId, u32>>,
     /// The newest failures in both directions.
     pub failures: VecDeque<Failure>,
     /// What of it is paused (OPS-15).
@@ -139,10 +146,10 @@ pub struct Connection {
     pub audit_pages: Vec<u32>,
     /// Held messages by the time when they are tried again, derived.
     #[serde(skip)]
-    pub(crate) held_by_time: BTreeSet<(Timestamp, Position)>,
+    pub(crate) held_by_time: Bulk<BTreeSet<(Timestamp, Position)>>,
     /// Held messages by share, derived: what follows on the same share waits behind them.
     #[serde(skip)]
-    pub(crate) held_by_share: BTreeMap<(ShareId, Position), Timestamp>,
+    pub(crate) held_by_share: Bulk<BTreeMap<(ShareId, Position), Timestamp>>,
 }
 
 /// One direction: positions given out, and what the partner has confirmed.
@@ -151,7 +158,7 @@ pub struct Outbox {
     /// The partner durably has everything up to here, as far as the log knows.
     pub receipt: Figure,
     /// The positions after the receipt, in order.
-    pub entries: VecDeque<OutboxEntry>,
+    pub entries: Bulk<VecDeque<OutboxEntry>>,
     /// Counted messages sent in this pair of incarnations.
     pub counted: u64,
     /// How the partner's outcomes add up.
@@ -206,7 +213,7 @@ pub struct Inbound {
     /// The partner's positions up to the first are told among ours up to the second.
     pub told: (Position, Position),
     /// Messages that wait for their time.
-    pub held: BTreeMap<Position, HeldMessage>,
+    pub held: Bulk<BTreeMap<Position, HeldMessage>>,
 }
 
 /// An outcome that the partner has not been told.
@@ -349,7 +356,8 @@ impl Connection {
     /// Lets go of a held message.
     pub(crate) fn let_go(&mut self, position: Position) -> Option<HeldMessage> {
         let held = self.inbound.held.remove(&position)?;
-        self.held_by_time.remove(&(self.tried_at(&held), position));
+        let due = self.tried_at(&held);
+        self.held_by_time.remove(&(due, position));
         if let Some(share) = held.share {
             self.held_by_share.remove(&(share, position));
         }

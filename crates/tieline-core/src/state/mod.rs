@@ -4,6 +4,7 @@
 //! (indexes, compiled rules) is not, and is rebuilt. Only `apply` changes a state.
 
 mod automation;
+mod bulk;
 mod connection;
 mod effect;
 mod history;
@@ -13,6 +14,7 @@ mod pause;
 mod people;
 mod record;
 mod request;
+mod select;
 mod share;
 mod view;
 
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use automation::Automation;
+pub use bulk::Bulk;
 pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
 };
@@ -34,6 +37,7 @@ pub use pause::{Pause, Pauses};
 pub use people::{NotAdmitted, Token, User};
 pub use record::{FieldState, Record, Source};
 pub use request::{Answer, Request, Requests};
+pub use select::NotSelected;
 pub use share::{Problem, Share, ShareRole, ShareStatus};
 pub use view::Views;
 
@@ -44,9 +48,9 @@ use crate::report::Report;
 use crate::rules::CompiledRules;
 use crate::schema::ObjectSchema;
 use crate::stamp::HybridClock;
+use crate::template::ConnectionTemplate;
 use crate::{
-    ConnectionId, GroupName, Incarnation, JobId, ObjectName, OrgId, OrgName, RecordId, ReportName, RoleName,
-    Seq, ShareId, Timestamp, TokenId, UserName,
+    ConnectionId, ConnectionTemplateName, GroupName, Incarnation, JobId, ObjectName, OrgId, OrgName, RecordId, RoleName, Seq, ShareId, Timestamp, TokenId, UserName, ReportName,
 };
 
 /// The version of the serialised form; a snapshot of another one is not read.
@@ -74,10 +78,13 @@ pub struct State {
     /// People who are named together.
     #[serde(default)]
     pub groups: BTreeMap<GroupName, Group>,
+    /// Settings that connections can be given.
+    #[serde(default)]
+    pub templates: BTreeMap<ConnectionTemplateName, ConnectionTemplate>,
     /// The objects.
     pub objects: BTreeMap<ObjectName, Arc<ObjectSchema>>,
     /// The records, deleted ones included as long as a share knows them.
-    pub records: BTreeMap<RecordId, Record>,
+    pub records: Bulk<BTreeMap<RecordId, Record>>,
     /// The connections.
     pub connections: BTreeMap<ConnectionId, Connection>,
     /// Jobs that are not done.
@@ -89,7 +96,7 @@ pub struct State {
     pub automation: Automation,
     /// Requests that were answered and may be sent again.
     #[serde(default)]
-    pub requests: Requests,
+    pub requests: Bulk<Requests>,
     /// The saved views.
     #[serde(default)]
     pub views: Views,
@@ -104,7 +111,7 @@ pub struct State {
     pub reports: BTreeMap<ReportName, Report>,
     /// Records per object, derived.
     #[serde(skip)]
-    by_object: BTreeMap<ObjectName, BTreeSet<RecordId>>,
+    by_object: Bulk<BTreeMap<ObjectName, BTreeSet<RecordId>>>,
     /// Rules ready to run, derived.
     #[serde(skip)]
     rules: BTreeMap<ObjectName, Arc<CompiledRules>>,
@@ -125,6 +132,9 @@ pub struct Org {
     /// What it was bought as.
     #[serde(default)]
     pub settings: OrgSettings,
+    /// The company that it belongs to, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub company: Option<String>,
 }
 
 /// Something that a person has to know about.

@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod conflicts;
+mod config;
 mod first_acceptance;
 mod golden;
 mod interleavings;
@@ -18,5 +19,6 @@ mod outside;
 mod pauses;
 mod queues;
 mod stamps;
+mod templates;
 mod waiting;
 mod writes;

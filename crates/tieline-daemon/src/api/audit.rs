@@ -215,7 +215,10 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
         Event::ConnectionOwnerSet(e) => new("handed over").by(&e.actor).detail(format!("to {}", e.owner)),
         Event::PauseSet(e) => {
             let made = new(if e.paused { "paused" } else { "unpaused" }).by(&e.actor);
-            e.object.as_ref().map_or(made, |object| made.object(object))
+            match &e.object {
+                Some(object) => made.object(object),
+                None => made,
+            }
         }
         Event::PauseHeard(e) => {
             let made =

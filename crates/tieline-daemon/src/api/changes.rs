@@ -286,7 +286,7 @@ impl Feed {
         }
     }
 
-    async fn feed(&mut self) -> Result<std::convert::Infallible, Option<&'static str>> {
+    async fn feed(&mut self) -> Result<Infallible, Option<&'static str>> {
         let mut durable = self.api.org.durable();
         loop {
             let head = *durable.borrow_and_update();

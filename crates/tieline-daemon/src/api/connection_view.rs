@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tieline_core::message::Subscription;
 use tieline_core::outcome::Counts;
-use tieline_core::state::{Connection, ConnectionStatus, OwnKeys, Pause, Side};
+use tieline_core::state::{Connection, ConnectionStatus, OwnKeys, Pause, Side, State};
 use tieline_core::{ConnectionId, ObjectName};
 use utoipa::ToSchema;
 
@@ -11,6 +11,7 @@ use super::Api;
 use super::field_view::{CatalogueView, names};
 use super::publish::PublishView;
 use super::subscribe::SubscribeView;
+use super::templates::GivenTemplateView;
 use crate::clock::now;
 use crate::lag::{LagKind, LagSummary};
 use crate::org::LinkStatus;
@@ -22,6 +23,10 @@ pub(crate) struct ConnectionSummary {
     pub(crate) id: String,
     /// The partner, once it is known.
     pub(crate) partner: Option<String>,
+    /// The company of the partner, if it says so.
+    partner_company: Option<String>,
+    /// Whether that is the company of this org, too.
+    same_company: bool,
     /// What it is called here.
     pub(crate) label: String,
     /// `inviter` or `invited`: which side this org is.
@@ -144,6 +149,8 @@ pub(crate) struct ConnectionView {
     catalogue: Vec<CatalogueView>,
     /// What the partner takes.
     taken: Vec<TakenView>,
+    /// The template that it was given last.
+    template: Option<GivenTemplateView>,
     /// This org's key of the connection.
     key: KeyView,
     /// What this org sends.
@@ -152,6 +159,12 @@ pub(crate) struct ConnectionView {
     inbound: InboundView,
     /// The volatile side, while the connection is open.
     link: Option<LinkView>,
+}
+
+/// Whether two names are of one company: blanks and case aside.
+fn is_same(one: &str, other: &str) -> bool {
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    plain(one) == plain(other)
 }
 
 /// Where a change of this org's key stands.
@@ -259,12 +272,16 @@ impl From<&Subscription> for TakenView {
 }
 
 impl ConnectionSummary {
-    pub(crate) fn of(api: &Api, connection: &Connection) -> Self {
+    pub(crate) fn of(api: &Api, state: &State, connection: &Connection) -> Self {
+        let own = state.org.as_ref().and_then(|org| org.company.as_deref());
+        let theirs = connection.partner_company.as_deref();
         let link = api.org.link(connection.id).unwrap_or_default();
         let lag = |kind| api.org.observer().lags().summary(connection.id, kind);
         Self {
             id: connection.id.to_string(),
             partner: connection.partner.as_ref().map(ToString::to_string),
+            partner_company: theirs.map(str::to_owned),
+            same_company: own.zip(theirs).is_some_and(|(own, theirs)| is_same(own, theirs)),
             label: connection.label.clone(),
             side: match connection.side {
                 Side::Inviter => "inviter",
@@ -317,10 +334,10 @@ pub(crate) fn cause(api: &Api, connection: &Connection) -> Option<String> {
 }
 
 impl ConnectionView {
-    pub(crate) fn of(api: &Api, connection: &Connection) -> Self {
+    pub(crate) fn of(api: &Api, state: &State, connection: &Connection) -> Self {
         let (outbox, inbound) = (&connection.outbox, &connection.inbound);
         Self {
-            summary: ConnectionSummary::of(api, connection),
+            summary: ConnectionSummary::of(api, state, connection),
             declined: connection.declined.clone(),
             recovering: connection.recovering,
             partner_incarnation: connection.partner_incarnation.to_string(),
@@ -328,6 +345,7 @@ impl ConnectionView {
             subscribe: connection.subscribe.values().map(SubscribeView::from).collect(),
             catalogue: connection.catalogue.values().map(CatalogueView::from).collect(),
             taken: connection.taken.values().map(TakenView::from).collect(),
+            template: connection.template.as_ref().map(GivenTemplateView::from),
             key: (&connection.own_keys).into(),
             outbox: OutboxView {
                 head: outbox.head().position.0,

@@ -31,7 +31,7 @@ pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Js
     super::read(&api, |state| {
         let connections = state.connections.values();
         Ok(ConnectionList {
-            connections: connections.map(|c| ConnectionSummary::of(&api, c)).collect(),
+            connections: connections.map(|c| ConnectionSummary::of(&api, state, c)).collect(),
             licences: state.licences(now()).into(),
         })
     })
@@ -47,7 +47,8 @@ pub(crate) async fn show(
     _actor: Actor,
     Route(selector): Route<String>,
 ) -> Result<Json<ConnectionView>, Problem> {
-    super::read(&api, |state| Ok(ConnectionView::of(&api, select::connection(state, &selector)?))).await
+    super::read(&api, |state| Ok(ConnectionView::of(&api, state, select::connection(state, &selector)?)))
+        .await
 }
 
 /// Does something with the connection that `selector` names.

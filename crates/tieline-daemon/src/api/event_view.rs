@@ -90,6 +90,10 @@ fn shown(event: &Event) -> Json {
         | Event::KeyAnnounced(_)
         | Event::KeyConfirmed(_)
         | Event::PartnerKeyChanged(_) => hex(&mut body, "/public_key"),
+        Event::ConfigApplied(_) => {
+            hex(&mut body, "/before");
+            hex(&mut body, "/after");
+        }
         Event::ObjectDefined(event) => {
             for (at, field) in event.schema.fields.iter().enumerate() {
                 if let Some(default) = &field.default {

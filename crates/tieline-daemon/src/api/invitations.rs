@@ -5,14 +5,15 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tieline_bus::ConnectionUrl;
-use tieline_core::UserName;
 use tieline_core::command::{Command, Reply};
+use tieline_core::{ConnectionTemplateName, UserName};
 use utoipa::ToSchema;
 
 use super::Api;
 use super::auth::Actor;
 use super::problem::{ErrorCode, Problem};
 use super::request::Body;
+use super::templates;
 use crate::clock::now;
 
 /// How long an invitation holds unless somebody says otherwise.
@@ -33,6 +34,9 @@ pub(crate) struct NewInvitation {
     /// Who manages the connection here; without one, whoever asks.
     #[schema(value_type = Option<String>)]
     owner: Option<UserName>,
+    /// The template that the connection gets as soon as it is active.
+    #[schema(value_type = Option<String>)]
+    template: Option<ConnectionTemplateName>,
 }
 
 const fn a_day() -> u32 {
@@ -89,6 +93,9 @@ pub(crate) struct InvitationAnswer {
     /// What the connection is called here.
     #[serde(default)]
     label: String,
+    /// The template that the connection gets as soon as it is active.
+    #[schema(value_type = Option<String>)]
+    template: Option<ConnectionTemplateName>,
 }
 
 /// A connection that was answered.
@@ -123,6 +130,7 @@ pub(crate) async fn invite(
     Body(new): Body<NewInvitation>,
 ) -> Result<(StatusCode, Json<Invitation>), Problem> {
     let expires = now().plus_us(check_duration(new.expires_in_s)?);
+    templates::require(&api, new.template.as_ref())?;
     let (secret, secret_hash) =
         api.org.new_secret().map_err(|error| Problem::internal("drawing a secret", &error))?;
     let command = Command::Invite { secret_hash, expires, owner: new.owner, label: new.label };
@@ -130,6 +138,7 @@ pub(crate) async fn invite(
     let Reply::Connection(connection) = executed.reply else {
         return Err(super::unexpected(&executed.reply));
     };
+    templates::give_to(&api, &actor, connection, new.template).await?;
     let url = api.org.invite_url(connection, secret, expires);
     let invitation = Invitation { connection: connection.to_string(), url, expires: expires.to_string() };
     Ok((StatusCode::CREATED, Json(invitation)))
@@ -166,6 +175,8 @@ pub(crate) async fn answer(
     Body(answer): Body<InvitationAnswer>,
 ) -> Result<Json<Answered>, Problem> {
     let url = parse_url(&answer.url)?;
+    let template = answer.template.filter(|_| answer.accept);
+    templates::require(&api, template.as_ref())?;
     let command = Command::Answer {
         connection: url.connection,
         inviter: url.inviter.clone(),
@@ -177,6 +188,7 @@ pub(crate) async fn answer(
         label: answer.label,
     };
     api.org.execute(command, &actor.user).await?;
+    templates::give_to(&api, &actor, url.connection, template).await?;
     Ok(Json(Answered { connection: url.connection.to_string() }))
 }
 

@@ -9,7 +9,9 @@
 //! | `status`, `state_hash`, `health` | `/v1/status`, `/v1/state-hash`, `/healthz`, `/readyz`, `/metrics` |
 //! | `org`, `users`, `roles` | `/v1/org`, `/v1/users`, `/v1/roles`, `/v1/groups` |
 //! | `objects` | `/v1/objects` |
+//! | `config`, `check` | `/v1/config`, `/v1/check` |
 //! | `invitations`, `connections`, `audit` | `/v1/invitations`, `/v1/connections` |
+//! | `templates` | `/v1/templates`, `/v1/connections/{c}/template` |
 //! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
 //! | `queues` | `/v1/queues` |
 //! | `records`, `batch`, `history`, `field_history` | `/v1/records`, `/v1/batch` |
@@ -28,6 +30,8 @@ mod audit;
 mod auth;
 mod batch;
 mod changes;
+mod check;
+mod config;
 mod connection_view;
 mod connections;
 mod effects;
@@ -63,6 +67,7 @@ mod shares;
 mod state_hash;
 mod status;
 mod subscribe;
+mod templates;
 mod users;
 mod values;
 mod views;
@@ -231,12 +236,19 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(connections::unpause))
         .routes(routes!(connections::reconcile))
         .routes(routes!(connections::rotate_key))
+        .routes(routes!(templates::list))
+        .routes(routes!(templates::show, templates::save, templates::remove))
+        .routes(routes!(templates::give))
+        .routes(routes!(check::check))
         .routes(routes!(publish::list))
         .routes(routes!(publish::show, publish::set, publish::remove))
         .routes(routes!(subscribe::list))
         .routes(routes!(subscribe::show, subscribe::set, subscribe::remove))
         .routes(routes!(objects::list, objects::define))
         .routes(routes!(objects::show))
+        .routes(routes!(config::show))
+        .routes(routes!(config::plan_files))
+        .routes(routes!(config::apply_files))
         .routes(routes!(history::history))
         .routes(routes!(field_history::field_history))
         .routes(routes!(as_of::as_of))

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
-use tieline_core::command::Command;
+use tieline_core::command::{Command, ProfileCommand};
 use tieline_core::people::{Edition, Licences};
 use tieline_core::state::{Org, State};
 use utoipa::ToSchema;
@@ -22,6 +22,8 @@ pub(crate) struct OrgView {
     /// Its edition: `personal` takes no part in sharing; `professional`, `enterprise` and `unlimited`
     /// may send invitations; every other may accept them.
     edition: &'static str,
+    /// The company that it belongs to, if it says so; partners are told.
+    company: Option<String>,
     /// Whether sharing was enabled; once it was, it stays so.
     sharing_enabled: bool,
     /// Its connection licences.
@@ -48,6 +50,8 @@ pub(crate) struct OrgChange {
     edition: Option<Edition>,
     /// How many connection licences it has; at most 100,000.
     connection_licences: Option<u32>,
+    /// The company that it belongs to; an empty text takes it away.
+    company: Option<String>,
 }
 
 impl From<Licences> for LicencesView {
@@ -68,6 +72,7 @@ pub(crate) async fn show(Extract(api): Extract<Api>, _actor: Actor) -> Result<Js
         Ok(OrgView {
             name: org.name.to_string(),
             edition: org.settings.edition.as_str(),
+            company: org.company.clone(),
             sharing_enabled: state.sharing_enabled(),
             connection_licences: state.licences(now()).into(),
         })
@@ -87,7 +92,14 @@ pub(crate) async fn change(
     let mut settings = api.org.peek(|state| org(state).map(|org| org.settings))?;
     settings.edition = change.edition.unwrap_or(settings.edition);
     settings.connection_licences = change.connection_licences.or(settings.connection_licences);
-    api.change(&actor, Command::SetOrg { settings }).await
+    let mut commands = vec![Command::SetOrg { settings }];
+    commands.extend(change.company.map(|company| Command::Profile(ProfileCommand::SetCompany { company })));
+    let mut done = Done { seq: 0, changed: false };
+    for command in commands {
+        let Json(one) = api.change(&actor, command).await?;
+        done = Done { seq: one.seq, changed: done.changed || one.changed };
+    }
+    Ok(Json(done))
 }
 
 /// Enables sharing, for good; without it, no invitation is sent or answered (S2S-01).

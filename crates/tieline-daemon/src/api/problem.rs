@@ -74,6 +74,7 @@ error_codes! {
     UnknownView = "unknown_view", 404, "There is no such view";
     UnknownEffect = "unknown_effect", 404, "There is no such effect, or it was not given up";
     UnknownNotice = "unknown_notice", 404, "The user has no such notice";
+    UnknownTemplate = "unknown_template", 404, "There is no such connection template";
     UnknownRule = "unknown_rule", 404, "There is no such publish or subscribe rule";
     UnknownReport = "unknown_report", 404, "There is no such report";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
@@ -103,6 +104,7 @@ error_codes! {
     QueueInUse = "queue_in_use", 409, "The queue owns records, or a rule names it";
     QueueTakesNot = "queue_takes_not", 409, "The queue does not take records of this object";
     Paused = "paused", 409, "The object is paused on this connection";
+    PlanOutdated = "plan_outdated", 409, "The configuration has changed since the plan was made";
     Revoked = "revoked", 409, "The invitation was revoked";
     RoleInUse = "role_in_use", 409, "Somebody has the role";
     RotationPending = "rotation_pending", 409, "A new key was announced and is not in use yet";
@@ -117,6 +119,8 @@ error_codes! {
     BadBody = "bad_body", 422, "The body is JSON, but not what is expected here";
     UnknownKey = "unknown_key", 422, "The body has a key that is not known here";
     RecordRefused = "record_refused", 422, "Values or rules refuse it";
+    ConfigRefused = "config_refused", 422, "The files of the configuration cannot be applied";
+    BadConfig = "bad_config", 422, "The files of the configuration are not valid";
     BadObjectFile = "bad_object_file", 422, "The file of the object is not valid";
     BadConnectionUrl = "bad_connection_url", 422, "This is no connection URL";
     AlreadyExpired = "already_expired", 422, "It would end before it begins";

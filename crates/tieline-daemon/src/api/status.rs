@@ -99,7 +99,7 @@ fn view(api: &Api, state: &State, reading: Reading<'_>) -> Result<StatusView, Pr
         seq: state.seq.0,
         log: HeadView { seq: head.seq.0, hash: head.hash.to_string() },
         records: records.collect(),
-        connections: connections.map(|c| ConnectionSummary::of(api, c)).collect(),
+        connections: connections.map(|c| ConnectionSummary::of(api, state, c)).collect(),
         jobs: state.jobs.len(),
         alarms: state.alarms.len(),
         broker: BrokerView {

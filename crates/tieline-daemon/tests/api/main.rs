@@ -10,6 +10,7 @@
 mod access;
 mod bad_input;
 mod history;
+mod config;
 mod kit;
 mod once;
 mod queues;

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
-use tieline_core::{ObjectName, UserName};
+use tieline_core::{ConnectionTemplateName, ObjectName, UserName};
 
 use super::{body, list, saved};
 use crate::client::path;
@@ -63,6 +63,9 @@ pub(crate) struct Invite {
     /// Who manages the connection here, instead of you
     #[arg(long, value_name = "USER")]
     owner: Option<UserName>,
+    /// A template that the connection gets as soon as it is active
+    #[arg(long, value_name = "NAME")]
+    template: Option<ConnectionTemplateName>,
 }
 
 /// An invitation.
@@ -83,6 +86,9 @@ pub(crate) struct Answer {
     /// What the connection is called here
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
+    /// A template that the connection gets as soon as it is active
+    #[arg(long, value_name = "NAME")]
+    template: Option<ConnectionTemplateName>,
 }
 
 /// A connection.
@@ -147,6 +153,7 @@ impl Connection {
                     ("accept", json!(true)),
                     ("owner", json!(answer.owner)),
                     ("label", json!(answer.label)),
+                    ("template", json!(answer.template)),
                 ]);
                 self::answer(session, &body)
             }
@@ -191,6 +198,7 @@ impl Invite {
             ("label", json!(self.label)),
             ("expires_in_s", json!(self.expires)),
             ("owner", json!(self.owner)),
+            ("template", json!(self.template)),
         ]);
         let answer = session.client()?.post(&path(["invitations"]), &body)?;
         session.output.show(&answer, |output| {
@@ -211,14 +219,19 @@ impl Invite {
 
 impl Url {
     fn read(&self) -> Result<String> {
-        if self.url != "-" {
-            return Ok(self.url.clone());
-        }
-        let mut text = String::new();
-        let read = std::io::stdin().take(4096).read_to_string(&mut text);
-        read.map_err(|error| CliError::refused("There is no URL on standard input").caused_by(&error))?;
-        Ok(text.trim().to_owned())
+        read_url(&self.url)
     }
+}
+
+/// A connection URL from the command line, or from standard input if it is `-`.
+pub(super) fn read_url(url: &str) -> Result<String> {
+    if url != "-" {
+        return Ok(url.to_owned());
+    }
+    let mut text = String::new();
+    let read = std::io::stdin().take(4096).read_to_string(&mut text);
+    read.map_err(|error| CliError::refused("There is no URL on standard input").caused_by(&error))?;
+    Ok(text.trim().to_owned())
 }
 
 impl One {
@@ -259,6 +272,12 @@ fn show(output: &Output, connection: &Json) -> Result<()> {
             output.table(columns, rows)?;
         }
     }
+    let given = connection.get("template").filter(|template| !template.is_null());
+    if let Some(template) = given {
+        let name = template.get("template").and_then(Json::as_str).unwrap_or_default();
+        output.line(&format!("\nTemplate {name}"))?;
+        output.table(super::template::FATES, list(template, "rules"))?;
+    }
     Ok(())
 }
 
@@ -271,6 +290,8 @@ const LIST: &[Column] = &[
     text("CONNECTION", "/id"),
     text("PARTNER", "/partner"),
     text("LABEL", "/label"),
+    text("COMPANY", "/partner_company"),
+    text("SAME COMPANY", "/same_company"),
     text("STATUS", "/status"),
     text("SIDE", "/side"),
     text("OWNER", "/owner"),

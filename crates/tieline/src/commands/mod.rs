@@ -7,18 +7,21 @@ pub(crate) mod alarm;
 pub(crate) mod backup;
 pub(crate) mod broker;
 pub(crate) mod changes;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod effect;
 pub(crate) mod explain;
 pub(crate) mod failure;
+pub(crate) mod files;
 pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod log;
 pub(crate) mod notice;
+pub(crate) mod man;
 pub(crate) mod object;
 pub(crate) mod org;
 pub(crate) mod publish;
@@ -27,11 +30,14 @@ pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod role;
 pub(crate) mod salesforce;
+pub(crate) mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod status;
 pub(crate) mod subscribe;
+pub(crate) mod template;
 pub(crate) mod token;
+pub(crate) mod trial;
 pub(crate) mod user;
 pub(crate) mod view;
 
@@ -74,9 +80,17 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Group(verb) => verb.run(session),
         Command::Token(verb) => verb.run(session),
         Command::Broker(verb) => verb.run(session),
+        Command::Sandbox(verb) => verb.run(session),
+        Command::Trial(verb) => verb.run(session),
+        Command::Template(verb) => verb.run(session),
+        Command::Check(check) => check.run(session),
+        Command::Plan(plan) => plan.run(session),
+        Command::Apply(apply) => apply.run(session),
+        Command::Export(verb) => verb.run(session),
         Command::Config(verb) => verb.run(session),
         Command::Backup(backup) => backup.run(session),
         Command::Restore(restore) => restore.run(session),
+        Command::Man(man) => man.run(session),
         Command::Completions(completions) => completions.run(session),
     }
 }

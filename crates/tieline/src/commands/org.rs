@@ -31,6 +31,9 @@ pub(crate) struct Set {
     /// How many invitations of this org may be pending or accepted at a time
     #[arg(long, value_name = "NUMBER")]
     connection_licences: Option<u32>,
+    /// The company that it belongs to, which partners are told; an empty one is told no more
+    #[arg(long, value_name = "NAME")]
+    company: Option<String>,
 }
 
 /// Enable sharing.
@@ -44,6 +47,7 @@ pub(crate) struct Enable {
 const FACTS: &[Column] = &[
     text("Org", "/name"),
     text("Edition", "/edition"),
+    text("Company", "/company"),
     text("Sharing enabled", "/sharing_enabled"),
     with("Connection licences", "/connection_licences", licences),
 ];
@@ -61,9 +65,12 @@ impl Org {
                 let answer = session.client()?.get(&path(["org"]), &[])?;
                 session.output.show(&answer, |output| output.facts(FACTS, &answer))
             }
-            Self::Set(Set { edition, connection_licences }) => {
-                let change =
-                    body([("edition", json!(edition)), ("connection_licences", json!(connection_licences))]);
+            Self::Set(Set { edition, connection_licences, company }) => {
+                let change = body([
+                    ("edition", json!(edition)),
+                    ("connection_licences", json!(connection_licences)),
+                    ("company", json!(company)),
+                ]);
                 let answer = session.client()?.patch(&path(["org"]), &change)?;
                 saved(session, &answer, "The org was changed")
             }

@@ -30,6 +30,11 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
+    /// With this configuration file.
+    pub(crate) const fn of(config: PathBuf) -> Self {
+        Self { config: Some(config), recover: false }
+    }
+
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         let file = self.config.map_or_else(|| session.config_file(), Ok)?;
         let config = load_config(&file)?;

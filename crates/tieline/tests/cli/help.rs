@@ -59,3 +59,15 @@ fn completions_know_the_nouns() {
         assert!(script.contains("subscribe"), "{shell}");
     }
 }
+
+#[test]
+fn every_command_has_its_manual_page() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("man1");
+    let (code, _, err) = run(&["man", &dir.display().to_string()]);
+    assert_eq!(code, 0, "{err}");
+    let page = |name: &str| read(&dir.join(name));
+    assert!(page("tieline.1").contains("Exit codes"), "the first page says how commands end");
+    assert!(page("tieline-connection-invite.1").contains("template"));
+    assert!(std::fs::read_dir(&dir).unwrap().count() > 60);
+}

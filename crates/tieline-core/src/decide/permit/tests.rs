@@ -1,6 +1,6 @@
 //! Every command and what it needs, written down a second time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::apply::apply;
@@ -16,6 +16,7 @@ use crate::people::{Group, OrgSettings, Role};
 use crate::publish::PublishRule;
 use crate::schema::standard_objects;
 use crate::state::OwnKey;
+use crate::template::ConnectionTemplate;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::view::{Audience, InboxView, RecordView};
@@ -46,6 +47,10 @@ fn subscription() -> SubscribeRule {
 
 fn queue(member: Option<ConnectionId>) -> Queue {
     Queue { connections: member.into_iter().collect(), ..Queue::new(parse("emea"), BTreeSet::new()) }
+}
+
+fn template() -> ConnectionTemplate {
+    ConnectionTemplate { name: parse("t"), publish: BTreeMap::new(), subscribe: BTreeMap::new() }
 }
 
 /// An org with a user, a lead, and a connection over which two records were offered.
@@ -188,6 +193,7 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::AdvanceJob { job: JobId(1), allowance: 1 }, &[]),
         (Command::TryHeld { connection, position: Position(1) }, &[]),
         (Command::Deactivate { connection, by_partner: true }, &[]),
+        (Command::Config(ConfigCommand::Apply { members: Vec::new(), based_on: None }), &[]),
         (Command::Deactivate { connection, by_partner: false }, manage),
         (Command::EnableSharing, all),
         (Command::SetOrg { settings }, all),
@@ -228,6 +234,11 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
             },
             manage,
         ),
+        (Command::Profile(ProfileCommand::SetCompany { company: String::new() }), all),
+        (Command::Template(TemplateCommand::Set { template: Box::new(template()) }), manage),
+        (Command::Template(TemplateCommand::Save { name: parse("t"), connection }), manage),
+        (Command::Template(TemplateCommand::Remove { name: parse("t") }), manage),
+        (Command::Template(TemplateCommand::Give { name: parse("t"), connection }), manage),
         (Command::Resume { connection }, manage),
         (Command::Reconcile { connection }, manage),
         (Command::AnnounceKey { connection, key: OwnKey { number: 1, public_key: [6; 32].into() } }, manage),
@@ -326,6 +337,9 @@ const SOURCES: &[(&str, &str)] = &[
     ("ViewCommand", include_str!("../../command/view.rs")),
     ("EffectCommand", include_str!("../../command/effect.rs")),
     ("NoticeCommand", include_str!("../../command/notice.rs")),
+    ("ConfigCommand", include_str!("../../command/config.rs")),
+    ("ProfileCommand", include_str!("../../command/profile.rs")),
+    ("TemplateCommand", include_str!("../../command/template.rs")),
 ];
 
 /// The variants of an enum as they are written; one that only wraps a noun's enum is left out.

@@ -2,14 +2,15 @@
 
 use tieline_core::command::Reply;
 use tieline_core::event::{
-    AlarmRaised, CatalogueSent, Closing, ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished,
-    ConnectionSuspended, Delivery, Event, GrantRequested, IncarnationCause, IncarnationStarted,
-    InvitationAnswered, InvitationRevoked, InvitationSent, JobAdvanced, JobStarted, KeyAnnounced,
-    KeyConfirmed, MessageSettled, ObjectDefined, OfferAnswered, OfferReceived, OrgCreated, Origin,
-    OutcomesReported, PartnerKeyChanged, PartnerReincarnated, PendingValue, PublishRuleSet, ReceiptNoted,
-    Received, ReconcileAsked, RecordAction, RecordChanged, RequestAnswered, SettledSent, ShareClosed,
-    ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent,
-    SnapshotSent, SubscribeRuleSet, SubscriptionSent, TokenIssued, UserAdded, ValuesPending,
+    AlarmRaised, CatalogueSent, Closing, CompanySet, ConfigApplied, ConnectionDeactivated,
+    ConnectionDeclined, ConnectionEstablished, ConnectionSuspended, Delivery, Event, GrantRequested,
+    IncarnationCause, IncarnationStarted, InvitationAnswered, InvitationRevoked, InvitationSent, JobAdvanced,
+    JobStarted, KeyAnnounced, KeyConfirmed, MessageSettled, ObjectDefined, OfferAnswered, OfferReceived,
+    OrgCreated, Origin, OutcomesReported, PartnerKeyChanged, PartnerReincarnated, PendingValue, ProfileSent,
+    PublishRuleSet, ReceiptNoted, Received, ReconcileAsked, RecordAction, RecordChanged, RequestAnswered,
+    SettledSent, ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused,
+    ShareRestored, ShareStatesSent, SnapshotSent, SubscribeRuleSet, SubscriptionSent, TemplateGiven,
+    TemplateRemoved, TemplateSet, TokenIssued, UserAdded, ValuesPending,
 };
 use tieline_core::frame::Chain;
 use tieline_core::job::JobKind;
@@ -17,6 +18,7 @@ use tieline_core::message::{EndReason, Recreate};
 use tieline_core::outcome::Outcome;
 use tieline_core::reason::{Reason, ReasonCode};
 use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, ValidationRule};
+use tieline_core::template::{ConnectionTemplate, RuleFate};
 use tieline_core::value::Value;
 use tieline_core::{Incarnation, JobId, Position, Seq};
 
@@ -33,11 +35,35 @@ pub(super) fn samples() -> Vec<Event> {
     all.extend(super::sharing::samples());
     all.extend(super::outside::samples());
     all.extend(super::history::samples());
+    all.extend(templates());
+    all.push(ConfigApplied { commands: 3, before: [8; 32], after: [9; 32], actor: name("ann") }.into());
     all.extend(connections());
     all.extend(records());
     all.extend(shares());
     all.extend(partners_words());
     all
+}
+
+fn templates() -> Vec<Event> {
+    let (template, actor) = (name("partners"), name("ann"));
+    let rules = [
+        ("publish.Deal__c".to_owned(), RuleFate::Applied),
+        ("subscribe.Offer__c".to_owned(), RuleFate::Waits),
+        ("subscribe.Other__c".to_owned(), RuleFate::Refused("no".to_owned())),
+    ];
+    let definition = ConnectionTemplate {
+        name: name("partners"),
+        publish: [(name("Deal__c"), publish_rule(&name("Deal__c"), &["Name"]))].into(),
+        subscribe: [(name("Offer__c"), deals_from_offers())].into(),
+    };
+    vec![
+        TemplateSet { template: definition, actor: name("ann") }.into(),
+        TemplateRemoved { template: name("partners"), actor: name("ann") }.into(),
+        CompanySet { company: Some("Acme Group".to_owned()), actor: name("ann") }.into(),
+        ProfileSent { connection: CONNECTION, position: Position(6), company: Some("Acme Group".to_owned()) }
+            .into(),
+        TemplateGiven { connection: CONNECTION, template, rules: rules.into(), actor }.into(),
+    ]
 }
 
 fn org() -> Vec<Event> {

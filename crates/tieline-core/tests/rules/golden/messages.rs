@@ -4,9 +4,9 @@
 use tieline_core::content::Content;
 use tieline_core::message::{
     AcceptOffer, Catalogue, Change, DeclineOffer, EndReason, Grant, KeyAnnounced, Message, Offer,
-    OutcomeDetail, OutcomeReport, OutcomeRun, ReconcileRequest, Recreate, Refuse, ReturnGrant, Settled,
-    ShareEnded, ShareEntry, ShareStage, ShareStates, Snapshot, Subscription, SubscriptionNotice, Void,
-    WireReason,
+    OutcomeDetail, OutcomeReport, OutcomeRun, Profile, ReconcileRequest, Recreate, Refuse, ReturnGrant,
+    Settled, ShareEnded, ShareEntry, ShareStage, ShareStates, Snapshot, Subscription, SubscriptionNotice,
+    Void, WireReason,
 };
 use tieline_core::outcome::Outcome;
 use tieline_core::publish::catalogue_object;
@@ -48,6 +48,7 @@ pub(super) fn samples() -> Vec<Message> {
         Settled { detail: a_detail(), recovered: true }.into(),
         states().into(),
         ReconcileRequest {}.into(),
+        Profile { company: Some("Acme Group".to_owned()) }.into(),
         KeyAnnounced { public_key: [6; 32] }.into(),
     ];
     all.extend(super::history::messages());

@@ -1,0 +1,33 @@
+//! What an org tells of itself: its company, to every partner, if it is said at all (S2S-14).
+
+use crate::command::{ProfileCommand, Refusal, Reply};
+use crate::decide::connection::check_label;
+use crate::decide::draft::Draft;
+use crate::event::{CompanySet, ProfileSent};
+use crate::state::Connection;
+
+pub(super) fn route(draft: &mut Draft<'_>, command: &ProfileCommand) -> Result<Reply, Refusal> {
+    let ProfileCommand::SetCompany { company } = command;
+    check_label(company)?;
+    let company = Some(company.trim()).filter(|company| !company.is_empty()).map(str::to_owned);
+    if company == draft.org().company {
+        return Ok(Reply::Unchanged);
+    }
+    draft.emit(CompanySet { company: company.clone(), actor: draft.actor.clone() });
+    for connection in draft.state.connections.values().filter(|connection| connection.is_active()) {
+        send(draft, connection, company.clone());
+    }
+    Ok(Reply::Done)
+}
+
+/// Tells a partner of the org, if there is something to tell.
+pub(super) fn tell(draft: &mut Draft<'_>, connection: &Connection) {
+    if let Some(company) = draft.org().company.clone() {
+        send(draft, connection, Some(company));
+    }
+}
+
+fn send(draft: &mut Draft<'_>, connection: &Connection, company: Option<String>) {
+    let position = draft.position(connection);
+    draft.emit(ProfileSent { connection: connection.id, position, company });
+}

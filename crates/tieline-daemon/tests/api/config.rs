@@ -1,0 +1,127 @@
+//! Settings as files, connection templates, and what will go wrong, over HTTP.
+
+use serde_json::{Value as Json, json};
+
+use crate::kit::Org;
+
+fn files(text: &str) -> Json {
+    json!({ "files": [{ "name": "crm.toml", "text": text }] })
+}
+
+const SETTINGS: &str = "[roles.sales]\n[roles.sales.objects.Lead]\nread = true\n[users.bob]\nrole = \"sales\"\n\
+    [extends.Lead.fields]\nRegion__c = { type = \"text\", length = 9 }\n\
+    [extends.Lead.rules.Big]\ncondition = 'NumberOfEmployees > 10'\nmessage = \"too big\"\n";
+
+#[test]
+fn files_are_planned_applied_and_exported() {
+    let org = Org::start();
+    for employees in [5, 50, 500] {
+        org.lead(&json!({ "LastName": "Ng", "Company": "Initech", "NumberOfEmployees": employees }));
+    }
+    let plan = org.post("/v1/config/plan", &files(SETTINGS)).json();
+    let items: Vec<&str> =
+        plan["changes"].as_array().unwrap().iter().map(|change| change["item"].as_str().unwrap()).collect();
+    assert_eq!(items, ["objects.Lead", "roles.sales", "users.bob"], "{plan}");
+    let touch = &plan["touches"][0];
+    assert_eq!(
+        (&touch["code"], &touch["detail"], &touch["count"]),
+        (&json!("rule_refused"), &json!("Big"), &json!(2))
+    );
+    assert_eq!(org.get("/v1/users/bob").status, 404, "a plan changes nothing");
+
+    // What the plan was made for is what is applied, and nothing else.
+    let mut body = files(SETTINGS);
+    body["based_on"] = plan["based_on"].clone();
+    org.put("/v1/groups/emea", &json!({ "users": ["ann"] }));
+    assert_eq!(org.post("/v1/config/apply", &body).problem().1, "plan_outdated");
+    let applied = org.post("/v1/config/apply", &files(SETTINGS)).json();
+    assert_eq!(applied["changed"], true, "{applied}");
+    let again = org.post("/v1/config/apply", &files(SETTINGS)).json();
+    assert_eq!((&again["changed"], &again["plan"]["unchanged"]), (&json!(false), &json!(3)));
+    assert_eq!(again["seq"], applied["seq"]);
+    let log = org.get(&format!("/v1/log?from={}", applied["seq"])).json();
+    assert_eq!(log["events"][0]["kind"], "ConfigApplied", "{log}");
+
+    let exported = org.get("/v1/config").json();
+    let mut body = json!({ "files": exported["files"], "prune": true });
+    let plan = org.post("/v1/config/plan", &body).json();
+    assert_eq!((&plan["changes"], &plan["faults"]), (&json!([]), &json!([])));
+    assert_eq!(plan["based_on"], exported["hash"]);
+    body["files"].as_array_mut().unwrap().retain(|file| file["name"] != "groups.toml");
+    let text = "[groups]\n";
+    body["files"].as_array_mut().unwrap().push(json!({ "name": "groups.toml", "text": text }));
+    let plan = org.post("/v1/config/plan", &body).json();
+    assert_eq!(
+        (&plan["changes"][0]["item"], &plan["changes"][0]["action"]),
+        (&json!("groups.emea"), &json!("remove"))
+    );
+}
+
+#[test]
+fn files_that_are_wrong_are_refused_with_their_places() {
+    let org = Org::start();
+    let seq = org.get("/v1/status").json()["seq"].clone();
+    let text = "[roles.sales]\nportall = true\n[users.bob]\nrole = \"nobody\"\n";
+    let plan = org.post("/v1/config/plan", &files(text)).json();
+    let faults: Vec<_> =
+        plan["faults"].as_array().unwrap().iter().map(|fault| &fault["place"]["line"]).collect();
+    assert_eq!(faults, [&json!(2), &json!(3)], "{plan}");
+    let answer = org.post("/v1/config/apply", &files(text));
+    let (status, code, reasons) = answer.problem();
+    assert_eq!((status, code.as_str(), reasons.len()), (422, "config_refused", 2));
+    assert_eq!((&answer.json()["line"], &answer.json()["column"]), (&json!(2), &json!(1)));
+    assert!(answer.text().contains("crm.toml:2:1"), "{}", answer.text());
+    assert_eq!(org.post("/v1/config/plan", &json!({ "files": [], "based_on": "x" })).status, 200);
+    assert_eq!(
+        org.post("/v1/config/apply", &json!({ "files": [], "based_on": "x" })).problem().1,
+        "bad_body"
+    );
+    assert_eq!(org.get("/v1/status").json()["seq"], seq);
+}
+
+#[test]
+fn templates_are_saved_given_and_removed() {
+    let org = Org::start();
+    org.connect("first", "globex");
+    org.connect("second", "initech");
+    assert_eq!(org.put("/v1/connections/globex/publish/Lead", &json!({ "fields": ["Company"] })).status, 200);
+    assert_eq!(org.put("/v1/templates/partners", &json!({ "from": "globex" })).json()["changed"], true);
+    let given = org.post("/v1/connections/initech/template", &json!({ "template": "partners" })).json();
+    assert_eq!(given["rules"], json!([{ "rule": "publish.Lead", "fate": "applied" }]));
+    let rules = org.get("/v1/connections/initech/publish").json();
+    assert_eq!(rules["publish"][0]["fields"], json!(["Company"]));
+    assert_eq!(org.get("/v1/templates").json()["templates"][0]["connections"], json!(["initech"]));
+    let shown = org.get("/v1/connections/initech").json();
+    assert_eq!(shown["template"]["template"], "partners");
+
+    // An invitation gets it as soon as it is accepted.
+    let invited = org.post("/v1/invitations", &json!({ "label": "third", "template": "partners" })).json();
+    let waits = org.get(&format!("/v1/connections/{}", invited["connection"].as_str().unwrap())).json();
+    assert_eq!((&waits["template"]["waits"], &waits["template"]["rules"]), (&json!(true), &json!([])));
+    let unknown = org.post("/v1/invitations", &json!({ "template": "nothing" }));
+    assert_eq!(unknown.problem().1, "unknown_template");
+    assert_eq!(org.send("DELETE", "/v1/templates/partners", "application/json", b"").status, 200);
+    assert_eq!(org.get("/v1/templates/partners").problem().1, "unknown_template");
+
+    // Nobody takes what is published: that is told before anybody waits for it.
+    let found = org.get("/v1/check?connection=initech").json();
+    assert_eq!(
+        (&found["findings"][0]["code"], &found["findings"][0]["item"]),
+        (&json!("published_not_taken"), &json!("publish.Lead"))
+    );
+    assert_eq!(found["findings"][0]["connection"], "initech");
+}
+
+#[test]
+fn records_that_their_object_would_refuse_are_found() {
+    let org = Org::start();
+    org.lead(&json!({ "LastName": "Ng", "Company": "Initech", "NumberOfEmployees": 50 }));
+    assert_eq!(org.get("/v1/check").json()["findings"], json!([]));
+    org.post("/v1/config/apply", &files(SETTINGS));
+    let found = org.get("/v1/check").json();
+    assert_eq!(
+        (&found["findings"][0]["code"], &found["findings"][0]["count"]),
+        (&json!("rule_refused"), &json!(1))
+    );
+    assert!(found["records"].as_u64().unwrap() >= 1);
+}
