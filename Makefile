@@ -8,8 +8,10 @@ ONCE ?=
 WRITE ?=
 ONLY ?=
 BENCH ?=
+MINUTES ?= 1
+SECONDS ?= 60
 
-.PHONY: help demo test ci fmt clippy doc deploy-check bench instructions sim
+.PHONY: help demo test ci fmt clippy doc deploy-check bench instructions sim torture fuzz
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -22,7 +24,7 @@ test: ## Run all tests (installs a nats-server of its own if none is there)
 	cargo build -p tieline
 	cargo test --workspace
 
-ci: fmt clippy doc deploy-check test ## Everything that CI checks
+ci: fmt clippy doc deploy-check test torture ## Everything that CI checks
 	@echo "ci: all checks passed"
 
 fmt: ## Check the formatting
@@ -47,3 +49,12 @@ instructions: ## Count the instructions of the hot stages (WRITE=1: write them d
 
 sim: ## Simulate orgs with a faulty bus (SEED=… RUNS=…)
 	cargo run --release -p tieline-tests --bin sim -- --seed $(SEED) --runs $(RUNS)
+
+torture: ## Break real daemons, disks, networks and the broker under load (SEED=… MINUTES=…)
+	@deploy/nats-server.sh --pinned >/dev/null
+	cargo build -p tieline
+	cargo run -p tieline-tests --bin torture -- --seed $(SEED) --minutes $(MINUTES)
+
+fuzz: ## Mutate the inputs of every decoder (SEED=…, SECONDS=… for each)
+	TIELINE_FUZZ_SEED=$(SEED) TIELINE_FUZZ_SECONDS=$(SECONDS) cargo test -p tieline-tests --test fuzz -- --nocapture
+	TIELINE_FUZZ_SEED=$(SEED) TIELINE_FUZZ_SECONDS=$(SECONDS) cargo test -p tieline fuzz -- --nocapture

@@ -3,10 +3,19 @@
 // A kit for tests: whatever is not as it has to be ends the test.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+pub mod crash;
+pub mod disk;
 pub mod forge;
+pub mod fuzz;
 pub mod live;
 pub mod load;
+pub mod loaded;
 pub mod nats;
+<<<<<<< HEAD
 pub mod outside;
+=======
+pub mod pair;
+>>>>>>> eeb6ddb (tests: faults and attacks on real processes and disks, torture, fuzzing)
 pub mod process;
+pub mod proxy;
 pub mod sim;

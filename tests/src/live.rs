@@ -56,6 +56,18 @@ impl OrgHome {
         Self { name, home }
     }
 
+    /// The same on a disk of its own, where `parent` lies. It is made elsewhere: a new org wants more
+    /// room than a small disk has.
+    #[must_use]
+    pub fn make_in(name: &str, parent: &Path) -> Self {
+        let made = Self::make(name);
+        let home = tempfile::tempdir_in(parent).expect("a directory");
+        copy_dir(made.path(), home.path());
+        let synced = std::process::Command::new("sync").arg("-f").arg(parent).status();
+        assert!(synced.is_ok_and(|status| status.success()), "the copy was not synced");
+        Self { home, ..made }
+    }
+
     /// Its data directory.
     #[must_use]
     pub fn path(&self) -> &Path {

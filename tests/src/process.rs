@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 
 use crate::live::OrgHome;
 use crate::nats::free_port;
@@ -44,22 +45,32 @@ pub struct OrgProcess {
     pub home: OrgHome,
     /// Its API.
     pub api: Api,
+    /// A command that the daemon is started under (`strace …`); none if empty.
+    pub under: Vec<String>,
     child: Option<Child>,
+    /// Configuration and words of the daemon: they outlive the disk of its data.
+    desk: TempDir,
 }
 
 impl OrgProcess {
     /// Makes the org `name` and a configuration on a free port; it does not run yet.
     #[must_use]
     pub fn make(name: &str) -> Self {
-        let home = OrgHome::make(name);
+        Self::of(OrgHome::make(name))
+    }
+
+    /// The same for a data directory that is made already.
+    #[must_use]
+    pub fn of(home: OrgHome) -> Self {
         let address = format!("127.0.0.1:{}", free_port().expect("a free port"));
-        Self { home, api: Api::new(&address), child: None }
+        let desk = tempfile::tempdir().expect("a directory");
+        Self { home, api: Api::new(&address), under: Vec::new(), child: None, desk }
     }
 
     /// Where the daemon's words go.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
-        self.home.path().join("daemon.log")
+        self.desk.path().join("daemon.log")
     }
 
     /// Starts the daemon and waits until its API answers.
@@ -92,7 +103,7 @@ impl OrgProcess {
         let before = self.log().len();
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
         let config = self.write_config("tieline.toml", broker, &self.api.address);
-        self.child = Some(serve(&config, options, log));
+        self.child = Some(serve(&self.under, &config, options, log));
         let end = Instant::now() + PATIENCE;
         while self.api.get("/healthz").is_err() {
             let status = self.child.as_mut().and_then(|child| child.try_wait().ok()).flatten();
@@ -115,9 +126,9 @@ impl OrgProcess {
     #[must_use]
     pub fn second(&self, broker: &str) -> Ended {
         let address = format!("127.0.0.1:{}", free_port().expect("a free port"));
-        let path = self.home.path().join("second.log");
+        let path = self.desk.path().join("second.log");
         let config = self.write_config("second.toml", broker, &address);
-        let mut child = serve(&config, &[], File::create(&path).expect("a log file"));
+        let mut child = serve(&[], &config, &[], File::create(&path).expect("a log file"));
         let end = Instant::now() + PATIENCE;
         loop {
             let said = std::fs::read_to_string(&path).unwrap_or_default();
@@ -138,7 +149,7 @@ impl OrgProcess {
             "data_dir = {:?}\n[broker]\nurl = {broker:?}\n[http]\nlisten = {listen:?}\n[store]\nmin_free_bytes = 16777216\n",
             self.home.path()
         );
-        let path = self.home.path().join(name);
+        let path = self.desk.path().join(name);
         std::fs::write(&path, config).expect("a configuration");
         path
     }
@@ -166,10 +177,48 @@ impl OrgProcess {
     /// Asks the daemon to stop and waits until it has.
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        let pid = child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("a signal");
+        signal(child.id(), "TERM");
         let status = child.wait().expect("an end");
         assert!(status.success(), "the daemon ended with {status}:\n{}", self.log());
+    }
+
+    /// Whether the daemon has ended by itself, and how.
+    #[must_use]
+    pub fn ended(&mut self) -> Option<Ended> {
+        let status = self.child.as_mut()?.try_wait().expect("a child")?;
+        self.child = None;
+        Some(Ended { code: status.code(), said: self.log() })
+    }
+
+    /// Waits for so long at most until the daemon ends by itself.
+    pub fn ends_within(&mut self, time: Duration) -> Option<Ended> {
+        let end = Instant::now() + time;
+        loop {
+            let ended = self.ended();
+            if ended.is_some() || Instant::now() > end {
+                return ended;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Freezes the daemon: connections stay open and nothing is answered.
+    pub fn freeze(&self) {
+        signal(self.pid(), "STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        signal(self.pid(), "CONT");
+    }
+
+    /// The most memory, in bytes, that the running daemon has taken so far.
+    #[must_use]
+    pub fn memory_peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("the memory of a running daemon") << 10
     }
 
     /// CPU seconds, user and system, that the daemon has used.
@@ -191,9 +240,24 @@ impl Drop for OrgProcess {
     }
 }
 
-/// Runs `tieline serve`, which says everything into `log`.
-fn serve(config: &Path, options: &[&str], log: File) -> Child {
-    Command::new(binary())
+/// Sends a signal to a process of our own: std can send none but KILL.
+fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+    assert!(sent.expect("a signal").success(), "SIG{name} was not sent");
+}
+
+/// Runs `tieline serve` under `under`, which says everything into `log`.
+fn serve(under: &[String], config: &Path, options: &[&str], log: File) -> Child {
+    let binary = binary();
+    let mut command = match under.split_first() {
+        None => Command::new(binary),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(binary);
+            command
+        }
+    };
+    command
         .args(["serve", "--config"])
         .arg(config)
         .args(options)

@@ -157,3 +157,43 @@ fn every_capability_has_its_row_with_a_command_and_a_test_that_are_there() {
     }
     assert_eq!(rows, capabilities());
 }
+
+#[test]
+fn every_fault_has_its_row_with_a_test_that_is_there() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
+    let mut files = Vec::new();
+    for dir in ["crates", "tests"] {
+        sources(&root().join(dir), &mut files);
+    }
+    let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let mut cases = Vec::new();
+    for line in page.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, number, _, fault, how, tests, command, state, _] = cells.as_slice() else { continue };
+        let Ok(number) = number.parse::<u32>() else { continue };
+        cases.push(number);
+        assert!(!fault.is_empty(), "case {number} is not told");
+        let (tests, command) = (tests.replace('`', ""), command.trim_matches('`'));
+        for test in tests.split_whitespace() {
+            let there = code.contains(&format!("fn {test}(")) || code.contains(&format!("fn {test}<"));
+            assert!(there, "case {number}: there is no test {test}");
+        }
+        match state.split(':').next().unwrap() {
+            "holds" => assert!(!tests.is_empty() && !how.is_empty(), "case {number} holds without a test"),
+            "fails" | "not tried" => assert!(state.contains(": "), "case {number} says why"),
+            other => panic!("case {number} is {other:?}: holds, fails or not tried"),
+        }
+        if let Some(target) = command.strip_prefix("make ") {
+            let target = target.split_whitespace().next().unwrap();
+            assert!(makefile.contains(&format!("\n{target}:")), "case {number}: make {target} is no task");
+        } else if let Some((_, test)) = command.split_once("--test ") {
+            let dir =
+                if command.contains("-p tieline-core") { "crates/tieline-core/tests" } else { "tests/tests" };
+            let (file, folder) = (format!("{dir}/{test}.rs"), format!("{dir}/{test}/main.rs"));
+            let there = root().join(file).exists() || root().join(folder).exists();
+            assert!(there, "case {number}: there is no test binary {test}");
+        }
+    }
+    assert_eq!(cases, (1..=41).collect::<Vec<_>>(), "each case of the matrix once, in order");
+}

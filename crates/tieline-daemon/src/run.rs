@@ -32,6 +32,8 @@ use crate::{courier, handshake, jobs, storage, writer};
 
 /// Batches that wait while one is made durable.
 const BATCHES_QUEUED: usize = 1;
+/// The part of the free space that is kept back which the log itself may use up, as a divisor.
+const LOG_SHARE_OF_RESERVE: u64 = 4;
 /// Snapshots that are kept.
 const SNAPSHOTS_KEPT: usize = 2;
 /// How long stopping waits for requests, and for the broker to take the last frames.
@@ -196,7 +198,9 @@ impl Daemon {
 fn open_log(config: &Config, recover: bool) -> Result<SledLog, OpenError> {
     let mut store = tieline_store::Config::new(crate::log_dir(&config.data_dir));
     store.cache_bytes = config.store.cache_bytes;
-    store.free_bytes_min = config.store.min_free_bytes;
+    // Requests and frames are refused long before: what was decided meanwhile still finds room. A log
+    // that has none left ends the process.
+    store.free_bytes_min = config.store.min_free_bytes / LOG_SHARE_OF_RESERVE;
     if !recover {
         return SledLog::open(&store, Incarnation::default());
     }

@@ -20,6 +20,10 @@ mod dirs;
 mod error;
 mod import;
 mod moving;
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "it is a file of the test kit, too")]
+#[path = "../../../tests/src/fuzz/mutate.rs"]
+mod mutate;
 mod output;
 mod session;
 mod sheet;

@@ -16,7 +16,7 @@ struct Wanted {
     options: Options,
 }
 
-const USAGE: &str = "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--adopts] [--all] [--verbose]";
+const USAGE: &str = "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--no-disk-faults] [--adopts] [--all] [--verbose]";
 
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -40,6 +40,7 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
             }
             "--all" => wanted.all = true,
             "--adopts" => wanted.options.adopts = true,
+            "--no-disk-faults" => wanted.options.disks = false,
             "--no-restores" => wanted.options.restores = false,
             "--verbose" => wanted.options.verbose = true,
             other => return Err(format!("unknown argument {other:?}")),

@@ -66,6 +66,8 @@ pub struct Options {
     pub steps: u32,
     /// Whether orgs are set back to old copies.
     pub restores: bool,
+    /// Whether disks fail, stand still and are full.
+    pub disks: bool,
     /// Whether offers are accepted into records that are there already, whatever they were shared as
     /// before.
     pub adopts: bool,
@@ -77,7 +79,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { orgs: None, steps: 400, restores: true, adopts: false, sabotage: None, verbose: false }
+        Self {
+            orgs: None,
+            steps: 400,
+            restores: true,
+            disks: true,
+            adopts: false,
+            sabotage: None,
+            verbose: false,
+        }
     }
 }
 

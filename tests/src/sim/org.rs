@@ -54,6 +54,10 @@ pub(super) struct SimOrg {
     pub(super) up: bool,
     /// The wall clock less the true time.
     pub(super) skew_us: i64,
+    /// Its disk stands still until then: nothing becomes durable.
+    pub(super) stalled_until: Timestamp,
+    /// Its disk is full until then: nothing is taken, neither from people nor from partners.
+    pub(super) full_until: Timestamp,
     wall: Timestamp,
     links: BTreeMap<ConnectionId, Link>,
     egress: VecDeque<Leaving>,
@@ -77,6 +81,8 @@ impl SimOrg {
             audit: Audit::default(),
             up: true,
             skew_us: 0,
+            stalled_until: Timestamp::default(),
+            full_until: Timestamp::default(),
             wall: Timestamp::default(),
             links: BTreeMap::new(),
             egress: VecDeque::new(),
@@ -208,7 +214,7 @@ impl SimOrg {
     /// One turn: jobs, receipts, what is due, a flush if `flush` says so, and sending.
     pub(super) fn turn(&mut self, flush: bool, out: &mut Outside) -> Result<(), Broken> {
         self.work_off(out)?;
-        if flush {
+        if flush && self.stalled_until <= out.now {
             self.flush(out)?;
         }
         self.send(out)?;
@@ -319,6 +325,11 @@ impl SimOrg {
     ) -> Result<(), Broken> {
         if !packet.is_whole() {
             out.totals.bad_seals += 1;
+            return Ok(());
+        }
+        if self.full_until > out.now {
+            // The partner sends it again.
+            out.note(self.at, "has no room for a frame");
             return Ok(());
         }
         let header =

@@ -82,7 +82,7 @@ totals! {
     bad_seals,
     /// Partitions.
     partitions,
-    /// Rings that the broker forgot.
+    /// Rings that the broker forgot, and began to number anew.
     forgotten,
     /// Rings that went back to an older copy.
     rolled_back,
@@ -92,6 +92,12 @@ totals! {
     clocks,
     /// Daemons that died.
     crashes,
+    /// Daemons that ended because their disk failed.
+    disk_errors,
+    /// Disks that stood still.
+    stalls,
+    /// Disks that were full.
+    full_disks,
     /// Orgs that were set back to a backup.
     restores,
     /// Shares that were active at the end.
@@ -118,6 +124,9 @@ impl Totals {
             + self.rereads
             + self.clocks
             + self.crashes
+            + self.disk_errors
+            + self.stalls
+            + self.full_disks
             + self.restores
     }
 }
@@ -129,6 +138,9 @@ pub(super) struct Outside {
     pub(super) now: Timestamp,
     /// Where all chance comes from.
     pub(super) rng: Rng,
+    /// Where the chance of faults of disks comes from: a run without them is what it was before there
+    /// were any.
+    pub(super) disks: Rng,
     /// The broker.
     pub(super) bus: Bus,
     /// What was truly given out.
@@ -158,6 +170,7 @@ impl Outside {
         Self {
             now: Timestamp(1_000_000_000_000),
             rng: Rng::new(seed),
+            disks: Rng::new(!seed),
             bus: Bus::default(),
             truth: Truth::default(),
             trace,

@@ -256,10 +256,11 @@ impl Bus {
         }
     }
 
-    /// The broker loses a ring, acknowledged packets included.
-    pub(super) fn forget(&mut self, lane: Lane) {
+    /// The broker loses a ring, acknowledged packets included. With `anew` it also numbers from the
+    /// start, as one does that has lost its whole disk; its reader notices and begins again.
+    pub(super) fn forget(&mut self, lane: Lane, anew: bool) {
         if let Some(inbox) = self.lanes.get_mut(&lane) {
-            inbox.first += inbox.ring.len() as u64;
+            inbox.first = if anew { 0 } else { inbox.first + inbox.ring.len() as u64 };
             inbox.ring.clear();
             inbox.cursor = inbox.first;
         }

@@ -18,7 +18,7 @@ impl World {
     /// A few things that people do now.
     pub(super) fn work(&mut self) -> Result<(), Broken> {
         let at = self.out.rng.index(self.orgs.len());
-        if !self.org(at).up {
+        if !self.org(at).up || self.org(at).full_until > self.out.now {
             return Ok(());
         }
         self.agree(at)?;

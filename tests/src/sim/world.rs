@@ -31,6 +31,7 @@ struct Climate {
     ring: u64,
     clock: u64,
     restore: u64,
+    disk: u64,
 }
 
 /// An old copy of an org's disk.
@@ -85,6 +86,7 @@ impl World {
             ring: rng.below(30),
             clock: rng.below(12),
             restore: if options.restores && rng.chance(500) { 1 + rng.below(8) } else { 0 },
+            disk: if options.disks { out.disks.below(20) } else { 0 },
         };
         let quirks = (0..orgs)
             .map(|_| Quirks {
@@ -294,8 +296,36 @@ impl World {
                 self.out.note(at, format_args!("has its clock set wrong by {skew} µs"));
             }
         }
+        if climate.disk > 0 && self.out.disks.chance(climate.disk) {
+            self.fault_of_disk(at)?;
+        }
         if climate.restore > 0 {
             self.backup_or_restore(at)?;
+        }
+        Ok(())
+    }
+
+    /// A disk fails, stands still, or is full.
+    fn fault_of_disk(&mut self, at: usize) -> Result<(), Broken> {
+        let kind = self.out.disks.below(3);
+        let until = self.out.now.plus_us(self.out.disks.between(10_000, 3_000_000));
+        let Some(org) = self.orgs.get_mut(at).filter(|org| org.up) else { return Ok(()) };
+        match kind {
+            0 => {
+                // A sync that fails is never tried again: what was written since may be there or not.
+                self.out.totals.disk_errors += 1;
+                self.die(at)?;
+            }
+            1 => {
+                org.stalled_until = until;
+                self.out.totals.stalls += 1;
+                self.out.note(at, format_args!("has a disk that stands still until {}", until.0));
+            }
+            _ => {
+                org.full_until = until;
+                self.out.totals.full_disks += 1;
+                self.out.note(at, format_args!("has a full disk until {}", until.0));
+            }
         }
         Ok(())
     }
@@ -313,7 +343,8 @@ impl World {
         }
         match out.rng.below(5) {
             0 => {
-                out.bus.forget(lane);
+                let anew = climate.disk > 0 && out.disks.chance(500);
+                out.bus.forget(lane, anew);
                 out.totals.forgotten += 1;
                 out.note(lane.to, "has its inbox forgotten");
             }
@@ -332,9 +363,18 @@ impl World {
     }
 
     fn crash(&mut self, at: usize) -> Result<(), Broken> {
-        let Some(org) = self.orgs.get_mut(at).filter(|org| org.up) else { return Ok(()) };
+        if self.org(at).up {
+            self.out.totals.crashes += 1;
+            self.die(at)?;
+        }
+        Ok(())
+    }
+
+    /// A daemon ends at once, and comes back after a while.
+    fn die(&mut self, at: usize) -> Result<(), Broken> {
+        let Some(org) = self.orgs.get_mut(at) else { return Ok(()) };
         org.crash(&mut self.out)?;
-        self.out.totals.crashes += 1;
+        org.stalled_until = Timestamp::default();
         let pause = self.out.rng.between(0, 1_500_000);
         if let Some(until) = self.down_until.get_mut(at) {
             *until = self.out.now.plus_us(pause);
@@ -383,6 +423,7 @@ impl World {
         for at in 0..self.orgs.len() {
             let Some(org) = self.orgs.get_mut(at) else { continue };
             org.skew_us = 0;
+            (org.stalled_until, org.full_until) = (Timestamp::default(), Timestamp::default());
             if !org.up {
                 org.start(&mut self.out)?;
                 self.out.bus.reread_all(at);

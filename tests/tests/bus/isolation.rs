@@ -194,3 +194,25 @@ pub(crate) async fn nobody_touches_the_streams_of_another_org(world: World) {
     }
     scene.beta_is_untouched().await;
 }
+
+/// An id that JetStream has seen would make it drop what comes with it, and say that all is well.
+pub(crate) async fn a_message_id_that_was_used_before_suppresses_nothing(mut world: World) {
+    let (alpha, beta) = (world.org("alpha"), world.org("beta"));
+    world.server.restart().unwrap();
+    let (_, sender) = alpha.raw().await;
+    let (alpha, beta) = (alpha.connected().await, beta.connected().await);
+    beta.ensure_inbox(&spec(&alpha)).await.unwrap();
+    // Whoever can write into the ring takes the ids that a sender might use.
+    for id in 1..=20_u64 {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", id.to_string());
+        let subject = format!("to.beta.{CONNECTION}.f");
+        sender.publish_with_headers(subject, headers, noise(100, id)).await.unwrap();
+    }
+    sender.flush().await.unwrap();
+    for id in 1..=20 {
+        assert_eq!(publish(&alpha, &beta, noise(100, id)).await, Ok(20 + id), "a frame was suppressed");
+    }
+    let ring = beta.ensure_inbox(&spec(&alpha)).await.unwrap();
+    assert_eq!(ring.frames, 40);
+}

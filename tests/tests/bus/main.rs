@@ -55,4 +55,5 @@ on_each_edition! {
     isolation::an_org_reads_only_its_own_inbox,
     isolation::replies_of_jetstream_reach_no_other_account,
     isolation::nobody_touches_the_streams_of_another_org,
+    isolation::a_message_id_that_was_used_before_suppresses_nothing,
 }

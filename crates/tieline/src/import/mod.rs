@@ -16,6 +16,8 @@
 
 pub(crate) mod columns;
 pub(crate) mod csv;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod load;

@@ -18,6 +18,8 @@ mod describe;
 mod dx;
 mod field;
 mod formula;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod links;
 pub(crate) mod object;
 mod source;

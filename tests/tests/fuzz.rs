@@ -1,0 +1,50 @@
+//! Every decoder with its corpus and some thousand mutations of it. `make fuzz` tries more of them.
+
+// A test ends where something is not as it has to be.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+use tieline_tests::fuzz::mutate::drive;
+use tieline_tests::fuzz::{TARGETS, corpus_dir};
+
+fn fuzz(name: &str) {
+    let target = TARGETS.iter().find(|target| target.name == name).unwrap();
+    drive(target.name, &(target.inputs)(), target.decode);
+}
+
+/// One test for each target, so that they run beside each other and one that fails hides no other.
+macro_rules! targets {
+    ($($name:ident,)*) => {
+        $(#[test] fn $name() { fuzz(stringify!($name)); })*
+
+        #[test]
+        fn every_target_is_tried() {
+            let mut names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+            names.push("config");
+            assert_eq!(names, [$(stringify!($name),)* "config"]);
+        }
+    };
+}
+
+targets! { frame, header, body, message, event, groups, state, object, expression, url, values, }
+
+/// A configuration is read from a file.
+#[test]
+fn config() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tieline.toml");
+    let inputs = tieline_tests::fuzz::mutate::corpus(&corpus_dir(), "config");
+    drive("config", &inputs, |bytes| {
+        std::fs::write(&file, bytes).unwrap();
+        drop(tieline_daemon::config::Config::from_file(&file));
+    });
+}
+
+/// A decoder that fails is told apart from one that does not.
+#[test]
+fn a_decoder_that_panics_or_hangs_is_noticed() {
+    let inputs = [b"abc".to_vec()];
+    let noticed = std::panic::catch_unwind(|| {
+        drive("sabotage", &inputs, |bytes| assert!(!bytes.contains(&0xdd), "as wanted"));
+    });
+    assert!(noticed.is_err());
+}
