@@ -313,7 +313,9 @@ pub struct Problem {
 }
 
 impl Api {
-    fn new(address: &str) -> Self {
+    /// The API of a daemon at this address, for the administrator of a test.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         Self { address: address.to_owned(), token: TOKEN.to_owned(), agent: config.build().into() }
     }

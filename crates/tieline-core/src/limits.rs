@@ -172,6 +172,16 @@ pub const EFFECTS_SENT_KEPT: usize = 200;
 pub const EFFECT_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes of a web address.
 pub const URL_BYTES_MAX: usize = 2 * 1024;
+/// Most mail templates of one org.
+pub const MAIL_TEMPLATES_MAX: usize = 200;
+/// Most bytes of each part of a mail template.
+pub const MAIL_TEMPLATE_BYTES_MAX: usize = 32 * 1024;
+/// Most invitations that are saved and not sent, and most of other orgs that wait for a decision.
+pub const INVITATIONS_KEPT_MAX: usize = 10_000;
+/// Most contacts of one request that invites or asks many.
+pub const CONTACTS_AT_ONCE_MAX: usize = 1_000;
+/// Most questions to contacts that are kept; the oldest are forgotten first.
+pub const INQUIRIES_KEPT: usize = 10_000;
 /// Minutes within which notices of one kind are sent together, unless something else is set.
 pub const DIGEST_MINUTES_DEFAULT: u32 = 60;
 /// Most minutes within which notices of one kind are sent together: a week.
@@ -214,6 +224,7 @@ const _: () = {
     assert!(2 * QUEUE_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full queue passes the scan");
     assert!(2 * GROUP_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full group passes the scan");
     assert!(4 * PICKLIST_VALUES_MAX < MSGPACK_NODES_MAX, "a full picklist passes the scan");
+    assert!(MAIL_TEMPLATE_BYTES_MAX < EFFECT_BODY_BYTES_MAX, "a merged template is a mail");
     assert!(2 * EFFECT_BODY_BYTES_MAX < MESSAGE_BYTES_MAX, "a mail is an event");
     assert!(EFFECT_BODY_BYTES_MAX < EFFECTS_OPEN_BYTES_MAX, "many effects may wait");
     assert!(NOTICES_WAITING_MAX < NOTICES_KEPT, "what waits to be sent is kept");

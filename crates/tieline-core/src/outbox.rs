@@ -8,7 +8,8 @@ use crate::content::Visible;
 use crate::event::{Closing, Delivery, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent};
 use crate::message::{
     AcceptOffer, Change, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
-    OutcomeReport, Profile, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded, Snapshot, Void, PauseNotice,
+    OutcomeReport, PauseNotice, Profile, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded,
+    Snapshot, Void,
 };
 use crate::publish::{self, PublishRule};
 use crate::{ConnectionId, FieldName, ObjectName, Position, Seq, Timestamp};

@@ -98,6 +98,7 @@ impl Org {
             user: parse("gus"),
             public_key: [9; 32],
             incarnation: Incarnation(1),
+            by: None,
         };
         self.run("connection.user", hello).unwrap();
     }

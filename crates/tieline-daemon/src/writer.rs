@@ -7,7 +7,7 @@
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
 
-use tieline_core::command::{Command, Context, Once, Refusal};
+use tieline_core::command::{Command, Context, InvitationCommand, Once, Refusal};
 use tieline_core::engine::Engine;
 use tieline_core::event::Event;
 use tieline_core::frame::FrameHeader;
@@ -193,5 +193,6 @@ const fn changes_agreement(command: &Command) -> bool {
             | Command::TakeWelcome { .. }
             | Command::TakeRefusal { .. }
             | Command::Deactivate { .. }
+            | Command::Invitation(InvitationCommand::Postpone { .. })
     )
 }

@@ -88,6 +88,12 @@ pub(crate) enum Command {
     /// Invite partners, answer invitations, see and end connections
     #[command(subcommand)]
     Connection(commands::connection::Connection),
+    /// Find partners: ask contacts whether they can connect, record the answers
+    #[command(subcommand)]
+    Finder(commands::finder::Finder),
+    /// See and define what invitations say
+    #[command(subcommand)]
+    Mail(commands::mail::Mail),
     /// Choose what a partner gets
     #[command(subcommand)]
     Publish(commands::publish::Publish),
@@ -219,6 +225,24 @@ mod tests {
             "connection accept tieline://x --owner ann --label Acme",
             "connection decline -",
             "connection list",
+            "connection list --status pending --side inviter --owner ann --search initech",
+            "connection invite --contact 01 --account 02 --owner ann --mail branded --template standard --expires 7d",
+            "connection invite --contact 01,02 --save",
+            "connection invite --contacts MailingCity=='Oslo' --preview",
+            "connection send 01",
+            "connection discard 01",
+            "connection later tieline://x",
+            "connection contacts --search initech",
+            "connection accept 01",
+            "mail list",
+            "mail show invitation",
+            "mail set branded --subject hi --text t.txt --html t.html",
+            "mail preview branded --contact 01",
+            "mail remove branded",
+            "finder ask --contact 01 --preview",
+            "finder list --answer yes",
+            "finder answer 01 yes --org globex --listed --note fine",
+            "finder directory",
             "connection show globex --json",
             "connection deactivate globex --yes",
             "publish set globex Lead --field FirstName --field LastName",
@@ -404,6 +428,11 @@ mod tests {
             "export config --replace",
             "completions klingon",
             "notice set",
+            "connection invite --save",
+            "connection invite --contact 01 --contacts true",
+            "finder answer 01 perhaps",
+            "finder answer 01 yes --listed",
+            "mail set branded --subject hi",
             "notice read",
             "notice read 01 --all",
         ];

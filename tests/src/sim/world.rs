@@ -205,6 +205,7 @@ impl World {
             user: self.out.person.clone(),
             public_key,
             incarnation: incarnation(self, invited),
+            by: None,
         };
         self.must(inviter, &hello, "hears the hello")?;
         if self.out.rng.chance(700) {

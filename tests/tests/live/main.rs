@@ -4,10 +4,11 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 
 mod broker;
+mod invitations;
 mod keys;
+mod newcomer;
 mod outside;
 mod pause;
-mod newcomer;
 mod refusal;
 mod restore;
 mod several;

@@ -40,6 +40,7 @@ async fn accepted(org: &Org, partner: &str) -> ConnectionId {
         user: parse("gus"),
         public_key: [9; 32],
         incarnation: Incarnation(1),
+        by: None,
     };
     org.execute(hello).await;
     connection
@@ -165,5 +166,52 @@ async fn webhooks_follow_no_redirect_and_stay_out_of_the_own_network() {
     let (_, failed) = until_failed(&org).await;
     assert!(failed.error.contains("webhook.allow_networks"), "{}", failed.error);
     assert_eq!(hooks.posted().len(), 1, "nothing else came");
+    org.daemon.stop().await;
+}
+
+/// Runs openssl in `dir`.
+fn openssl(dir: &std::path::Path, arguments: &str) {
+    let mut command = std::process::Command::new("openssl");
+    command.current_dir(dir).args(arguments.split(' ')).stdin(std::process::Stdio::null());
+    let output = command.output().expect("the openssl command is installed");
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_go_over_tls_with_a_login_or_not_at_all() {
+    let (dir, home) = (tempfile::tempdir().unwrap(), OrgHome::make("acme"));
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout";
+    openssl(dir.path(), &format!("req -x509 {key} ca.key -out ca.pem -subj /CN=Authority -days 2"));
+    openssl(dir.path(), &format!("req -new {key} mail.key -out mail.csr -subj /CN=mail"));
+    std::fs::write(dir.path().join("names"), "subjectAltName = IP:127.0.0.1\n").unwrap();
+    let sign = "x509 -req -in mail.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out mail.pem -days 2 -extfile names";
+    openssl(dir.path(), sign);
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let smtp = SmtpServer::start_with(&[&file("mail.pem"), &file("mail.key"), "tieline", "swordfish"]);
+    std::fs::write(dir.path().join("password"), "swordfish\n").unwrap();
+
+    let mut settings = config(&home, Some(&smtp));
+    settings.mail.tls = MailTls::Starttls;
+    settings.mail.user = "tieline".to_owned();
+    settings.mail.password_file = dir.path().join("password");
+    settings.outside.give_up_after_s = 1;
+    // The authorities of the system do not vouch for this server: nothing is handed to it.
+    let org = Org::serve(&settings).await;
+    set_email(&org, "admin@acme.example").await;
+    accepted(&org, "globex").await;
+    let (id, failed) = until_failed(&org).await;
+    assert!(
+        failed.error.contains("certificate") || failed.error.contains("UnknownIssuer"),
+        "{}",
+        failed.error
+    );
+    assert!(smtp.mails().is_empty());
+    org.daemon.stop().await;
+
+    settings.mail.tls_ca = dir.path().join("ca.pem");
+    let org = Org::serve(&settings).await;
+    org.execute(Command::Effect(EffectCommand::Retry { id })).await;
+    let mail = smtp.mail(|_| true).await;
+    assert_eq!((&mail["tls"], &mail["user"]), (&serde_json::json!(true), &serde_json::json!("tieline")));
     org.daemon.stop().await;
 }

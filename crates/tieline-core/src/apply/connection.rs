@@ -38,6 +38,9 @@ fn new_connection(
         created,
         expires: None,
         answered: None,
+        contact: None,
+        answered_by: None,
+        postponed: None,
         ended: None,
         suspended: false,
         partner_incarnation: Incarnation::default(),
@@ -67,6 +70,8 @@ pub(super) fn invitation_sent(state: &mut State, time: Timestamp, event: &Invita
     let mut connection =
         new_connection(event.connection, Side::Inviter, &event.owner, &event.label, event.secret_hash, time);
     connection.expires = Some(event.expires);
+    connection.contact.clone_from(&event.contact);
+    state.invitations.saved.remove(&event.connection);
     state.connections.insert(event.connection, connection);
 }
 
@@ -76,6 +81,8 @@ pub(super) fn invitation_answered(state: &mut State, time: Timestamp, event: &In
     connection.partner = Some(event.inviter.clone());
     connection.partner_key = Some(event.public_key.into());
     connection.answer = Some(event.accept);
+    connection.answered_by = Some(event.actor.as_ref().unwrap_or(&event.owner).clone());
+    state.invitations.postponed.remove(&event.connection);
     if !event.accept {
         connection.status = ConnectionStatus::Declined;
         connection.declined = Some("declined".to_owned());
@@ -90,6 +97,10 @@ pub(super) fn established(state: &mut State, time: Timestamp, event: &Connection
     connection.partner_key = Some(event.public_key.into());
     connection.partner_incarnation = event.incarnation;
     connection.partner_owner = Some(event.partner_owner.clone());
+    if connection.side == Side::Inviter {
+        connection.answered_by = Some(event.answered_by.as_ref().unwrap_or(&event.partner_owner).clone());
+        connection.postponed = None;
+    }
     connection.answered = Some(time);
 }
 

@@ -4,14 +4,15 @@
 mod automation;
 mod connection;
 mod history;
+mod invitation;
 mod key;
 mod message;
 mod pause;
 mod people;
 mod record;
 mod share;
-mod view;
 mod template;
+mod view;
 
 use crate::event::Event;
 use crate::state::State;
@@ -128,6 +129,20 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::NoticesRead(e) => state.notices.read(e),
         Event::DigestMade(e) => state.notices.digest_made(time, e),
         Event::NoticeSettingsSet(e) => state.notices.settings_set(e),
+        Event::MailTemplateSet(e) => {
+            state.invitations.templates.insert(e.template.name.clone(), e.template.clone());
+        }
+        Event::MailTemplateRemoved(e) => {
+            state.invitations.templates.remove(&e.name);
+        }
+        Event::InvitationSaved(e) => invitation::saved(state, time, e),
+        Event::InvitationDiscarded(e) => {
+            state.invitations.saved.remove(&e.connection);
+        }
+        Event::InvitationPostponed(e) => invitation::postponed(state, time, e),
+        Event::PostponementHeard(e) => invitation::heard(state, time, e),
+        Event::InquirySent(e) => state.inquiries.sent(seq, time, e),
+        Event::InquiryAnswered(e) => state.inquiries.answered(time, e),
         Event::RequestAnswered(e) => state.requests.answered(seq, time, e),
         Event::QueueSet(_) | Event::QueueRemoved(_) => automation::happened(state, event),
         Event::CompanySet(e) => people::company_set(state, e),

@@ -4,16 +4,18 @@
 //! belongs to one noun and came later is an enum of its own in a file of its own.
 
 mod automation;
-mod effect;
-mod notice;
-mod handover;
-mod pause;
 mod config;
+mod effect;
+mod handover;
+mod inquiry;
+mod invitation;
+mod notice;
+mod pause;
 mod profile;
 mod refusal;
-mod view;
 mod report;
 mod template;
+mod view;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,16 +34,18 @@ use crate::{
 };
 
 pub use automation::AutomationCommand;
-pub use effect::EffectCommand;
-pub use notice::NoticeCommand;
-pub use handover::Handover;
-pub use pause::Pause;
 pub use config::ConfigCommand;
+pub use effect::EffectCommand;
+pub use handover::Handover;
+pub use inquiry::InquiryCommand;
+pub use invitation::InvitationCommand;
+pub use notice::NoticeCommand;
+pub use pause::Pause;
 pub use profile::ProfileCommand;
 pub use refusal::{Refusal, RefusalKind};
-pub use view::ViewCommand;
 pub use report::ReportChange;
 pub use template::TemplateCommand;
+pub use view::ViewCommand;
 
 /// When a command is decided, for whom, and with which randomness.
 #[derive(Debug, Clone)]
@@ -221,6 +225,8 @@ pub enum Command {
         public_key: [u8; 32],
         /// The life of its log.
         incarnation: Incarnation,
+        /// Who answered, if it is not the one who manages the connection there.
+        by: Option<UserName>,
     },
     /// The inviter confirmed our answer, by its reply or by an authentic frame.
     TakeWelcome {
@@ -414,6 +420,10 @@ pub enum Command {
 
     /// Something about what has to be done outside.
     Effect(EffectCommand),
+    /// Something about invitations by mail, and those that wait for a decision.
+    Invitation(InvitationCommand),
+    /// Something about questions to contacts whether a connection is possible.
+    Inquiry(InquiryCommand),
     /// Something about what users are told.
     Notice(NoticeCommand),
 }

@@ -49,7 +49,16 @@ pub(super) fn invite(
     }
     let connection = ConnectionId(draft.draw());
     let owner = self::owner(draft, owner)?;
-    draft.emit(InvitationSent { connection, secret_hash, expires, owner, label: label.to_owned() });
+    let actor = Some(draft.actor.clone());
+    draft.emit(InvitationSent {
+        connection,
+        secret_hash,
+        expires,
+        owner,
+        label: label.to_owned(),
+        contact: None,
+        actor,
+    });
     Ok(Reply::Connection(connection))
 }
 
@@ -105,6 +114,7 @@ pub(super) fn answer(draft: &mut Draft<'_>, answer: &Answer<'_>) -> Result<Reply
         accept: answer.accept,
         owner,
         label: answer.label.to_owned(),
+        actor: Some(draft.actor.clone()),
     });
     Ok(Reply::Connection(answer.connection))
 }
@@ -116,6 +126,7 @@ pub(super) struct Hello<'a> {
     pub(super) user: &'a UserName,
     pub(super) public_key: &'a [u8; 32],
     pub(super) incarnation: Incarnation,
+    pub(super) by: Option<&'a UserName>,
 }
 
 /// An invitation is used up here and nowhere else: the first answer wins, and the same org gets
@@ -141,14 +152,7 @@ pub(super) fn take_hello(
             _ => Err(Refusal::conflict("used", "this invitation has been used")),
         };
     }
-    match connection.status {
-        ConnectionStatus::Pending => {}
-        ConnectionStatus::Revoked => return Err(Refusal::conflict("revoked", "this invitation was revoked")),
-        _ => return Err(Refusal::conflict("used", "this invitation has been used")),
-    }
-    if connection.expires.is_some_and(|expires| expires <= draft.now) {
-        return Err(Refusal::conflict("expired", "this invitation has ended"));
-    }
+    check_open(draft, connection)?;
     if *hello.from == draft.org().name {
         return Err(Refusal::invalid("own_invitation", "an org cannot accept its own invitation"));
     }
@@ -159,6 +163,7 @@ pub(super) fn take_hello(
             public_key: *hello.public_key,
             incarnation: hello.incarnation,
             partner_owner: hello.user.clone(),
+            answered_by: Some(hello.by.unwrap_or(hello.user).clone()),
         });
         profile::tell(draft, connection);
     } else {
@@ -170,6 +175,22 @@ pub(super) fn take_hello(
         });
     }
     welcome
+}
+
+/// Whether an invitation of this org can be answered now.
+pub(super) fn check_open(draft: &Draft<'_>, connection: &Connection) -> Result<(), Refusal> {
+    if connection.side != Side::Inviter {
+        return Err(Refusal::conflict("not_inviter", "this org did not send that invitation"));
+    }
+    match connection.status {
+        ConnectionStatus::Pending => {}
+        ConnectionStatus::Revoked => return Err(Refusal::conflict("revoked", "this invitation was revoked")),
+        _ => return Err(Refusal::conflict("used", "this invitation has been used")),
+    }
+    if connection.expires.is_some_and(|expires| expires <= draft.now) {
+        return Err(Refusal::conflict("expired", "this invitation has ended"));
+    }
+    Ok(())
 }
 
 pub(super) fn take_welcome(
@@ -193,6 +214,7 @@ pub(super) fn take_welcome(
         public_key: **key,
         incarnation,
         partner_owner,
+        answered_by: None,
     });
     profile::tell(draft, connection);
     if connection.recovering {

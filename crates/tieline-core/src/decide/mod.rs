@@ -13,6 +13,8 @@ mod draft;
 mod effect;
 mod fields;
 mod handover;
+mod inquiry;
+mod invitation;
 mod jobs;
 mod key;
 mod notice;
@@ -30,8 +32,8 @@ mod roles;
 mod rules;
 mod settle;
 mod share;
-mod view;
 mod template;
+mod view;
 mod write;
 
 use crate::command::{Command, Context, Handover, Pause, Refusal, Reply, ReportChange};
@@ -43,6 +45,9 @@ use crate::{ConnectionId, Position};
 
 pub use automation::Run;
 use draft::Draft;
+pub use invitation::{
+    common_fields, contact_object, contact_of, invitation_fields, is_invited, label_of, template_of,
+};
 pub use key::is_weak;
 pub use permit::{answering, require};
 pub(crate) use record::object as known_object;
@@ -117,9 +122,15 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
             };
             connection::answer(draft, &answer)
         }
-        Command::TakeHello { connection, from, accept, user, public_key, incarnation } => {
-            let hello =
-                connection::Hello { from, accept: *accept, user, public_key, incarnation: *incarnation };
+        Command::TakeHello { connection, from, accept, user, public_key, incarnation, by } => {
+            let hello = connection::Hello {
+                from,
+                accept: *accept,
+                user,
+                public_key,
+                incarnation: *incarnation,
+                by: by.as_ref(),
+            };
             connection::take_hello(draft, *connection, &hello)
         }
         Command::TakeWelcome { connection, incarnation, owner } => {
@@ -191,6 +202,8 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         Command::View(command) => view::decide(draft, command),
 
         Command::Effect(command) => effect::run(draft, command),
+        Command::Invitation(command) => invitation::run(draft, command),
+        Command::Inquiry(command) => inquiry::run(draft, command),
         Command::Notice(command) => notice::run(draft, command),
     }
 }

@@ -5,7 +5,10 @@
 //! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
 //! who can grant it.
 
-use crate::command::{AutomationCommand, Command, ConfigCommand, EffectCommand, Handover, NoticeCommand, Pause, ProfileCommand, Refusal, TemplateCommand, ViewCommand};
+use crate::command::{
+    AutomationCommand, Command, ConfigCommand, EffectCommand, Handover, InquiryCommand, InvitationCommand,
+    NoticeCommand, Pause, ProfileCommand, Refusal, TemplateCommand, ViewCommand,
+};
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -85,6 +88,7 @@ fn needs<'a>(
         | Command::Pause(Pause::Heard { .. })
         | Command::TryHeld { .. }
         | Command::Effect(EffectCommand::End { .. })
+        | Command::Invitation(InvitationCommand::TakePostponement { .. })
         | Command::Notice(NoticeCommand::MakeDigests | NoticeCommand::Read { .. }) => Ok(()),
 
         // Each of its commands is asked for by itself.
@@ -115,6 +119,14 @@ fn needs<'a>(
         | Command::Handover(Handover::Connection { .. })
         | Command::Reconcile { .. }
         | Command::AnnounceKey { .. }
+        | Command::Inquiry(InquiryCommand::Record { .. })
+        | Command::Invitation(
+            InvitationCommand::SendSaved { .. }
+            | InvitationCommand::Discard { .. }
+            | InvitationCommand::Postpone { .. }
+            | InvitationCommand::SetTemplate { .. }
+            | InvitationCommand::RemoveTemplate { .. },
+        )
         | Command::Effect(EffectCommand::Retry { .. } | EffectCommand::Drop { .. })
         | Command::Publish { rule: None, .. }
         | Command::Subscribe { rule: None, .. }
@@ -126,6 +138,13 @@ fn needs<'a>(
             | TemplateCommand::Give { .. },
         ) => need(Permission::ManageConnections),
 
+        // Whoever writes to contacts reads their addresses.
+        Command::Invitation(InvitationCommand::Send { .. } | InvitationCommand::Save { .. })
+        | Command::Inquiry(InquiryCommand::Ask { .. }) => {
+            need(Permission::ManageConnections)?;
+            let contact = state.objects.get_key_value("Contact");
+            contact.map_or(Ok(()), |(contact, _)| need(Permission::Read(contact)))
+        }
         // S2S-03.
         Command::Publish { object, rule: Some(rule), .. } => {
             need(Permission::ManageConnections)?;

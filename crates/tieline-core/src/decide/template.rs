@@ -38,7 +38,10 @@ pub(super) fn route(draft: &mut Draft<'_>, command: &TemplateCommand) -> Result<
     }
 }
 
-fn find<'a>(state: &'a State, name: &ConnectionTemplateName) -> Result<&'a ConnectionTemplate, Refusal> {
+pub(super) fn find<'a>(
+    state: &'a State,
+    name: &ConnectionTemplateName,
+) -> Result<&'a ConnectionTemplate, Refusal> {
     state.templates.get(name).ok_or_else(|| {
         let text = format!("there is no template {name}: see the templates with `tieline template list`");
         Refusal::not_found("unknown_template", text)

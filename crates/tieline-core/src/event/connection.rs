@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::invitation::InvitedContact;
 use crate::mapping::SubscribeRule;
 use crate::message::{Catalogue, SubscriptionNotice};
 use crate::publish::PublishRule;
@@ -22,6 +23,12 @@ pub struct InvitationSent {
     /// What the connection is called here.
     #[serde(default)]
     pub label: String,
+    /// The contact that it was mailed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<InvitedContact>,
+    /// By whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<UserName>,
 }
 
 /// An invitation of another org was answered here (S2S-10).
@@ -39,11 +46,14 @@ pub struct InvitationAnswered {
     pub secret_hash: [u8; 32],
     /// The answer.
     pub accept: bool,
-    /// Who answered, and manages the connection on this side.
+    /// Who manages the connection on this side.
     pub owner: UserName,
     /// What the connection is called here.
     #[serde(default)]
     pub label: String,
+    /// Who answered; the owner if nobody is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<UserName>,
 }
 
 /// Both sides have agreed.
@@ -60,6 +70,9 @@ pub struct ConnectionEstablished {
     pub incarnation: Incarnation,
     /// The user of the partner who manages the connection there (S2S-11).
     pub partner_owner: UserName,
+    /// The user of the partner who accepted, where that was told (S2S-11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<UserName>,
 }
 
 /// The invited org declined, or the inviter refused the answer.

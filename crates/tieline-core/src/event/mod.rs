@@ -10,6 +10,8 @@ mod connection;
 mod effect;
 mod handover;
 mod history;
+mod inquiry;
+mod invitation;
 mod key;
 mod message;
 mod notice;
@@ -21,8 +23,8 @@ mod record;
 mod report;
 mod request;
 mod share;
-mod view;
 mod template;
+mod view;
 
 pub use automation::{QueueRemoved, QueueSet};
 pub use config::ConfigApplied;
@@ -34,6 +36,11 @@ pub use connection::{
 pub use effect::{EffectDropped, EffectEnded, EffectQueued, EffectRetried};
 pub use handover::ConnectionOwnerSet;
 pub use history::{ConflictNoted, Loser, LostValue};
+pub use inquiry::{InquiryAnswered, InquirySent};
+pub use invitation::{
+    InvitationDiscarded, InvitationPostponed, InvitationSaved, MailTemplateRemoved, MailTemplateSet,
+    PostponementHeard,
+};
 pub use key::{KeyAnnounced, KeyConfirmed, PartnerKeyChanged};
 pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
 pub use notice::{DigestMade, NoticeRaised, NoticeSettingsSet, NoticesRead};
@@ -130,6 +137,14 @@ numbered_kinds! {
         135 NoticesRead,
         136 DigestMade,
         137 NoticeSettingsSet,
+        138 MailTemplateSet,
+        139 MailTemplateRemoved,
+        140 InvitationSaved,
+        141 InvitationDiscarded,
+        142 InvitationPostponed,
+        143 PostponementHeard,
+        144 InquirySent,
+        145 InquiryAnswered,
         210 ConflictNoted,
         211 PauseSet,
         212 PauseHeard,

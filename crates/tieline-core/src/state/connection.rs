@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{Chain, Figure};
+use crate::invitation::InvitedContact;
 use crate::mapping::SubscribeRule;
 use crate::message::{OutcomeDetail, PausedObject, Subscription};
 use crate::outcome::{Counts, Outcome};
 use crate::publish::{CatalogueObject, PublishRule};
-use crate::state::{Bulk, Conflicts, Former, OwnKeys, Pauses, Share, ShareRole};
+use crate::state::{Bulk, Conflicts, Former, OwnKeys, Pauses, Postponement, Share, ShareRole};
 use crate::template::GivenTemplate;
 use crate::{
     ConnectionId, Incarnation, ObjectName, OrgName, Position, RecordId, Seq, ShareId, Timestamp, UserName,
@@ -98,6 +99,15 @@ pub struct Connection {
     pub expires: Option<Timestamp>,
     /// When both sides had agreed, or when it was declined.
     pub answered: Option<Timestamp>,
+    /// The contact that the invitation was mailed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<InvitedContact>,
+    /// Who answered there, or here if we were invited (S2S-11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<UserName>,
+    /// An invited org told that it decides later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postponed: Option<Postponement>,
     /// When it was deactivated.
     pub ended: Option<Timestamp>,
     /// Stopped until a person looks at it.

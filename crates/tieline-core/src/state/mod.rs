@@ -8,6 +8,8 @@ mod bulk;
 mod connection;
 mod effect;
 mod history;
+mod inquiry;
+mod invitation;
 mod key;
 mod notice;
 mod pause;
@@ -31,6 +33,8 @@ pub use connection::{
 };
 pub use effect::{Effects, FailedEffect, OpenEffect, SentEffect};
 pub use history::Conflicts;
+pub use inquiry::{Inquiries, Inquiry};
+pub use invitation::{Invitations, PostponedInvitation, Postponement, SavedInvitation};
 pub use key::{Former, OwnKey, OwnKeys};
 pub use notice::{KeptNotice, Notices, UserNotices, Window};
 pub use pause::{Pause, Pauses};
@@ -50,7 +54,8 @@ use crate::schema::ObjectSchema;
 use crate::stamp::HybridClock;
 use crate::template::ConnectionTemplate;
 use crate::{
-    ConnectionId, ConnectionTemplateName, GroupName, Incarnation, JobId, ObjectName, OrgId, OrgName, RecordId, RoleName, Seq, ShareId, Timestamp, TokenId, UserName, ReportName,
+    ConnectionId, ConnectionTemplateName, GroupName, Incarnation, JobId, ObjectName, OrgId, OrgName,
+    RecordId, ReportName, RoleName, Seq, ShareId, Timestamp, TokenId, UserName,
 };
 
 /// The version of the serialised form; a snapshot of another one is not read.
@@ -103,6 +108,12 @@ pub struct State {
     /// What has to be done outside.
     #[serde(default)]
     pub effects: Effects,
+    /// Invitations that are saved or postponed, and mail templates.
+    #[serde(default)]
+    pub invitations: Invitations,
+    /// Questions to contacts whether a connection is possible.
+    #[serde(default)]
+    pub inquiries: Inquiries,
     /// What users were told.
     #[serde(default)]
     pub notices: Notices,

@@ -6,11 +6,12 @@
 // A test ends where something is not as it has to be.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-mod conflicts;
 mod config;
+mod conflicts;
 mod first_acceptance;
 mod golden;
 mod interleavings;
+mod invitations;
 mod keys;
 mod kit;
 mod narrowing;

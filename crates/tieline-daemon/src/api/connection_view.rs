@@ -1,19 +1,23 @@
 //! A connection as the API shows it: in short for lists, and in full.
 
 use serde::Serialize;
+use tieline_core::decide::{contact_of, label_of};
 use tieline_core::message::Subscription;
 use tieline_core::outcome::Counts;
-use tieline_core::state::{Connection, ConnectionStatus, OwnKeys, Pause, Side, State};
-use tieline_core::{ConnectionId, ObjectName};
+use tieline_core::state::{
+    Connection, ConnectionStatus, OwnKeys, Pause, PostponedInvitation, SavedInvitation, Side, State,
+};
+use tieline_core::{ConnectionId, ObjectName, Timestamp};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::connections::ConnectionQuery;
 use super::field_view::{CatalogueView, names};
 use super::publish::PublishView;
 use super::subscribe::SubscribeView;
 use super::templates::GivenTemplateView;
 use crate::clock::now;
-use crate::lag::{LagKind, LagSummary};
+use crate::lag::{LagKind, LagSummary, Lags};
 use crate::org::LinkStatus;
 
 /// A connection in short.
@@ -31,7 +35,8 @@ pub(crate) struct ConnectionSummary {
     pub(crate) label: String,
     /// `inviter` or `invited`: which side this org is.
     side: &'static str,
-    /// `pending`, `active`, `declined`, `revoked` or `deactivated`.
+    /// `pending`, `active`, `declined`, `revoked` or `deactivated`; or, of what is no connection yet, `saved`
+    /// (not sent) and `postponed` (of another org, to be decided on later).
     pub(crate) status: &'static str,
     /// Stopped until a person looks at it and resumes it.
     suspended: bool,
@@ -46,6 +51,22 @@ pub(crate) struct ConnectionSummary {
     owner: String,
     /// Who manages it there.
     partner_owner: Option<String>,
+    /// The user who accepted, of the org that was invited (S2S-11).
+    answered_by: Option<String>,
+    /// The contact that was invited.
+    contact: Option<String>,
+    /// The name of the contact.
+    contact_name: Option<String>,
+    /// The address that the invitation went to.
+    contact_email: Option<String>,
+    /// The account that it is for.
+    account: Option<String>,
+    /// The name of the account.
+    account_name: Option<String>,
+    /// The connection template that it was given last.
+    template: Option<String>,
+    /// Who of which org told that it decides later.
+    postponed_by: Option<String>,
     /// When it was made here.
     created: String,
     /// When the invitation ends.
@@ -275,6 +296,7 @@ impl ConnectionSummary {
     pub(crate) fn of(api: &Api, state: &State, connection: &Connection) -> Self {
         let own = state.org.as_ref().and_then(|org| org.company.as_deref());
         let theirs = connection.partner_company.as_deref();
+        let contact = connection.contact.as_ref();
         let link = api.org.link(connection.id).unwrap_or_default();
         let lag = |kind| api.org.observer().lags().summary(connection.id, kind);
         Self {
@@ -294,6 +316,14 @@ impl ConnectionSummary {
             cause: cause(api, connection),
             owner: connection.owner.to_string(),
             partner_owner: connection.partner_owner.as_ref().map(ToString::to_string),
+            answered_by: connection.answered_by.as_ref().map(ToString::to_string),
+            contact: contact.map(|contact| contact.record.to_string()),
+            contact_name: contact.map(|contact| contact.name.clone()),
+            contact_email: contact.map(|contact| contact.email.clone()),
+            account: contact.and_then(|contact| contact.account).map(|id| id.to_string()),
+            account_name: contact.map(|contact| contact.account_name.clone()),
+            template: connection.template.as_ref().map(|given| given.template.to_string()),
+            postponed_by: connection.postponed.as_ref().map(|p| format!("{} of {}", p.user, p.partner)),
             created: connection.created.to_string(),
             expires: connection.expires.map(|time| time.to_string()),
             answered: connection.answered.map(|time| time.to_string()),
@@ -308,6 +338,97 @@ impl ConnectionSummary {
             failures: connection.failures.len(),
             conflicts: ConflictsView::of(connection),
         }
+    }
+}
+
+impl ConnectionSummary {
+    /// What is no connection yet: nothing of it has happened.
+    fn none(id: ConnectionId, side: &'static str, status: &'static str, created: Timestamp) -> Self {
+        let no_lag = || Lags::default().summary(id, LagKind::Propagation);
+        Self {
+            id: id.to_string(),
+            partner: None,
+            label: String::new(),
+            side,
+            status,
+            suspended: false,
+            reconciling: false,
+            cause: None,
+            owner: String::new(),
+            partner_owner: None,
+            answered_by: None,
+            contact: None,
+            contact_name: None,
+            contact_email: None,
+            account: None,
+            account_name: None,
+            template: None,
+            postponed_by: None,
+            created: created.to_string(),
+            expires: None,
+            answered: None,
+            ended: None,
+            shares: 0,
+            outbox_messages: 0,
+            inbox_messages: 0,
+            received: (&Counts::default()).into(),
+            sent: (&Counts::default()).into(),
+            lag: no_lag(),
+            follow_up_lag: no_lag(),
+            failures: 0,
+        }
+    }
+
+    /// An invitation that was saved and not sent.
+    pub(crate) fn saved(state: &State, id: ConnectionId, saved: &SavedInvitation) -> Self {
+        let details = &saved.details;
+        let contact = contact_of(state, details.contact, details.account).ok();
+        let contact = contact.as_ref();
+        Self {
+            label: contact.map_or_else(|| details.label.clone(), |contact| label_of(details, contact)),
+            owner: details.owner.as_ref().unwrap_or(&saved.actor).to_string(),
+            contact: Some(details.contact.to_string()),
+            contact_name: contact.map(|contact| contact.name.clone()),
+            contact_email: contact.map(|contact| contact.email.clone()),
+            account: contact.and_then(|contact| contact.account).map(|id| id.to_string()),
+            account_name: contact.map(|contact| contact.account_name.clone()),
+            template: details.template.as_ref().map(ToString::to_string),
+            ..Self::none(id, "inviter", "saved", saved.created)
+        }
+    }
+
+    /// An invitation of another org that will be decided on later.
+    pub(crate) fn postponed(id: ConnectionId, postponed: &PostponedInvitation) -> Self {
+        Self {
+            partner: Some(postponed.invitation.inviter.to_string()),
+            owner: postponed.actor.to_string(),
+            expires: Some(postponed.invitation.expires.to_string()),
+            ..Self::none(id, "invited", "postponed", postponed.time)
+        }
+    }
+
+    /// Whether it is one of those that were asked for.
+    pub(crate) fn is_meant(&self, query: &ConnectionQuery) -> bool {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        let has = |wanted: &Option<String>, found: &[&Option<String>]| {
+            wanted.as_ref().is_none_or(|wanted| found.iter().any(|found| found.as_ref() == Some(wanted)))
+        };
+        let texts = [
+            Some(&self.label),
+            self.partner.as_ref(),
+            self.contact_name.as_ref(),
+            self.contact_email.as_ref(),
+            self.account_name.as_ref(),
+        ];
+        let search = query.search.as_ref().map(|text| text.to_lowercase());
+        is(&query.status, self.status)
+            && is(&query.side, self.side)
+            && is(&query.owner, &self.owner)
+            && has(&query.partner, &[&self.partner])
+            && has(&query.contact, &[&self.contact, &self.contact_name, &self.contact_email])
+            && has(&query.account, &[&self.account, &self.account_name])
+            && search
+                .is_none_or(|search| texts.iter().flatten().any(|text| text.to_lowercase().contains(&search)))
     }
 }
 

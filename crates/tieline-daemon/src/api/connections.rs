@@ -11,27 +11,58 @@ use super::auth::Actor;
 use super::connection_view::{ConnectionSummary, ConnectionView};
 use super::org::LicencesView;
 use super::problem::Problem;
-use super::request::{Body, Route};
+use super::request::{Body, Params, Route};
 use super::{Api, Done, select};
 use crate::clock::now;
+
+/// Which connections.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConnectionQuery {
+    /// Only those that stand so: `pending`, `active`, `declined`, `revoked`, `deactivated`, `saved` or
+    /// `postponed`.
+    pub(super) status: Option<String>,
+    /// Only those that were sent (`inviter`) or received (`invited`).
+    pub(super) side: Option<String>,
+    /// Only those that this user manages here.
+    pub(super) owner: Option<String>,
+    /// Only those with this partner.
+    pub(super) partner: Option<String>,
+    /// Only those with this contact: id, name or address.
+    pub(super) contact: Option<String>,
+    /// Only those for this account: id or name.
+    pub(super) account: Option<String>,
+    /// Only those whose label, partner, contact or account contains this.
+    pub(super) search: Option<String>,
+}
 
 /// The connections of the org, sent and received (S2S-18).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConnectionList {
-    /// One entry for each, in the order of their ids.
+    /// One entry for each, in the order of their ids; then invitations that are saved, and those of others
+    /// that will be decided on later.
     connections: Vec<ConnectionSummary>,
     /// The connection licences of the org (S2S-04).
     licences: LicencesView,
 }
 
-/// Lists the connections.
-#[utoipa::path(get, path = "/v1/connections", tag = "connections",
+/// Lists the connections, with those that are none yet.
+#[utoipa::path(get, path = "/v1/connections", tag = "connections", params(ConnectionQuery),
     responses((status = 200, body = ConnectionList)))]
-pub(crate) async fn list(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<ConnectionList>, Problem> {
+pub(crate) async fn list(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Params(query): Params<ConnectionQuery>,
+) -> Result<Json<ConnectionList>, Problem> {
     super::read(&api, |state| {
-        let connections = state.connections.values();
+        let connections = state.connections.values().map(|c| ConnectionSummary::of(&api, state, c));
+        let invitations = &state.invitations;
+        let saved = invitations.saved.iter().map(|(id, saved)| ConnectionSummary::saved(state, *id, saved));
+        let postponed = invitations.postponed.iter().map(|(id, p)| ConnectionSummary::postponed(*id, p));
+        let all = connections.chain(saved).chain(postponed);
         Ok(ConnectionList {
-            connections: connections.map(|c| ConnectionSummary::of(&api, state, c)).collect(),
+            connections: all.filter(|connection| connection.is_meant(&query)).collect(),
             licences: state.licences(now()).into(),
         })
     })

@@ -85,6 +85,10 @@ fn shown(event: &Event) -> Json {
             put(&mut body, "/secret_hash", json!(REDACTED));
             hex(&mut body, "/public_key");
         }
+        Event::InvitationPostponed(_) => {
+            put(&mut body, "/invitation/secret_hash", json!(REDACTED));
+            hex(&mut body, "/invitation/public_key");
+        }
         Event::ConnectionEstablished(_)
         | Event::ConnectionDeclined(_)
         | Event::KeyAnnounced(_)
@@ -190,10 +194,11 @@ fn message(received: &Received) -> Json {
 mod tests {
     use tieline_core::content::Content;
     use tieline_core::event::{
-        Delivery, InvitationAnswered, InvitationSent, JobAdvanced, Origin, RecordAction, RecordChanged,
-        TokenIssued,
+        Delivery, InvitationAnswered, InvitationPostponed, InvitationSent, JobAdvanced, Origin, RecordAction,
+        RecordChanged, TokenIssued,
     };
     use tieline_core::frame::Chain;
+    use tieline_core::invitation::ReceivedInvitation;
     use tieline_core::message::Change;
     use tieline_core::stamp::Stamp;
     use tieline_core::{JobId, Position, Seq, ShareId, Timestamp};
@@ -231,6 +236,8 @@ mod tests {
             expires: Timestamp(5),
             owner: "ann".parse().unwrap(),
             label: String::new(),
+            contact: None,
+            actor: None,
         });
         let answered = view(InvitationAnswered {
             connection: ConnectionId(1),
@@ -240,8 +247,19 @@ mod tests {
             accept: true,
             owner: "ann".parse().unwrap(),
             label: String::new(),
+            actor: None,
         });
-        for shown in [&token, &sent, &answered] {
+        let postponed = view(InvitationPostponed {
+            invitation: ReceivedInvitation {
+                connection: ConnectionId(1),
+                inviter: "acme".parse().unwrap(),
+                public_key: [1; 32],
+                secret_hash: [171; 32],
+                expires: Timestamp(5),
+            },
+            actor: "ann".parse().unwrap(),
+        });
+        for shown in [&token, &sent, &answered, &postponed] {
             let text = serde_json::to_string(shown).unwrap();
             assert!(text.contains(REDACTED), "{text}");
             assert!(!text.contains("171") && !text.contains("abab"), "{text}");

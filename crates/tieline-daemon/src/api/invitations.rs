@@ -5,8 +5,9 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tieline_bus::ConnectionUrl;
-use tieline_core::command::{Command, Reply};
-use tieline_core::{ConnectionTemplateName, UserName};
+use tieline_core::command::{Command, InvitationCommand, Reply};
+use tieline_core::invitation::ReceivedInvitation;
+use tieline_core::{ConnectionId, ConnectionTemplateName, UserName};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -39,7 +40,7 @@ pub(crate) struct NewInvitation {
     template: Option<ConnectionTemplateName>,
 }
 
-const fn a_day() -> u32 {
+pub(crate) const fn a_day() -> u32 {
     EXPIRES_IN_S
 }
 
@@ -75,15 +76,29 @@ pub(crate) struct InvitationDetails {
     expires: String,
     /// Whether it has ended.
     expired: bool,
-    /// How the connection stands here, if it was answered here before.
+    /// How the connection stands here, if it was answered here before; `postponed` if it is to be decided
+    /// on later.
     status: Option<&'static str>,
+    /// Whether the inviter was asked, and said that this is its invitation: then the next four are its
+    /// own words. An inviter that is away, or of an older version, says nothing.
+    verified: bool,
+    /// Whether it can be answered now, as the inviter says.
+    open: Option<bool>,
+    /// Why not: `used`, `revoked` or `expired`.
+    closed: Option<String>,
+    /// Who sent it.
+    sender: Option<String>,
+    /// The address of the sender.
+    sender_email: Option<String>,
+    /// To whom it was addressed.
+    contact: Option<String>,
 }
 
 /// The answer to an invitation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InvitationAnswer {
-    /// The connection URL, as the inviter gave it.
+    /// The connection URL, as the inviter gave it; or the id of an invitation that was postponed here.
     url: String,
     /// Yes or no.
     accept: bool,
@@ -111,7 +126,7 @@ fn parse_url(text: &str) -> Result<ConnectionUrl, Problem> {
     })
 }
 
-fn check_duration(expires_in_s: u32) -> Result<i64, Problem> {
+pub(crate) fn check_duration(expires_in_s: u32) -> Result<i64, Problem> {
     if EXPIRES_IN_S_RANGE.contains(&expires_in_s) {
         return Ok(i64::from(expires_in_s) * 1_000_000);
     }
@@ -144,23 +159,32 @@ pub(crate) async fn invite(
     Ok((StatusCode::CREATED, Json(invitation)))
 }
 
-/// Shows what an invitation says; it changes nothing and uses nothing up.
+/// Shows what an invitation says, and asks the inviter who sent it; it changes nothing and uses nothing up.
 #[utoipa::path(post, path = "/v1/invitations/inspect", tag = "invitations", request_body = UrlOf,
     responses((status = 200, body = InvitationDetails)))]
 pub(crate) async fn inspect(
     Extract(api): Extract<Api>,
-    _actor: Actor,
+    actor: Actor,
     Body(request): Body<UrlOf>,
 ) -> Result<Json<InvitationDetails>, Problem> {
     let url = parse_url(&request.url)?;
+    let looked = api.org.look_at_invitation(&url, &actor.user).await;
     super::read(&api, |state| {
+        let postponed = state.invitations.postponed.contains_key(&url.connection);
+        let known = state.connections.get(&url.connection).map(|connection| connection.status.as_str());
         Ok(InvitationDetails {
             connection: url.connection.to_string(),
             inviter: url.inviter.to_string(),
             broker: url.broker.to_string(),
             expires: url.expires.to_string(),
             expired: url.expires <= now(),
-            status: state.connections.get(&url.connection).map(|connection| connection.status.as_str()),
+            status: known.or(postponed.then_some("postponed")),
+            verified: looked.is_some(),
+            open: looked.as_ref().map(|looked| looked.open),
+            closed: looked.as_ref().and_then(|looked| looked.code.clone()),
+            sender: looked.as_ref().map(|looked| looked.sender.to_string()),
+            sender_email: looked.as_ref().and_then(|looked| looked.sender_email.clone()),
+            contact: looked.and_then(|looked| looked.contact),
         })
     })
     .await
@@ -174,22 +198,52 @@ pub(crate) async fn answer(
     actor: Actor,
     Body(answer): Body<InvitationAnswer>,
 ) -> Result<Json<Answered>, Problem> {
-    let url = parse_url(&answer.url)?;
-    let template = answer.template.filter(|_| answer.accept);
+    let invitation = received(&api, &answer.url).await?;
+    let ReceivedInvitation { connection, inviter, public_key, secret_hash, expires } = invitation;
+    let InvitationAnswer { accept, owner, label, template, url: _ } = answer;
+    let template = template.filter(|_| accept);
     templates::require(&api, template.as_ref())?;
-    let command = Command::Answer {
+    let command =
+        Command::Answer { connection, inviter, public_key, secret_hash, expires, accept, owner, label };
+    api.org.execute(command, &actor.user).await?;
+    templates::give_to(&api, &actor, connection, template).await?;
+    Ok(Json(Answered { connection: connection.to_string() }))
+}
+
+/// The invitation of a connection URL, or one that was postponed here by its id.
+async fn received(api: &Api, text: &str) -> Result<ReceivedInvitation, Problem> {
+    if let Ok(id) = text.trim().parse::<ConnectionId>() {
+        let known =
+            api.org.read(|state| state.invitations.postponed.get(&id).map(|known| known.invitation.clone()));
+        return known.await.ok_or_else(|| {
+            let detail = format!("no invitation {id} was postponed here: give its connection URL");
+            Problem::new(ErrorCode::UnknownInvitation, detail)
+        });
+    }
+    let url = parse_url(text)?;
+    Ok(ReceivedInvitation {
         connection: url.connection,
         inviter: url.inviter.clone(),
         public_key: url.inviter_public_key,
         secret_hash: *url.secret_hash().as_bytes(),
         expires: url.expires,
-        accept: answer.accept,
-        owner: answer.owner,
-        label: answer.label,
-    };
+    })
+}
+
+/// Says that an invitation is decided on later: it is not used up, the inviter is told, and it can be
+/// answered by its id.
+#[utoipa::path(post, path = "/v1/invitations/later", tag = "invitations", request_body = UrlOf,
+    responses((status = 200, body = Answered)))]
+pub(crate) async fn later(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(request): Body<UrlOf>,
+) -> Result<Json<Answered>, Problem> {
+    let invitation = received(&api, &request.url).await?;
+    let connection = invitation.connection.to_string();
+    let command = Command::Invitation(InvitationCommand::Postpone { invitation });
     api.org.execute(command, &actor.user).await?;
-    templates::give_to(&api, &actor, url.connection, template).await?;
-    Ok(Json(Answered { connection: url.connection.to_string() }))
+    Ok(Json(Answered { connection }))
 }
 
 #[cfg(test)]

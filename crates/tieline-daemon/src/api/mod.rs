@@ -10,7 +10,9 @@
 //! | `org`, `users`, `roles` | `/v1/org`, `/v1/users`, `/v1/roles`, `/v1/groups` |
 //! | `objects` | `/v1/objects` |
 //! | `config`, `check` | `/v1/config`, `/v1/check` |
-//! | `invitations`, `connections`, `audit` | `/v1/invitations`, `/v1/connections` |
+//! | `invitations`, `contacts`, `mail` | `/v1/invitations`, `/v1/mail-templates` |
+//! | `connections`, `audit` | `/v1/connections` |
+//! | `finder` | `/v1/finder`, `/v1/directory` |
 //! | `templates` | `/v1/templates`, `/v1/connections/{c}/template` |
 //! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
 //! | `queues` | `/v1/queues` |
@@ -34,12 +36,14 @@ mod check;
 mod config;
 mod connection_view;
 mod connections;
+mod contacts;
 mod effects;
 mod event_view;
 mod explain;
 mod export;
 mod field_history;
 mod field_view;
+mod finder;
 mod handover;
 mod health;
 mod history;
@@ -48,6 +52,7 @@ mod inbox_views;
 mod invitations;
 mod jobs;
 mod log;
+mod mail;
 mod notices;
 mod objects;
 mod once;
@@ -227,6 +232,16 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(invitations::invite))
         .routes(routes!(invitations::inspect))
         .routes(routes!(invitations::answer))
+        .routes(routes!(invitations::later))
+        .routes(routes!(contacts::list, contacts::invite))
+        .routes(routes!(contacts::send_saved))
+        .routes(routes!(contacts::discard))
+        .routes(routes!(mail::list))
+        .routes(routes!(mail::show, mail::set, mail::remove))
+        .routes(routes!(mail::preview))
+        .routes(routes!(finder::list, finder::ask))
+        .routes(routes!(finder::record))
+        .routes(routes!(finder::directory))
         .routes(routes!(connections::list))
         .routes(routes!(connections::show, connections::change))
         .routes(routes!(connections::revoke))

@@ -73,6 +73,9 @@ error_codes! {
     UnknownQueue = "unknown_queue", 404, "There is no such queue";
     UnknownView = "unknown_view", 404, "There is no such view";
     UnknownEffect = "unknown_effect", 404, "There is no such effect, or it was not given up";
+    UnknownInquiry = "unknown_inquiry", 404, "There is no such question to a contact";
+    UnknownInvitation = "unknown_invitation", 404, "There is no such invitation";
+    UnknownMailTemplate = "unknown_mail_template", 404, "There is no such mail template";
     UnknownNotice = "unknown_notice", 404, "The user has no such notice";
     UnknownTemplate = "unknown_template", 404, "There is no such connection template";
     UnknownRule = "unknown_rule", 404, "There is no such publish or subscribe rule";
@@ -80,12 +83,15 @@ error_codes! {
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
     AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
     AlreadyAnswered = "already_answered", 409, "The invitation was answered before";
+    AlreadyAsked = "already_asked", 409, "The contact was asked before";
+    AlreadyInvited = "already_invited", 409, "The contact was invited before";
     AlreadyShared = "already_shared", 409, "The record is shared with this connection already";
     BuiltInReport = "built_in_report", 409, "The report is in every org as it is";
     BuiltInRole = "built_in_role", 409, "The role is in every org as it is";
     ConnectionNotActive = "connection_not_active", 409, "The connection is not active";
     EditionCannotSend = "edition_cannot_send", 409, "The edition of the org may not send invitations";
     EditionCannotShare = "edition_cannot_share", 409, "The edition of the org takes no part in sharing";
+    EffectsFull = "effects_full", 409, "Too many mails and webhooks wait to be sent";
     EffectOpen = "effect_open", 409, "The effect is being tried";
     Expired = "expired", 409, "The invitation has ended";
     LastAdministrator = "last_administrator", 409, "Nobody would be left who may do everything";
@@ -126,6 +132,9 @@ error_codes! {
     AlreadyExpired = "already_expired", 422, "It would end before it begins";
     BadEmail = "bad_email", 422, "This is no e-mail address";
     BadQueue = "bad_queue", 422, "The queue is not valid";
+    BadMailTemplate = "bad_mail_template", 422, "The mail template is not valid";
+    NoAddress = "no_address", 422, "The contact has no e-mail address";
+    NoOrgNamed = "no_org_named", 422, "No org is named";
     BadNoticeSettings = "bad_notice_settings", 422, "The settings of notices are not valid";
     BadUrl = "bad_url", 422, "This is no web address for a webhook";
     BadRole = "bad_role", 422, "The role is not valid";

@@ -75,6 +75,7 @@ mod tests {
                     user: "bob".parse().unwrap(),
                     public_key: [3; 32],
                     incarnation: Incarnation(1),
+                    by: None,
                 });
             }
             connection

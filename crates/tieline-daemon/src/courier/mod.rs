@@ -31,8 +31,10 @@ use webhook::Hooks;
 
 /// Most effects of a kind that are tried at the same time.
 const TRIED_AT_ONCE: usize = 4;
-/// The longest pause between two attempts.
+/// The longest pause between two attempts at one effect.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// The longest pause between two attempts at a place: somebody may have mended it.
+const PLACE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How often digests, and what waits for its pause, are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -230,9 +232,9 @@ impl Courier {
             Err(failed) => failed,
         };
         let first = Duration::from_millis(self.settings.retry_after_ms);
-        note(self.waits.entry(id).or_insert_with(|| Waits::new(first)), &failed);
+        note(self.waits.entry(id).or_insert_with(|| Waits::new(first)), &failed, PAUSE_MAX);
         if failed.everything {
-            note(self.places.entry(place).or_insert_with(|| Waits::new(first)), &failed);
+            note(self.places.entry(place).or_insert_with(|| Waits::new(first)), &failed, PLACE_PAUSE_MAX);
         } else {
             self.places.remove(&place);
         }
@@ -276,10 +278,10 @@ impl Waits {
     }
 }
 
-fn note(waits: &mut Waits, failed: &Failed) {
+fn note(waits: &mut Waits, failed: &Failed, pause_max: Duration) {
     waits.attempts += 1;
     waits.until = Instant::now() + waits.pause;
-    waits.pause = (waits.pause * 2).min(PAUSE_MAX);
+    waits.pause = (waits.pause * 2).min(pause_max);
     waits.error.clone_from(&failed.error);
 }
 

@@ -201,6 +201,7 @@ impl Org {
             user: "bob".parse().unwrap(),
             public_key: [9; 32],
             incarnation: tieline_core::Incarnation(1),
+            by: None,
         };
         self.execute(tieline_core::UserName::connection_user().as_str(), hello);
         id

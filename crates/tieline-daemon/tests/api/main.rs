@@ -9,8 +9,8 @@
 
 mod access;
 mod bad_input;
-mod history;
 mod config;
+mod history;
 mod kit;
 mod once;
 mod queues;

@@ -6,8 +6,9 @@ use std::io::Read;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
-use tieline_core::{ConnectionTemplateName, ObjectName, UserName};
+use tieline_core::{ConnectionTemplateName, MailTemplateName, ObjectName, RecordId, UserName};
 
+use super::contact::{Contacts, results};
 use super::{body, list, saved};
 use crate::client::path;
 use crate::error::{CliError, Result};
@@ -19,16 +20,24 @@ use crate::session::Session;
 /// A CONNECTION is its id, or the partner's name or the label where that is distinct.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Connection {
-    /// Make an invitation and print its URL: whoever holds it can answer once
+    /// Invite: print a connection URL, or mail one to each of some contacts
     Invite(Invite),
-    /// Show what an invitation says, without answering it
+    /// List the contacts that can be invited: those with an address
+    Contacts(ContactSearch),
+    /// Send an invitation that was saved
+    Send(One),
+    /// Discard an invitation that was saved
+    Discard(One),
+    /// Show what an invitation says and who sent it, without answering it
     Inspect(Url),
     /// Accept an invitation
     Accept(Answer),
     /// Decline an invitation
     Decline(Url),
-    /// List the connections
-    List,
+    /// Decide on an invitation later: the inviter is told, and nothing is used up
+    Later(Url),
+    /// List the connections, sent and received, with those that are saved or postponed
+    List(List),
     /// Show everything about a connection
     Show(One),
     /// Take an invitation back that was not answered
@@ -66,12 +75,70 @@ pub(crate) struct Invite {
     /// A template that the connection gets as soon as it is active
     #[arg(long, value_name = "NAME")]
     template: Option<ConnectionTemplateName>,
+    #[command(flatten)]
+    contacts: Contacts,
+    #[command(flatten)]
+    by_mail: ByMail,
+}
+
+/// What is said of an invitation that is mailed.
+#[derive(Debug, Args)]
+pub(crate) struct ByMail {
+    /// The account that the connection is for, instead of the contact's own
+    #[arg(long, value_name = "ACCOUNT", requires = "Contacts")]
+    account: Option<RecordId>,
+    /// What the mail says: see tieline mail list
+    #[arg(long, value_name = "TEMPLATE", requires = "Contacts")]
+    mail: Option<MailTemplateName>,
+    /// Also contacts that have an open invitation or an active connection
+    #[arg(long, requires = "Contacts")]
+    again: bool,
+    /// Save the invitations, to send them later
+    #[arg(long, requires = "Contacts")]
+    save: bool,
+    /// Show what would be sent, and send nothing
+    #[arg(long, requires = "Contacts", conflicts_with = "save")]
+    preview: bool,
+}
+
+/// List contacts.
+#[derive(Debug, Args)]
+pub(crate) struct ContactSearch {
+    /// Only those whose name, address or account contains this
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+}
+
+/// List connections.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those that stand so: pending, active, declined, revoked, deactivated, saved or postponed
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
+    /// Only those that were sent (inviter) or received (invited)
+    #[arg(long, value_name = "SIDE")]
+    side: Option<String>,
+    /// Only those that this user manages here
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+    /// Only those with this partner
+    #[arg(long, value_name = "ORG")]
+    partner: Option<String>,
+    /// Only those with this contact: id, name or address
+    #[arg(long, value_name = "CONTACT")]
+    contact: Option<String>,
+    /// Only those for this account: id or name
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Only those whose label, partner, contact or account contains this
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
 }
 
 /// An invitation.
 #[derive(Debug, Args)]
 pub(crate) struct Url {
-    /// The connection URL; - reads it from standard input
+    /// The connection URL, or the id of an invitation that was postponed; - reads it from standard input
     url: String,
 }
 
@@ -158,8 +225,44 @@ impl Connection {
                 self::answer(session, &body)
             }
             Self::Decline(url) => answer(session, &json!({ "url": url.read()?, "accept": false })),
-            Self::List => {
-                let answer = session.client()?.get(&path(["connections"]), &[])?;
+            Self::Later(url) => {
+                let said = json!({ "url": url.read()? });
+                let answer = session.client()?.post(&path(["invitations", "later"]), &said)?;
+                session.output.show(&answer, |output| {
+                    let id = answer.get("connection").and_then(Json::as_str).unwrap_or_default();
+                    output.line(id)?;
+                    output.status("The inviter is told as soon as it can be reached");
+                    output.hint(&format!("Answer it with tieline connection accept {id}, or decline"));
+                    Ok(())
+                })
+            }
+            Self::Contacts(ContactSearch { search }) => {
+                let answer =
+                    session.client()?.get(&path(["invitations", "contacts"]), &[("search", search)])?;
+                session.output.show(&answer, |output| output.table(CONTACTS, list(&answer, "contacts")))
+            }
+            Self::Send(one) => {
+                let at = path(["invitations", "saved", &one.connection, "send"]);
+                let answer = session.client()?.post(&at, &json!({}))?;
+                let rows = json!({ "results": [answer], "done": answer.get("code").is_none_or(Json::is_null) as u8,
+                    "failed": answer.get("code").is_some_and(|code| !code.is_null()) as u8 });
+                results(session, &rows, "was invited")
+            }
+            Self::Discard(one) => {
+                let answer = session.client()?.delete(&path(["invitations", "saved", &one.connection]))?;
+                saved(session, &answer, "The invitation was discarded")
+            }
+            Self::List(List { status, side, owner, partner, contact, account, search }) => {
+                let query = [
+                    ("status", status),
+                    ("side", side),
+                    ("owner", owner),
+                    ("partner", partner),
+                    ("contact", contact),
+                    ("account", account),
+                    ("search", search),
+                ];
+                let answer = session.client()?.get(&path(["connections"]), &query)?;
                 session.output.show(&answer, |output| {
                     output.table(LIST, list(&answer, "connections"))?;
                     let licences = answer.get("licences").map(super::org::licences).unwrap_or_default();
@@ -194,6 +297,9 @@ impl Connection {
 
 impl Invite {
     fn run(self, session: &Session) -> Result<()> {
+        if !self.contacts.is_empty() {
+            return self.by_mail(session);
+        }
         let body = body([
             ("label", json!(self.label)),
             ("expires_in_s", json!(self.expires)),
@@ -214,6 +320,32 @@ impl Invite {
             );
             Ok(())
         })
+    }
+}
+
+impl Invite {
+    /// Mails an invitation to each contact.
+    fn by_mail(&self, session: &Session) -> Result<()> {
+        let ByMail { account, mail, again, save, preview } = &self.by_mail;
+        let request = body([
+            ("contacts", self.contacts.body()),
+            ("account", json!(account)),
+            ("owner", json!(self.owner)),
+            ("label", json!(self.label)),
+            ("mail_template", json!(mail)),
+            ("template", json!(self.template)),
+            ("expires_in_s", json!(self.expires)),
+            ("again", json!(again)),
+            ("save", json!(save)),
+            ("preview", json!(preview)),
+        ]);
+        let answer = session.client()?.post(&path(["invitations", "contacts"]), &request)?;
+        let done = match (save, preview) {
+            (true, _) => "were saved",
+            (_, true) => "would be invited",
+            _ => "were invited",
+        };
+        results(session, &answer, done)
     }
 }
 
@@ -294,6 +426,8 @@ const LIST: &[Column] = &[
     text("SAME COMPANY", "/same_company"),
     text("STATUS", "/status"),
     text("SIDE", "/side"),
+    text("CONTACT", "/contact_name"),
+    text("ACCOUNT", "/account_name"),
     text("OWNER", "/owner"),
     text("SHARES", "/shares"),
     time("MADE", "/created"),
@@ -311,6 +445,21 @@ const INVITATION: &[Column] = &[
     time("Expires", "/expires"),
     text("Expired", "/expired"),
     text("Status here", "/status"),
+    text("Verified with the inviter", "/verified"),
+    text("Can be answered", "/open"),
+    text("Because it was", "/closed"),
+    text("Sent by", "/sender"),
+    text("Address of the sender", "/sender_email"),
+    text("Addressed to", "/contact"),
+];
+
+const CONTACTS: &[Column] = &[
+    text("CONTACT", "/contact"),
+    text("NAME", "/name"),
+    text("E-MAIL", "/email"),
+    text("ACCOUNT", "/account_name"),
+    text("CONNECTION", "/connection"),
+    text("ASKED", "/inquiry"),
 ];
 
 const FACTS: &[Column] = &[
@@ -324,6 +473,12 @@ const FACTS: &[Column] = &[
     text("Side", "/summary/side"),
     text("Owner", "/summary/owner"),
     text("Partner's owner", "/summary/partner_owner"),
+    text("Answered by", "/summary/answered_by"),
+    text("Contact", "/summary/contact_name"),
+    text("Contact's address", "/summary/contact_email"),
+    text("Account", "/summary/account_name"),
+    text("Template", "/summary/template"),
+    text("To be decided by", "/summary/postponed_by"),
     text("Declined", "/declined"),
     time("Created", "/summary/created"),
     time("Expires", "/summary/expires"),

@@ -11,17 +11,20 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod contact;
 pub(crate) mod effect;
 pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod files;
+pub(crate) mod finder;
 pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod job;
 pub(crate) mod log;
-pub(crate) mod notice;
+pub(crate) mod mail;
 pub(crate) mod man;
+pub(crate) mod notice;
 pub(crate) mod object;
 pub(crate) mod org;
 pub(crate) mod publish;
@@ -70,6 +73,8 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Job(verb) => verb.run(session),
         Command::Failure(verb) => verb.run(session),
         Command::Alarm(verb) => verb.run(session),
+        Command::Mail(verb) => verb.run(session),
+        Command::Finder(verb) => verb.run(session),
         Command::Notice(verb) => verb.run(session),
         Command::Effect(verb) => verb.run(session),
         Command::Log(verb) => verb.run(session),

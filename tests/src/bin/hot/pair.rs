@@ -90,6 +90,7 @@ fn connect(a: &mut Org, b: &mut Org) {
         user: context().actor,
         public_key: keys[1].x25519_public(),
         incarnation: b.incarnation(),
+        by: None,
     });
     b.must(&Command::TakeWelcome { connection, incarnation: a.incarnation(), owner: None });
     let names = [a.name(), b.name()];

@@ -55,6 +55,7 @@ fn may_tell(event: &Event) -> bool {
         Event::ShareClosed(_)
         | Event::ConnectionEstablished(_)
         | Event::ConnectionDeclined(_)
+        | Event::PostponementHeard(_)
         | Event::ConnectionDeactivated(_)
         | Event::ConnectionSuspended(_)
         | Event::EffectEnded(_)
@@ -67,7 +68,13 @@ fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
     match event {
         Event::ConnectionEstablished(e) => {
             let connection = state.connections.get(&e.connection)?;
-            let text = format!("{} accepted the connection; {} manages it there", e.partner, e.partner_owner);
+            let text = format!(
+                "{} accepted the connection: {} of {} did, and {} manages it there",
+                e.partner,
+                e.answered_by.as_ref().unwrap_or(&e.partner_owner),
+                e.partner,
+                e.partner_owner
+            );
             let notice = Notice::new(NoticeKind::ConnectionAccepted, text);
             (connection.side == Side::Inviter).then_some((To::Owner(e.connection), notice))
         }
@@ -84,6 +91,10 @@ fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
                 ),
             };
             Some((To::Owner(e.connection), Notice::new(NoticeKind::ConnectionDeclined, text)))
+        }
+        Event::PostponementHeard(e) => {
+            let text = format!("{} of {} will decide on the invitation later", e.user, e.partner);
+            Some((To::Owner(e.connection), Notice::new(NoticeKind::ConnectionPostponed, text)))
         }
         Event::ConnectionDeactivated(e) => {
             let connection = state.connections.get(&e.connection)?;

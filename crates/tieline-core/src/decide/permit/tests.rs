@@ -7,9 +7,12 @@ use crate::apply::apply;
 use crate::automation::Queue;
 use crate::command::NewToken;
 use crate::event::{
-    ConnectionEstablished, Event, IncarnationCause, InvitationAnswered, OfferReceived, OrgCreated,
-    RecordAction, RecordChanged, SubscribeRuleSet, UserSet,
+    ConnectionEstablished, Event, IncarnationCause, InvitationAnswered, ObjectDefined, OfferReceived,
+    OrgCreated, RecordAction, RecordChanged, SubscribeRuleSet, UserSet,
 };
+use crate::inquiry::InquiryReply;
+use crate::invitation::{InvitationDetails, ReceivedInvitation};
+use crate::mail_template::MailPurpose;
 use crate::mapping::{FieldMapping, SubscribeRule};
 use crate::message::EndReason;
 use crate::people::{Group, OrgSettings, Role};
@@ -20,7 +23,7 @@ use crate::template::ConnectionTemplate;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::view::{Audience, InboxView, RecordView};
-use crate::{EffectId, Incarnation, JobId, Owner, Position, RoleName, Timestamp, TokenId};
+use crate::{EffectId, Incarnation, InquiryId, JobId, Owner, Position, RoleName, Timestamp, TokenId};
 
 const CONNECTION: ConnectionId = ConnectionId(1);
 const LEAD: RecordId = RecordId(2);
@@ -66,6 +69,8 @@ fn state() -> State {
         actor: parse("ann"),
     };
     happens(user.into());
+    let contact = standard_objects().into_iter().find(|schema| schema.name.as_str() == "Contact").unwrap();
+    happens(ObjectDefined { schema: contact, actor: parse("ann") }.into());
     let lead = RecordChanged {
         record: LEAD,
         object: parse("Lead"),
@@ -89,6 +94,7 @@ fn state() -> State {
         accept: true,
         owner: parse("ann"),
         label: String::new(),
+        actor: None,
     };
     happens(answered.into());
     let established = ConnectionEstablished {
@@ -97,6 +103,7 @@ fn state() -> State {
         public_key: [1; 32],
         incarnation: Incarnation(1),
         partner_owner: parse("gus"),
+        answered_by: None,
     };
     happens(established.into());
     let (object, rule) = (parse("Prospect__c"), Some(subscription()));
@@ -113,6 +120,32 @@ fn state() -> State {
 
 fn values() -> VecMap<FieldName, Value> {
     [(parse("Status"), Value::text("New"))].into_iter().collect()
+}
+
+fn invitation(command: InvitationCommand) -> Command {
+    Command::Invitation(command)
+}
+
+fn details() -> Box<InvitationDetails> {
+    Box::new(InvitationDetails {
+        contact: LEAD,
+        account: None,
+        owner: None,
+        label: String::new(),
+        mail_template: None,
+        template: None,
+        expires_in_s: 60,
+    })
+}
+
+fn received() -> ReceivedInvitation {
+    ReceivedInvitation {
+        connection: CONNECTION,
+        inviter: parse("globex"),
+        public_key: [0; 32],
+        secret_hash: [0; 32],
+        expires: Timestamp(9),
+    }
 }
 
 fn view(object: &ObjectName) -> RecordView {
@@ -182,6 +215,7 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
                 user: user.clone(),
                 public_key: [0; 32],
                 incarnation,
+                by: None,
             },
             &[],
         ),
@@ -284,6 +318,58 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::Effect(EffectCommand::Retry { id: EffectId(1) }), manage),
         (Command::Effect(EffectCommand::Drop { id: EffectId(1) }), manage),
         (Command::Notice(NoticeCommand::MakeDigests), &[]),
+        (
+            invitation(InvitationCommand::Send {
+                details: details(),
+                secret_hash: [0; 32],
+                expires: Timestamp(9),
+                again: false,
+            }),
+            &["Manage Connections", "read on Contact"],
+        ),
+        (
+            invitation(InvitationCommand::Save { connection: None, details: details() }),
+            &["Manage Connections", "read on Contact"],
+        ),
+        (
+            invitation(InvitationCommand::SendSaved {
+                connection,
+                secret_hash: [0; 32],
+                expires: Timestamp(9),
+            }),
+            manage,
+        ),
+        (invitation(InvitationCommand::Discard { connection }), manage),
+        (invitation(InvitationCommand::Postpone { invitation: received() }), manage),
+        (
+            invitation(InvitationCommand::TakePostponement {
+                connection,
+                from: parse("globex"),
+                user: parse("gus"),
+            }),
+            &[],
+        ),
+        (
+            invitation(InvitationCommand::SetTemplate {
+                template: Box::new(MailPurpose::Invitation.built_in()),
+            }),
+            manage,
+        ),
+        (invitation(InvitationCommand::RemoveTemplate { name: parse("branded") }), manage),
+        (
+            Command::Inquiry(InquiryCommand::Ask { contact: LEAD, template: None, again: false }),
+            &["Manage Connections", "read on Contact"],
+        ),
+        (
+            Command::Inquiry(InquiryCommand::Record {
+                id: InquiryId(1),
+                reply: InquiryReply::Yes,
+                org: None,
+                listed: false,
+                note: String::new(),
+            }),
+            manage,
+        ),
         (Command::Notice(NoticeCommand::Read { ids: Vec::new() }), &[]),
         (Command::Notice(NoticeCommand::Set { user: None, settings: None }), all),
         (start(JobKind::Forward { connection, object: lead.clone(), records: None, view: None }), edit),
@@ -336,6 +422,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("AutomationCommand", include_str!("../../command/automation.rs")),
     ("ViewCommand", include_str!("../../command/view.rs")),
     ("EffectCommand", include_str!("../../command/effect.rs")),
+    ("InquiryCommand", include_str!("../../command/inquiry.rs")),
+    ("InvitationCommand", include_str!("../../command/invitation.rs")),
     ("NoticeCommand", include_str!("../../command/notice.rs")),
     ("ConfigCommand", include_str!("../../command/config.rs")),
     ("ProfileCommand", include_str!("../../command/profile.rs")),

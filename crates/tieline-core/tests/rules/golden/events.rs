@@ -137,6 +137,8 @@ fn connections() -> Vec<Event> {
             expires: MOMENT,
             owner: name("ann"),
             label: "Globex".to_owned(),
+            contact: Some(super::outside::a_contact()),
+            actor: Some(name("eve")),
         }
         .into(),
         InvitationAnswered {
@@ -147,6 +149,7 @@ fn connections() -> Vec<Event> {
             accept: true,
             owner: name("bob"),
             label: "Acme".to_owned(),
+            actor: Some(name("eve")),
         }
         .into(),
         ConnectionEstablished {
@@ -155,6 +158,7 @@ fn connections() -> Vec<Event> {
             public_key: [3; 32],
             incarnation: Incarnation(9),
             partner_owner: name("bob"),
+            answered_by: Some(name("gus")),
         }
         .into(),
         ConnectionDeclined {

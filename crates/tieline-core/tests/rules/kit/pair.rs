@@ -69,6 +69,7 @@ pub(crate) fn connect(inviter: &mut Org, invited: &mut Org) -> ConnectionId {
         user,
         public_key: [4; 32],
         incarnation: life(invited),
+        by: None,
     });
     invited.run(Command::TakeWelcome { connection, incarnation: life(inviter), owner: None });
     connection

@@ -41,6 +41,7 @@ impl Partner {
             user: name("bob"),
             public_key: [4; 32],
             incarnation: LIFE,
+            by: None,
         });
         let mut made = Self { name: from, connection, head: Figure::default() };
         made.agree(org);
