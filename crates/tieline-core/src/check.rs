@@ -120,6 +120,7 @@ impl Checker<'_> {
             );
             self.find(about, "not_created", "", text, Some(waiting as u64));
         }
+        self.queues(connection);
         for rule in connection.publish.values() {
             self.publish(connection, rule);
         }
@@ -146,6 +147,24 @@ impl Checker<'_> {
         }
         for rule in connection.subscribe.values() {
             self.subscribe(connection, rule);
+        }
+    }
+
+    /// Queues that are to offer what is not published.
+    fn queues(&mut self, connection: &Connection) {
+        let queues = self.state.automation.queues.values();
+        for queue in queues.filter(|queue| queue.connections.contains(&connection.id)) {
+            let item = format!("queues.{}", queue.name);
+            let missing = queue.objects.iter().filter(|object| !connection.publish.contains_key(*object));
+            for object in missing {
+                let text = format!(
+                    "the queue {} is to offer {object} to {}, and {object} is not published to it: publish it",
+                    queue.name,
+                    connection.display_name()
+                );
+                let about = About { connection: Some(connection), item: &item };
+                self.find(about, "queue_not_published", object.as_str(), text, None);
+            }
         }
     }
 
