@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, FieldName, ObjectName, QueueName, RecordId, Timestamp, UserName, ViewName};
+use crate::{ConnectionId, FieldName, ObjectName, QueueName, RecordId, RuleName, Timestamp, UserName, ViewName};
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,13 @@ pub enum JobKind {
         /// To which connection.
         connection: ConnectionId,
     },
+    /// Lets a sharing rule look at all records of its object (S2S-43).
+    ApplySharing {
+        /// For which connection.
+        connection: ConnectionId,
+        /// The rule.
+        rule: RuleName,
+    },
     /// Ends the shares of a deactivated connection.
     Close {
         /// Of which connection.
@@ -86,6 +93,7 @@ impl JobKind {
             | Self::Retry { connection }
             | Self::ShareQueue { connection, .. }
             | Self::CatchUp { connection }
+            | Self::ApplySharing { connection, .. }
             | Self::Close { connection } => *connection,
         }
     }

@@ -56,6 +56,19 @@ pub const QUEUES_MAX: usize = 1_000;
 /// Most members of one queue: users, groups, roles and connections together.
 pub const QUEUE_MEMBERS_MAX: usize = 5_000;
 
+/// Most sharing or workflow rules of one object.
+pub const OBJECT_AUTOMATION_RULES_MAX: usize = 100;
+/// Most entries, steps or actions of one rule.
+pub const RULE_ENTRIES_MAX: usize = 100;
+/// Most connections of one sharing rule: a change of a record is offered to all in one group.
+pub const RULE_CONNECTIONS_MAX: usize = 100;
+/// Most workflow rules that stand behind a change one after the other, within one org.
+pub const RULE_DEPTH_MAX: usize = 10;
+/// Longest time after which a record is escalated: a year.
+pub const ESCALATION_MINUTES_MAX: u32 = 366 * 24 * 60;
+/// Most records that one look for escalations goes through.
+pub const ESCALATION_SLICE_MAX: usize = 100;
+
 // Requests.
 
 /// Most records of one request to the batch endpoint.

@@ -70,6 +70,14 @@ pub struct Offer {
     pub record: RecordId,
     /// The published view fields.
     pub preview: VecMap<FieldName, Value>,
+    /// How many orgs have offered it on by a rule.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub hops: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_none(count: &u8) -> bool {
+    *count == 0
 }
 
 /// The partner may have the record: the create set, to be created or linked (S2S-48).

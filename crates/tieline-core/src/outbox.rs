@@ -70,7 +70,7 @@ fn message(
             let (preview, _) = publish::visible(rules.get(&e.object), preview, |(name, _)| name);
             let preview = preview.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let (share, generation, object) = (e.share, e.generation, e.object.clone());
-            Offer { share, generation, object, record: e.record, preview }.into()
+            Offer { share, generation, object, record: e.record, preview, hops: e.hops }.into()
         }
         Event::OfferAnswered(e) if e.accept => {
             AcceptOffer { share: e.share, generation: e.generation, whole: e.whole }.into()

@@ -111,6 +111,12 @@ codes! {
         /// The object is paused; the message waits until it goes on.
         Paused = 141 "paused",
 
+        // Automation.
+        /// A rule cannot do what it says.
+        BadRule = 120 "bad_rule",
+        /// Rules would go on changing a record without end.
+        RuleLoop = 121 "rule_loop",
+
         // Limits and access.
         /// A limit of the org or of Tieline was reached.
         LimitReached = 80 "limit_reached",

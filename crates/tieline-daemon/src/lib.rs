@@ -23,6 +23,7 @@ mod connection;
 mod courier;
 #[cfg(test)]
 mod drift;
+mod escalation;
 mod handshake;
 pub mod init;
 mod intake;

@@ -28,7 +28,7 @@ use crate::org::{OrgHandle, Shared};
 use crate::replay::{ReplayError, rebuild};
 use crate::tail::Tail;
 use crate::tls::{TlsListener, server_config};
-use crate::{courier, handshake, jobs, storage, writer};
+use crate::{courier, escalation, handshake, jobs, storage, writer};
 
 /// Batches that wait while one is made durable.
 const BATCHES_QUEUED: usize = 1;
@@ -253,6 +253,7 @@ fn start_tasks(handle: &OrgHandle, stop: &CancellationToken) -> tokio::task::Joi
     tasks.spawn(handshake::answer_hellos(handle.clone(), stop.clone()));
     tasks.spawn(handshake::say_hellos(handle.clone(), stop.clone()));
     tasks.spawn(jobs::run(handle.clone(), stop.clone()));
+    tasks.spawn(escalation::run(handle.clone(), stop.clone()));
     tasks.spawn(upkeep(handle.clone(), stop.clone()));
     tasks
 }

@@ -109,6 +109,18 @@ pub(crate) enum Command {
     /// See, define and remove queues: where records wait to be taken up
     #[command(subcommand)]
     Queue(commands::queue::Queue),
+    /// See, define and try rules that offer records to partners by criteria
+    #[command(subcommand)]
+    SharingRule(commands::rule::Sharing),
+    /// See, define and try rules that say who owns a record
+    #[command(subcommand)]
+    AssignmentRule(commands::rule::Rule),
+    /// See, define and try rules that act when a record changes, here or at a partner
+    #[command(subcommand)]
+    Workflow(commands::rule::Workflow),
+    /// See, define and try rules for records that nobody changes for a while
+    #[command(subcommand)]
+    Escalation(commands::rule::Rule),
     /// Offer records to partners, and stop sharing them
     #[command(subcommand)]
     Share(commands::share::Share),
@@ -290,6 +302,16 @@ mod tests {
             "record create Lead LastName=Ng --owner queue:emea",
             "record create Lead LastName=Ng --assign",
             "record list Lead --owner queue:emea",
+            "sharing-rule set --file hot.toml",
+            "sharing-rule try hot",
+            "sharing-rule apply hot",
+            "assignment-rule set --file -",
+            "assignment-rule show Lead",
+            "workflow list",
+            "workflow failures",
+            "escalation remove Case",
+            "inbox accept acme 01 --assign",
+            "inbox accept acme 01 --owner queue:emea",
             "queue list",
             "queue set emea --object Lead,Case --user bob --group sales --role standard --connection globex",
             "queue share emea --to globex",
@@ -413,6 +435,9 @@ mod tests {
             "record create Lead LastName=Ng --owner bob --assign",
             "record create Lead LastName=Ng --owner queue:Emea",
             "queue set emea",
+            "workflow set hot",
+            "escalation apply Case",
+            "inbox accept acme 01 --owner bob --assign",
             "broker config --listen 127.0.0.1:4222 --store-dir s",
             "backup",
             "org set",

@@ -144,7 +144,17 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::InquirySent(e) => state.inquiries.sent(seq, time, e),
         Event::InquiryAnswered(e) => state.inquiries.answered(time, e),
         Event::RequestAnswered(e) => state.requests.answered(seq, time, e),
-        Event::QueueSet(_) | Event::QueueRemoved(_) => automation::happened(state, event),
+        Event::QueueSet(_)
+        | Event::QueueRemoved(_)
+        | Event::SharingRuleSet(_)
+        | Event::AssignmentRuleSet(_)
+        | Event::EscalationRuleSet(_)
+        | Event::WorkflowRuleSet(_)
+        | Event::RuleRemoved(_)
+        | Event::RuleShared(_)
+        | Event::RuleFailed(_)
+        | Event::Escalated(_)
+        | Event::EscalationAdvanced(_) => automation::happened(state, time, event),
         Event::CompanySet(e) => people::company_set(state, e),
         Event::ProfileSent(e) => take_position(state, e.connection, e.position, seq, time),
         Event::TemplateSet(e) => template::set(state, e),

@@ -18,6 +18,7 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
     }
     let mut latest = event.content.stamp.time;
     let Some(record) = state.records.get_mut(&event.record) else { return };
+    state.automation.wait_no_more(event.record, record);
     for (name, value, stamp) in event.content.iter() {
         latest = latest.max(stamp.time);
         let source = event.origin_of(name).map(|origin| {
@@ -45,6 +46,7 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
     record.modified = time;
     record.modified_by = event.actor.clone();
     record.last = seq;
+    state.automation.wait(event.record, record, event.prev, event.rule.is_some());
     state.clock.observe(latest);
     super::pause::hold_back(state, time, event);
 }
@@ -71,6 +73,7 @@ fn create(state: &mut State, time: Timestamp, event: &RecordChanged) {
         modified: time,
         modified_by: event.actor.clone(),
         last: Seq::default(),
+        hops: event.hops,
         deleted: false,
         shares,
     };

@@ -32,6 +32,9 @@ const fn new_share(role: ShareRole, object: ObjectName, origin_record: RecordId,
         preview: VecMap::empty(),
         whole: false,
         kept: None,
+        hops: 0,
+        rule: None,
+        assign: None,
         problem: None,
         held_back: None,
     }
@@ -58,6 +61,11 @@ pub(super) fn offered(state: &mut State, seq: Seq, time: Timestamp, event: &Shar
     share.object = event.object.clone();
     share.origin_record = event.record;
     connection.heard.remove(&event.share);
+    if share.status != ShareStatus::Taken {
+        // What others gave back is offered again as it was; else somebody offers it anew.
+        share.rule = None;
+    }
+    share.hops = event.hops;
     share.generation = event.generation;
     share.status = ShareStatus::Offered;
     share.record = Some(event.record);
@@ -84,6 +92,9 @@ pub(super) fn offer_received(state: &mut State, time: Timestamp, event: &OfferRe
     share.actor = None;
     share.preview = event.preview.clone();
     share.kept = None;
+    share.hops = event.hops;
+    share.rule = None;
+    share.assign = None;
     share.problem = None;
 }
 
@@ -92,6 +103,7 @@ pub(super) fn offer_answered(state: &mut State, seq: Seq, time: Timestamp, event
     let Some(share) = share_mut(state, event.connection, event.share) else { return };
     share.status = if event.accept { ShareStatus::Accepting } else { ShareStatus::Declined };
     share.whole = event.whole;
+    share.assign = event.assign.clone().map(Box::new);
     share.actor = Some(event.owner.clone());
     share.updated = time;
     if !event.accept {

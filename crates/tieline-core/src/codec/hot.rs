@@ -349,8 +349,9 @@ impl ByHand for RecordChanged {
             received,
             deliveries,
             hops,
+            rule,
         } = self;
-        if !origins.is_empty() || !received.is_empty() {
+        if !origins.is_empty() || !received.is_empty() || rule.is_some() {
             return false;
         }
         let there = [owner.is_some(), origin.is_some(), !deliveries.is_empty()];
@@ -390,6 +391,7 @@ impl ByHand for RecordChanged {
             received: VecMap::empty(),
             deliveries: from.optional("deliveries", &mut left)?.unwrap_or_default(),
             hops: from.field("hops")?,
+            rule: None,
         };
         (left == 0 && from.is_at_end()).then_some(changed)
     }

@@ -1,7 +1,7 @@
-//! Queues, and who owns a record.
+//! Queues and rules, and who owns a record.
 
-use crate::automation::Queue;
-use crate::{AssignTo, ConnectionId, QueueName, RecordId};
+use crate::automation::{Queue, Rule, RuleKind};
+use crate::{AssignTo, ConnectionId, QueueName, RecordId, RuleName};
 
 /// What is asked of queues and rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,4 +30,23 @@ pub enum AutomationCommand {
         /// To whom.
         to: AssignTo,
     },
+    /// Defines a sharing, assignment, escalation or workflow rule, or changes it.
+    SetRule {
+        /// The whole definition.
+        rule: Box<Rule>,
+    },
+    /// Removes a rule.
+    RemoveRule {
+        /// Its kind.
+        kind: RuleKind,
+        /// Its name, or the object that has it.
+        rule: String,
+    },
+    /// Lets a sharing rule look at all records of its object, as a job for each of its connections.
+    ApplySharing {
+        /// The rule.
+        rule: RuleName,
+    },
+    /// Looks at the records whose time has come for an escalation; the daemon's clock says it.
+    Escalate,
 }

@@ -366,8 +366,8 @@ pub enum Command {
         connection: ConnectionId,
         /// The share.
         share: ShareId,
-        /// Who will own the record; the actor if nobody is named.
-        owner: Option<UserName>,
+        /// To whom the record is given; to the actor if nobody is named, or no rule names anybody.
+        owner: Option<AssignTo>,
     },
     /// Accepts an offer into a record that is here already: it becomes the copy.
     Adopt {

@@ -24,7 +24,7 @@ pub(super) fn adopt(
 ) -> Result<Reply, Refusal> {
     let (connection, share, rule) = offered(draft.state, over, id)?;
     check(draft.state, connection, (id, share), rule, record)?;
-    let acceptance = Acceptance { whole: rule.accept_whole, into: Some(record) };
+    let acceptance = Acceptance { into: Some(record), ..Acceptance::new(rule.accept_whole) };
     let owner = draft.actor.clone();
     answer(draft, connection, id, share.generation, Some(acceptance), owner);
     Ok(Reply::Share(id))

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::content::Content;
+use crate::decide::automation::owner_of_copy;
 use crate::decide::draft::Draft;
 use crate::decide::fields::{FieldsEnd, Incoming, map, passing, write_fields};
 use crate::decide::receive::rule_or_reason;
@@ -83,6 +84,9 @@ fn take_forgotten_grant(
         preview: VecMap::new(),
         whole: false,
         kept: None,
+        hops: 0,
+        rule: None,
+        assign: None,
         problem: None,
         held_back: None,
     };
@@ -93,6 +97,7 @@ fn take_forgotten_grant(
         object: grant.object.clone(),
         record: grant.record,
         preview: VecMap::new(),
+        hops: 0,
     });
     take_granted(draft, connection, position, grant, &share)
 }
@@ -221,7 +226,7 @@ fn create(
     // That the partner emptied a field is known by its stamp; else an older write would win here.
     candidates.retain(|_, candidate| !candidate.value.is_null() || candidate.origin.is_some());
     let id = id.unwrap_or_else(|| RecordId(draft.draw()));
-    let owner = incoming.share.actor.as_ref().unwrap_or(&connection.owner).clone();
+    let owner = owner_of_copy(draft, incoming, &candidates);
     let delivery = delivery(draft, connection, share, generation, &incoming.object.name, &candidates);
     let lent = lent(incoming, &candidates);
     let write = Write {
@@ -229,8 +234,8 @@ fn create(
         object: incoming.object.name.clone(),
         action: RecordAction::Create,
         actor: UserName::connection_user(),
-        owner: Some(owner.into()),
-        hops: 0,
+        owner: Some(owner),
+        hops: incoming.share.hops,
     };
     draft.emit(record_changed(None, write, candidates, delivery.into_iter().collect()));
     draft.emit(ShareLinked { connection: connection.id, share, generation, record: Some(id), kept: None });

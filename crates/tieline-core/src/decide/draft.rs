@@ -6,7 +6,7 @@ use crate::ids::first_128;
 use crate::stamp::Stamp;
 use crate::state::{Connection, Org, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, Position, RecordId, Timestamp, UserName};
+use crate::{ConnectionId, Position, RecordId, ShareId, Timestamp, UserName};
 
 /// The events so far, and the positions that they have taken.
 pub(crate) struct Draft<'a> {
@@ -62,6 +62,17 @@ impl<'a> Draft<'a> {
     /// The events so far.
     pub(crate) fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Notes on the offer that was emitted last how far the record has come by rules.
+    pub(crate) fn amend_offer(&mut self, hops: u8) -> Option<ShareId> {
+        self.events.iter_mut().rev().find_map(|event| match event {
+            Event::ShareOffered(offered) => {
+                offered.hops = hops;
+                Some(offered.share)
+            }
+            _ => None,
+        })
     }
 
     /// The events, and what people are told of them.

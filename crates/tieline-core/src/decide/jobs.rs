@@ -1,6 +1,7 @@
 //! Jobs: the next slice, within the allowance that the connection's outbox leaves.
 
 use crate::command::{Refusal, Reply};
+use crate::decide::automation::share_on_demand;
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, shared_content};
 use crate::decide::{connection, control, pause, permit, reconcile, share};
@@ -10,7 +11,7 @@ use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
 use crate::message::EndReason;
 use crate::people::Permission;
 use crate::state::{Connection, Share, ShareRole, ShareStatus};
-use crate::{ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, ShareId, ViewName};
+use crate::{ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, RuleName, ShareId, ViewName};
 
 /// Most items that a slice looks at, whether or not it has something to do for them.
 const LOOKED_AT_MAX: usize = 10 * JOB_SLICE_MAX;
@@ -123,6 +124,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
             Slice { done, finished: cursor.is_none(), cursor: cursor.map(|id| id.0), ..Slice::default() }
         }
         JobKind::ShareQueue { queue, .. } => share_queue(draft, job, over, queue, allowance),
+        JobKind::ApplySharing { rule, .. } => apply_sharing(draft, job, over, rule, allowance),
         kind => shares(draft, job, over, kind, allowance),
     };
     finish(draft, id, slice);
@@ -231,6 +233,35 @@ fn share_queue(
     slice
 }
 
+/// Lets sharing rules look at the records of a rule's object, for one connection.
+fn apply_sharing(
+    draft: &mut Draft<'_>,
+    job: &Job,
+    over: &Connection,
+    rule: &RuleName,
+    allowance: usize,
+) -> Slice {
+    let state = draft.state;
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let Some(rule) = state.automation.sharing.get(rule) else {
+        return Slice { finished: true, ..slice };
+    };
+    let mut records = state.records_of(&rule.object, job.cursor.map(RecordId));
+    while slice.has_room(allowance) {
+        let Some((id, record)) = records.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        match share_on_demand(draft, id, record, over.id) {
+            Ok(done) => slice.done += usize::from(done),
+            Err(refusal) => slice.skip(id, &refusal),
+        }
+    }
+    slice
+}
+
 /// Jobs that go through the shares of a connection.
 fn shares(draft: &mut Draft<'_>, job: &Job, over: &Connection, kind: &JobKind, allowance: usize) -> Slice {
     use std::ops::Bound::{Excluded, Unbounded};
@@ -296,6 +327,7 @@ fn one_share(
         | JobKind::Retry { .. }
         | JobKind::Forward { .. }
         | JobKind::ShareQueue { .. }
+        | JobKind::ApplySharing { .. }
         | JobKind::Reconcile { .. } => Ok(false),
     }
 }

@@ -43,7 +43,7 @@ use crate::message::Envelope;
 use crate::state::State;
 use crate::{ConnectionId, Position};
 
-pub use automation::Run;
+pub use automation::{Run, is_escalation_due, meets_now};
 use draft::Draft;
 pub use invitation::{
     common_fields, contact_object, contact_of, invitation_fields, is_invited, label_of, template_of,

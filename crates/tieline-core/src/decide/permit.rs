@@ -5,10 +5,8 @@
 //! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
 //! who can grant it.
 
-use crate::command::{
-    AutomationCommand, Command, ConfigCommand, EffectCommand, Handover, InquiryCommand, InvitationCommand,
-    NoticeCommand, Pause, ProfileCommand, Refusal, TemplateCommand, ViewCommand,
-};
+use crate::command::{AutomationCommand, Command, ConfigCommand, EffectCommand, Handover, InquiryCommand, InvitationCommand, NoticeCommand, Pause, ProfileCommand, Refusal, TemplateCommand, ViewCommand};
+use crate::automation::Rule;
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -44,7 +42,10 @@ pub(super) fn check(state: &State, actor: &UserName, command: &Command) -> Check
 /// follow from what was decided before.
 pub(super) fn job(state: &State, job: &Job) -> Checked {
     match &job.kind {
-        JobKind::Forward { .. } | JobKind::Accept { .. } | JobKind::ShareQueue { .. } => {
+        JobKind::Forward { .. }
+        | JobKind::Accept { .. }
+        | JobKind::ShareQueue { .. }
+        | JobKind::ApplySharing { .. } => {
             let rights = state.rights(&job.actor);
             let mut need = |permission| {
                 if rights.may(permission) { Ok(()) } else { Err(missing(state, &job.actor, permission)) }
@@ -244,8 +245,20 @@ fn automation<'a>(
             need(Permission::ModifyAllData)?;
             if queue.connections.is_empty() { Ok(()) } else { need(Permission::ManageConnections) }
         }
-        AutomationCommand::RemoveQueue { .. } => need(Permission::ModifyAllData),
-        AutomationCommand::ShareQueue { .. } => need(Permission::ManageConnections),
+        AutomationCommand::SetRule { rule } => {
+            need(Permission::ModifyAllData)?;
+            match rule.as_ref() {
+                Rule::Sharing(_) => need(Permission::ManageConnections),
+                Rule::Assignment(_) | Rule::Escalation(_) | Rule::Workflow(_) => Ok(()),
+            }
+        }
+        AutomationCommand::RemoveQueue { .. } | AutomationCommand::RemoveRule { .. } => {
+            need(Permission::ModifyAllData)
+        }
+        AutomationCommand::ShareQueue { .. } | AutomationCommand::ApplySharing { .. } => {
+            need(Permission::ManageConnections)
+        }
+        AutomationCommand::Escalate => Ok(()),
         AutomationCommand::Assign { record, .. } => match object_of(state, *record) {
             Some(object) => need(Permission::Edit(object)),
             None => Ok(()),
@@ -274,6 +287,7 @@ fn start<'a>(
         | JobKind::Retry { .. }
         | JobKind::ShareQueue { .. }
         | JobKind::CatchUp { .. }
+        | JobKind::ApplySharing { .. }
         | JobKind::Close { .. } => need(Permission::ManageConnections),
     }
 }

@@ -19,7 +19,7 @@ use crate::message::{Envelope, Message, Offer, ShareEnded, is_counted};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, Share, ShareRole, ShareStatus};
-use crate::{ConnectionId, Position, RecordId, Seq, ShareId, Timestamp};
+use crate::{AssignTo, ConnectionId, Position, RecordId, Seq, ShareId, Timestamp};
 
 /// How one counted message ended.
 #[derive(Debug, Clone)]
@@ -256,6 +256,7 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
         object: offer.object.clone(),
         record: offer.record,
         preview: offer.preview.clone(),
+        hops: offer.hops,
     });
     let Some(rule) = connection.subscribe.get(&offer.object) else {
         // It is kept all the same: both sides know the generation, and the inbox shows the offer
@@ -265,14 +266,10 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
     };
     if rule.auto_accept {
         let owner = rule.owner.as_ref().unwrap_or(&connection.owner).clone();
-        share::answer(
-            draft,
-            connection,
-            offer.share,
-            offer.generation,
-            Some(share::Acceptance::new(rule.accept_whole)),
-            owner,
-        );
+        // Nobody is there to own it: the assignment rule says who does, unless the subscription does.
+        let assign = rule.owner.is_none().then_some(AssignTo::Rules);
+        let acceptance = share::Acceptance { assign, ..share::Acceptance::new(rule.accept_whole) };
+        share::answer(draft, connection, offer.share, offer.generation, Some(acceptance), owner);
     }
     Ending { record: known.and_then(|share| share.record), ..Ending::new(Outcome::Applied, id) }
 }
@@ -299,6 +296,7 @@ fn take_crossing_offer(
         object: offer.object.clone(),
         record: offer.record,
         preview: offer.preview.clone(),
+        hops: offer.hops,
     });
     let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();
     share::answer(

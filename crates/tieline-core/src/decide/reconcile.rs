@@ -341,6 +341,7 @@ fn cross(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Sh
         object,
         record,
         preview: VecMap::new(),
+        hops: 0,
     });
     if share.status == ShareStatus::Active {
         let (connection, record) = (connection.id, share.record);
@@ -498,6 +499,9 @@ pub(super) fn restore(
         preview: VecMap::new(),
         whole: false,
         kept: None,
+        hops: 0,
+        rule: None,
+        assign: None,
         problem: None,
         held_back: None,
     };

@@ -78,7 +78,7 @@ pub(super) fn create(
     if !reasons.is_empty() {
         return Err(Refusal::record(reasons));
     }
-    let owner = owner_named(draft, name, to)?;
+    let owner = owner_named(draft, name, to, &candidates)?;
     let id = RecordId(draft.draw());
     let write = Write {
         id,

@@ -5,6 +5,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::content::Content;
+use crate::decide::automation::check_owner;
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, shared_content};
 use crate::decide::{pause, record};
@@ -18,7 +19,7 @@ use crate::publish;
 use crate::reason::ReasonCode;
 use crate::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, OrgName, RecordId, ShareId, Timestamp, UserName};
+use crate::{AssignTo, ConnectionId, FieldName, ObjectName, OrgName, Owner, RecordId, ShareId, Timestamp, UserName};
 
 /// A connection over which records may be shared now.
 pub(super) fn active(state: &State, id: ConnectionId) -> Result<&Connection, Refusal> {
@@ -105,6 +106,7 @@ pub(super) fn offer(
         preview,
         position,
         actor,
+        hops: 0,
     });
 }
 
@@ -120,11 +122,19 @@ pub(super) fn accept(
     draft: &mut Draft<'_>,
     over: ConnectionId,
     id: ShareId,
-    owner: Option<&UserName>,
+    to: Option<&AssignTo>,
 ) -> Result<Reply, Refusal> {
     let (connection, share, rule) = offered(draft.state, over, id)?;
-    let owner = owner.unwrap_or(&draft.actor).clone();
-    answer(draft, connection, id, share.generation, Some(Acceptance::new(rule.accept_whole)), owner);
+    if let Some(AssignTo::Owner(owner)) = to {
+        check_owner(draft.state, &rule.local, owner)?;
+    }
+    let (owner, assign) = match to {
+        None => (draft.actor.clone(), None),
+        Some(AssignTo::Owner(Owner::User(user))) => (user.clone(), None),
+        Some(to) => (draft.actor.clone(), Some(to.clone())),
+    };
+    let acceptance = Acceptance { assign, ..Acceptance::new(rule.accept_whole) };
+    answer(draft, connection, id, share.generation, Some(acceptance), owner);
     Ok(Reply::Share(id))
 }
 
@@ -153,18 +163,20 @@ pub(super) fn offered(
 }
 
 /// How an offer is accepted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Acceptance {
     /// Whether the copy is to be created with all fields in one.
     pub(super) whole: bool,
     /// The record that becomes the copy.
     pub(super) into: Option<RecordId>,
+    /// To whom the copy is given, if that is not the user who accepts.
+    pub(super) assign: Option<AssignTo>,
 }
 
 impl Acceptance {
     /// A copy is created, `whole` or with the create set first.
     pub(super) const fn new(whole: bool) -> Self {
-        Self { whole, into: None }
+        Self { whole, into: None, assign: None }
     }
 }
 
@@ -183,9 +195,10 @@ pub(super) fn answer(
         share,
         generation,
         accept: accept.is_some(),
-        whole: accept.is_some_and(|accept| accept.whole),
-        record: accept.and_then(|accept| accept.into),
+        whole: accept.as_ref().is_some_and(|accept| accept.whole),
+        record: accept.as_ref().and_then(|accept| accept.into),
         owner,
+        assign: accept.and_then(|accept| accept.assign),
         position,
     });
 }

@@ -204,6 +204,7 @@ pub(super) fn record_changed(
         received,
         deliveries,
         hops: write.hops,
+        rule: None,
     }
 }
 

@@ -26,7 +26,7 @@ mod share;
 mod template;
 mod view;
 
-pub use automation::{QueueRemoved, QueueSet};
+pub use automation::{AssignmentRuleSet, Escalated, EscalationAdvanced, EscalationRuleSet, QueueRemoved, QueueSet, RuleFailed, RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet};
 pub use config::ConfigApplied;
 pub use connection::{
     CatalogueSent, ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
@@ -125,6 +125,15 @@ numbered_kinds! {
         123 PartnerKeyChanged,
         170 QueueSet,
         171 QueueRemoved,
+        172 SharingRuleSet,
+        173 AssignmentRuleSet,
+        174 EscalationRuleSet,
+        175 WorkflowRuleSet,
+        176 RuleRemoved,
+        177 RuleShared,
+        178 RuleFailed,
+        179 Escalated,
+        180 EscalationAdvanced,
         190 RecordViewSet,
         191 RecordViewRemoved,
         192 InboxViewSet,

@@ -7,7 +7,9 @@ use crate::reason::Reason;
 use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, Owner, Position, RecordId, Seq, ShareId, UserName};
+use crate::{
+    ConnectionId, FieldName, ObjectName, Owner, Position, RecordId, RuleName, Seq, ShareId, UserName,
+};
 
 /// What happened to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,9 @@ pub struct RecordChanged {
     /// How many rules that remote changes triggered stand behind it.
     #[serde(default)]
     pub hops: u8,
+    /// The rule that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
 }
 
 impl RecordChanged {

@@ -8,7 +8,7 @@ use crate::message::{EndReason, Recreate, ShareStates};
 use crate::reason::ReasonCode;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, Position, RecordId, ShareId, Timestamp, UserName};
+use crate::{AssignTo, ConnectionId, FieldName, ObjectName, Position, RecordId, ShareId, Timestamp, UserName};
 
 /// A record was offered to a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,14 @@ pub struct ShareOffered {
     pub position: Position,
     /// By whom.
     pub actor: UserName,
+    /// How many orgs have offered it on by a rule, this one included.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub hops: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_none(count: &u8) -> bool {
+    *count == 0
 }
 
 /// An offer came and waits in the inbox.
@@ -46,6 +54,9 @@ pub struct OfferReceived {
     pub record: RecordId,
     /// The partner's view fields.
     pub preview: VecMap<FieldName, Value>,
+    /// How many orgs have offered it on by a rule.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub hops: u8,
 }
 
 /// An offer was accepted or declined here.
@@ -65,8 +76,11 @@ pub struct OfferAnswered {
     /// The record of this org that becomes the copy; without one, a copy is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
-    /// Who will own the record.
+    /// Who accepted, and will own the record.
     pub owner: UserName,
+    /// To whom the record is given instead, when it is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assign: Option<AssignTo>,
     /// The position of the message.
     pub position: Position,
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use automation::Automation;
+pub use automation::{Automation, Escalation, RuleFailure};
 pub use bulk::Bulk;
 pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
@@ -42,7 +42,7 @@ pub use people::{NotAdmitted, Token, User};
 pub use record::{FieldState, Record, Source};
 pub use request::{Answer, Request, Requests};
 pub use select::NotSelected;
-pub use share::{Problem, Share, ShareRole, ShareStatus};
+pub use share::{Problem, Share, ShareRole, ShareStatus, SharedBy};
 pub use view::Views;
 
 use crate::event::AlarmRaised;
@@ -277,6 +277,7 @@ impl State {
             .map(|(name, schema)| (name.clone(), Arc::new(CompiledRules::compile(schema))))
             .collect();
         self.derive_tokens();
+        self.derive_automation();
         for connection in self.connections.values_mut() {
             connection.derive();
         }
@@ -287,6 +288,7 @@ impl State {
     /// Puts an object in place, with its rules.
     pub(crate) fn set_object(&mut self, schema: ObjectSchema) {
         self.rules.insert(schema.name.clone(), Arc::new(CompiledRules::compile(&schema)));
+        self.automation.compile(&schema);
         self.objects.insert(schema.name.clone(), Arc::new(schema));
     }
 

@@ -28,12 +28,20 @@ pub struct Record {
     pub modified_by: UserName,
     /// Its last event: where the walk through its history begins.
     pub last: Seq,
+    /// How many orgs had offered it on by a rule when it came here.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub hops: u8,
     /// Whether it was deleted; it stays as long as a share knows it.
     #[serde(default)]
     pub deleted: bool,
     /// Its shares, one per connection at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<(ConnectionId, ShareId)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_none(count: &u8) -> bool {
+    *count == 0
 }
 
 /// One field of a record.

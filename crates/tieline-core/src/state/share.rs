@@ -8,7 +8,7 @@ use crate::outcome::Outcome;
 use crate::reason::Reason;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{FieldName, ObjectName, Position, RecordId, Timestamp, UserName};
+use crate::{AssignTo, FieldName, ObjectName, Position, RecordId, RuleName, Timestamp, UserName};
 
 /// Whose record it was at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,21 @@ pub struct Problem {
     pub reasons: Vec<Reason>,
 }
 
+/// The sharing rule behind a share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedBy {
+    /// The rule.
+    pub rule: RuleName,
+    /// Whether it also ended the share: then it may offer the record again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_none(count: &u8) -> bool {
+    *count == 0
+}
+
 /// One record shared over one connection (S2S-59).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
@@ -133,6 +148,15 @@ pub struct Share {
     /// The partner's fields that came before the copy could be created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Box<Content>>,
+    /// How many orgs have offered the record on by a rule.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub hops: u8,
+    /// The sharing rule that offered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<SharedBy>>,
+    /// To whom the copy is given when it is created, if that is not the user who accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assign: Option<Box<AssignTo>>,
     /// What went wrong last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Box<Problem>>,

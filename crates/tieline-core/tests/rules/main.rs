@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod config;
+mod automation;
 mod conflicts;
 mod first_acceptance;
 mod golden;

@@ -324,6 +324,7 @@ mod tests {
                 position: Position(1),
             }],
             hops: 0,
+            rule: None,
         });
         let about = |connection: Option<u128>, record: Option<u128>| About {
             connection: connection.map(ConnectionId),

@@ -12,13 +12,14 @@ use tieline_core::command::Command;
 use tieline_core::decide::answering;
 use tieline_core::job::JobKind;
 use tieline_core::state::{Connection, Share, ShareRole, ShareStatus, State};
-use tieline_core::{ConnectionId, ObjectName, RecordId, ShareId, UserName};
+use tieline_core::{ConnectionId, ObjectName, Owner, RecordId, ShareId, UserName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
 use super::batch::{ItemResult, check_count};
 use super::once::Keyed;
 use super::problem::{ErrorCode, Problem};
+use super::records::assign_to;
 use super::request::{Body, Params, cursor, page_size};
 use super::share_view::{ShareProblemView, status};
 use super::shares::{ItemResults, LOOKED_AT_MAX, StartedJob, start_jobs};
@@ -90,9 +91,13 @@ pub(crate) struct AcceptBody {
     /// With `all`, only offers of this object of the partner.
     #[schema(value_type = Option<String>)]
     object: Option<ObjectName>,
-    /// With `shares`, who will own the records; without one, whoever accepts.
+    /// With `shares`, who will own the records, a user or `queue:` with the name of a queue; without
+    /// one, whoever accepts.
     #[schema(value_type = Option<String>)]
-    owner: Option<UserName>,
+    owner: Option<Owner>,
+    /// With `shares`, whether the assignment rules say who will own the records (S2S-47).
+    #[serde(default)]
+    assign: bool,
     /// With `shares`, the records of this org that become the copies, by share; they keep their
     /// owners. A share that is not named here gets a new record.
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
@@ -224,13 +229,14 @@ pub(crate) async fn accept(
     keyed: Keyed,
     Body(body): Body<AcceptBody>,
 ) -> Result<Json<Accepted>, Problem> {
-    let AcceptBody { connection, shares, all, object, owner, into } = body;
+    let AcceptBody { connection, shares, all, object, owner, assign, into } = body;
+    let owner = assign_to(owner, assign)?;
     let into = into.unwrap_or_default();
     let connection = api.connection_id(&connection)?;
     let bad = |detail: &str| Err(Problem::new(ErrorCode::BadBody, detail));
     let accepted = match (shares, all) {
         (Some(_), false) if object.is_some() => return bad("object goes with all: leave it out"),
-        (None, true) if owner.is_some() => return bad("owner goes with shares: leave it out"),
+        (None, true) if owner.is_some() => return bad("owner and assign go with shares: leave them out"),
         (None, true) if !into.is_empty() => return bad("into goes with shares: leave it out"),
         (Some(shares), false) if !into.keys().all(|share| shares.contains(share)) => {
             return bad("into names a share that shares does not");

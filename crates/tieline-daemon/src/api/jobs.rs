@@ -27,7 +27,8 @@ pub(crate) struct JobList {
 pub(crate) struct JobView {
     /// Its id.
     job: String,
-    /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry`, `share_queue`, `catch_up` or `close`.
+    /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry`, `share_queue`, `apply_sharing`,
+    /// `catch_up` or `close`.
     kind: &'static str,
     /// The connection that it works for.
     connection: String,
@@ -127,6 +128,7 @@ pub(crate) const fn kind(kind: &JobKind) -> &'static str {
         JobKind::Retry { .. } => "retry",
         JobKind::ShareQueue { .. } => "share_queue",
         JobKind::CatchUp { .. } => "catch_up",
+        JobKind::ApplySharing { .. } => "apply_sharing",
         JobKind::Close { .. } => "close",
     }
 }
@@ -141,6 +143,7 @@ impl JobView {
             | JobKind::Retry { .. }
             | JobKind::ShareQueue { .. }
             | JobKind::CatchUp { .. }
+            | JobKind::ApplySharing { .. }
             | JobKind::Close { .. } => None,
         };
         Self {

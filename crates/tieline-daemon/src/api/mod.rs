@@ -15,7 +15,7 @@
 //! | `finder` | `/v1/finder`, `/v1/directory` |
 //! | `templates` | `/v1/templates`, `/v1/connections/{c}/template` |
 //! | `publish`, `subscribe` | `/v1/connections/{c}/publish`, `…/subscribe` |
-//! | `queues` | `/v1/queues` |
+//! | `queues`, `rules` | `/v1/queues`, `/v1/rules/{kind}`, `/v1/rule-failures` |
 //! | `records`, `batch`, `history`, `field_history` | `/v1/records`, `/v1/batch` |
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
 //! | `views`, `inbox_views` | `/v1/views`, `/v1/inbox-views` |
@@ -65,6 +65,7 @@ mod records;
 mod reports;
 mod request;
 mod roles;
+mod rules;
 mod scrape;
 mod select;
 mod share_view;
@@ -283,6 +284,11 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(inbox_views::show, inbox_views::set, inbox_views::remove))
         .routes(routes!(inbox_views::offers))
         .routes(routes!(inbox_views::count))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules::show, rules::set, rules::remove))
+        .routes(routes!(rules::try_out))
+        .routes(routes!(rules::apply))
+        .routes(routes!(rules::failures))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::failures))
         .routes(routes!(jobs::alarms))

@@ -78,7 +78,7 @@ error_codes! {
     UnknownMailTemplate = "unknown_mail_template", 404, "There is no such mail template";
     UnknownNotice = "unknown_notice", 404, "The user has no such notice";
     UnknownTemplate = "unknown_template", 404, "There is no such connection template";
-    UnknownRule = "unknown_rule", 404, "There is no such publish or subscribe rule";
+    UnknownRule = "unknown_rule", 404, "There is no such rule";
     UnknownReport = "unknown_report", 404, "There is no such report";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
     AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
@@ -114,6 +114,7 @@ error_codes! {
     Revoked = "revoked", 409, "The invitation was revoked";
     RoleInUse = "role_in_use", 409, "Somebody has the role";
     RotationPending = "rotation_pending", 409, "A new key was announced and is not in use yet";
+    RuleInactive = "rule_inactive", 409, "The rule is not active";
     SharingNotEnabled = "sharing_not_enabled", 409, "The org has not enabled sharing";
     Taken = "taken", 409, "Another connection has the record";
     Used = "used", 409, "The invitation has been used";

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tieline_core::automation::Queue;
 use tieline_core::command::{AutomationCommand, Command, Reply};
 use tieline_core::state::State;
-use tieline_core::{GroupName, ObjectName, QueueName, RoleName, UserName};
+use tieline_core::{GroupName, JobId, ObjectName, QueueName, RoleName, Seq, UserName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
@@ -77,6 +77,12 @@ pub(crate) struct JobBegun {
     job: String,
     /// The last event of the log when it was started.
     seq: u64,
+}
+
+impl JobBegun {
+    pub(crate) fn new(job: JobId, seq: Seq) -> Self {
+        Self { job: job.to_string(), seq: seq.0 }
+    }
 }
 
 impl QueueView {
@@ -175,5 +181,5 @@ pub(crate) async fn share(
     let command = Command::Automation(AutomationCommand::ShareQueue { queue, connection });
     let executed = api.org.execute(command, &actor.user).await?;
     let Reply::Job(job) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
-    Ok(Json(JobBegun { job: job.to_string(), seq: executed.seq.0 }))
+    Ok(Json(JobBegun::new(job, executed.seq)))
 }

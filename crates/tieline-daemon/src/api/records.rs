@@ -12,7 +12,7 @@ use tieline_core::command::{AutomationCommand, Command, Reply};
 use tieline_core::people::Permission;
 use tieline_core::reason::quoted;
 use tieline_core::schema::ObjectSchema;
-use tieline_core::state::{Record, State};
+use tieline_core::state::{Record, ShareRole, ShareStatus, State};
 use tieline_core::value::Value;
 use tieline_core::{AssignTo, FieldName, InvalidId, ObjectName, Owner, RecordId};
 use utoipa::ToSchema;
@@ -56,7 +56,7 @@ pub(crate) struct Assignment {
 }
 
 /// To whom a body says that a record is given.
-fn assign_to(owner: Option<Owner>, rules: bool) -> Result<Option<AssignTo>, Problem> {
+pub(crate) fn assign_to(owner: Option<Owner>, rules: bool) -> Result<Option<AssignTo>, Problem> {
     match (owner, rules) {
         (Some(_), true) => {
             let detail = "name an owner, or let the rules say who it is: not both";
@@ -106,6 +106,10 @@ pub(crate) struct RecordView {
     fields: Map<String, Json_>,
     /// Values of partners that are known and not applied.
     pending: Vec<PendingView>,
+    /// The partners that have accepted it (S2S-70).
+    sent_to: Vec<String>,
+    /// The partner that it came from (S2S-70).
+    received_from: Option<String>,
     /// With whom it is shared (S2S-59).
     shares: Vec<ShareView>,
 }
@@ -232,6 +236,8 @@ impl RecordView {
                     reasons: pending.reasons.iter().map(ReasonView::from).collect(),
                 })
                 .collect(),
+            sent_to: accepted(state, record, ShareRole::Origin).collect(),
+            received_from: accepted(state, record, ShareRole::Copy).next(),
             shares: record
                 .shares
                 .iter()
@@ -242,6 +248,13 @@ impl RecordView {
                 .collect(),
         }
     }
+}
+
+/// The partners with whom a record is shared actively, of those that this org is the `role` of.
+fn accepted(state: &State, record: &Record, role: ShareRole) -> impl Iterator<Item = String> {
+    let shares = state.shares_of(record);
+    let accepted = shares.filter(move |(_, share)| share.role == role && share.status == ShareStatus::Active);
+    accepted.map(|(connection, _)| connection.display_name().to_owned())
 }
 
 /// The object of this name, if the actor may read its records; or a problem that says how to see which

@@ -15,6 +15,7 @@ mod kit;
 mod once;
 mod queues;
 mod records;
+mod rules;
 mod sharing;
 mod surface;
 mod views;

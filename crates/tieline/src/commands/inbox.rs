@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
-use tieline_core::{ObjectName, RecordId, ShareId, UserName, ViewName};
+use tieline_core::{ObjectName, Owner, RecordId, ShareId, ViewName};
 
 use super::share::{more, results};
 use super::{body, list};
@@ -56,11 +56,14 @@ pub(crate) struct Accept {
     /// With --all, only offers of this object of the partner
     #[arg(long, value_name = "OBJECT", requires = "all")]
     object: Option<ObjectName>,
-    /// Who will own the records, instead of you
-    #[arg(long, value_name = "USER", conflicts_with = "all")]
-    owner: Option<UserName>,
+    /// Who will own the records, instead of you: a user, or queue:NAME
+    #[arg(long, value_name = "OWNER", conflicts_with = "all")]
+    owner: Option<Owner>,
+    /// Let the assignment rules say who will own the records; you, if they name nobody
+    #[arg(long, conflicts_with_all = ["all", "owner"])]
+    assign: bool,
     /// The record of this org that becomes the copy, for one offer; else a copy is created
-    #[arg(long, value_name = "RECORD", conflicts_with_all = ["all", "owner"])]
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["all", "owner", "assign"])]
     into: Option<RecordId>,
 }
 
@@ -105,7 +108,7 @@ impl Inbox {
                     Ok(())
                 })
             }
-            Self::Accept(Accept { connection, shares, all, object, owner, into }) => {
+            Self::Accept(Accept { connection, shares, all, object, owner, assign, into }) => {
                 let into = match (&shares[..], into) {
                     (_, None) => Json::Null,
                     ([share], Some(record)) => json!({ share.to_string(): record }),
@@ -120,6 +123,7 @@ impl Inbox {
                     chosen,
                     ("object", json!(object)),
                     ("owner", json!(owner)),
+                    ("assign", json!(assign)),
                     ("into", into),
                 ]);
                 let answer = client.post(&path(["inbox", "accept"]), &body)?;

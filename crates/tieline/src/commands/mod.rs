@@ -32,6 +32,7 @@ pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod role;
+pub(crate) mod rule;
 pub(crate) mod salesforce;
 pub(crate) mod sandbox;
 pub(crate) mod serve;
@@ -64,6 +65,10 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Object(verb) => verb.run(session),
         Command::Record(verb) => verb.run(session),
         Command::Queue(verb) => verb.run(session),
+        Command::SharingRule(verb) => verb.run(session),
+        Command::AssignmentRule(verb) => verb.run(session, rule::ASSIGNMENT),
+        Command::Workflow(verb) => verb.run(session),
+        Command::Escalation(verb) => verb.run(session, rule::ESCALATION),
         Command::Share(verb) => verb.run(session),
         Command::Inbox(verb) => verb.run(session),
         Command::View(verb) => verb.run(session),

@@ -102,6 +102,7 @@ prop_compose! {
             received: seldom.iter().map(|stamp| (name.clone(), *stamp)).collect(),
             deliveries,
             hops,
+            rule: seldom.map(|_| "hot".parse().unwrap()),
         }
     }
 }

@@ -1,16 +1,23 @@
 //! Who owns a record: by name, or as the assignment rules of its object say.
 
+use crate::automation::{Facts, Was};
 use crate::command::{Refusal, Reply};
+use crate::decide::automation::assignment::owner_for;
 use crate::decide::automation::queue;
 use crate::decide::draft::Draft;
+use crate::decide::fields::Incoming;
 use crate::decide::write::{Candidates, Write, record_changed};
 use crate::decide::{people, record};
 use crate::event::RecordAction;
 use crate::state::State;
-use crate::{AssignTo, ObjectName, Owner, RecordId};
+use crate::{AssignTo, FieldName, ObjectName, Owner, RecordId, UserName};
 
 /// Whether an owner can be given a record of this object.
-pub(super) fn check_owner(state: &State, object: &ObjectName, owner: &Owner) -> Result<(), Refusal> {
+pub(in crate::decide) fn check_owner(
+    state: &State,
+    object: &ObjectName,
+    owner: &Owner,
+) -> Result<(), Refusal> {
     match owner {
         Owner::User(user) => people::find_active(state, user).map(|_| ()),
         Owner::Queue(name) if queue::find(state, name)?.objects.contains(object) => Ok(()),
@@ -23,15 +30,48 @@ pub(super) fn check_owner(state: &State, object: &ObjectName, owner: &Owner) -> 
     }
 }
 
-/// The owner of a new record: the one that is named, else the actor.
+/// The owner of a new record: the one that is named, or whom the assignment rule names; else the actor.
 pub(in crate::decide) fn owner_named(
-    draft: &Draft<'_>,
+    draft: &mut Draft<'_>,
     object: &ObjectName,
     to: Option<&AssignTo>,
+    candidates: &Candidates,
 ) -> Result<Owner, Refusal> {
+    let actor = Owner::User(draft.actor.clone());
     match to {
-        None | Some(AssignTo::Rules) => Ok(draft.actor.clone().into()),
+        None => Ok(actor),
         Some(AssignTo::Owner(owner)) => check_owner(draft.state, object, owner).map(|()| owner.clone()),
+        Some(AssignTo::Rules) => {
+            let facts = Facts::about(&actor, &draft.actor, "", true);
+            let lookup = |name: &FieldName| candidates.get(name).map(|candidate| &candidate.value);
+            Ok(owner_for(draft, object, None, lookup, Was::Nothing, &facts).unwrap_or(actor))
+        }
+    }
+}
+
+/// The owner of a copy that a grant creates: as was said when it was accepted, else who accepted it.
+/// What is accepted by itself goes to whom the assignment rule names, unless the subscription names
+/// somebody (S2S-47).
+pub(in crate::decide) fn owner_of_copy(
+    draft: &mut Draft<'_>,
+    incoming: &Incoming<'_>,
+    candidates: &Candidates,
+) -> Owner {
+    let (connection, share, object) = (incoming.connection, incoming.share, &incoming.object.name);
+    let user = Owner::User(share.actor.as_ref().unwrap_or(&connection.owner).clone());
+    match share.assign.as_deref() {
+        None => user,
+        // It may have been deactivated, or may take the object no more, since the offer was accepted.
+        Some(AssignTo::Owner(owner)) => match check_owner(draft.state, object, owner) {
+            Ok(()) => owner.clone(),
+            Err(_) => user,
+        },
+        Some(AssignTo::Rules) => {
+            let by = UserName::connection_user();
+            let facts = Facts::about(&user, &by, connection.display_name(), true);
+            let lookup = |name: &FieldName| candidates.get(name).map(|candidate| &candidate.value);
+            owner_for(draft, object, None, lookup, Was::Nothing, &facts).unwrap_or(user)
+        }
     }
 }
 
@@ -40,7 +80,13 @@ pub(super) fn assign(draft: &mut Draft<'_>, id: RecordId, to: &AssignTo) -> Resu
     let record = record::find(draft.state, id)?;
     let owner = match to {
         AssignTo::Owner(owner) => owner.clone(),
-        AssignTo::Rules => record.owner.clone(),
+        AssignTo::Rules => {
+            let facts = Facts::of(draft.state, record, false);
+            let lookup = |name: &FieldName| record.fields.get(name).map(|field| &field.value);
+            let owner = owner_for(draft, &record.object, Some(id), lookup, Was::Same, &facts);
+            // Without a rule that fits, the user who asks gets it (S2S-47).
+            owner.unwrap_or_else(|| Owner::User(draft.actor.clone()))
+        }
     };
     if record.owner == owner {
         return Ok(Reply::Unchanged);

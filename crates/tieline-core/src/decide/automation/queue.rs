@@ -56,6 +56,14 @@ pub(super) fn remove(draft: &mut Draft<'_>, name: &QueueName) -> Result<Reply, R
         );
         return Err(Refusal::conflict("queue_in_use", text));
     }
+    if let Some(rule) = draft.state.automation.rule_naming(&owner) {
+        let text = format!(
+            "the {} rule {} gives records to the queue {name}: change that rule first",
+            rule.kind().as_str(),
+            rule.key()
+        );
+        return Err(Refusal::conflict("queue_in_use", text));
+    }
     draft.emit(QueueRemoved { queue: name.clone(), actor: draft.actor.clone() });
     Ok(Reply::Done)
 }

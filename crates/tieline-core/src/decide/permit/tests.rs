@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::apply::apply;
-use crate::automation::Queue;
+use crate::automation::{AssignmentRule, Queue, Rule, RuleKind, SharingRule};
 use crate::command::NewToken;
 use crate::event::{
     ConnectionEstablished, Event, IncarnationCause, InvitationAnswered, ObjectDefined, OfferReceived,
@@ -48,6 +48,17 @@ fn subscription() -> SubscribeRule {
     }
 }
 
+fn sharing_rule() -> Rule {
+    Rule::Sharing(SharingRule {
+        name: parse("hot"),
+        object: parse("Lead"),
+        active: true,
+        criteria: String::new(),
+        connections: BTreeSet::new(),
+        unshare: false,
+    })
+}
+
 fn queue(member: Option<ConnectionId>) -> Queue {
     Queue { connections: member.into_iter().collect(), ..Queue::new(parse("emea"), BTreeSet::new()) }
 }
@@ -84,6 +95,7 @@ fn state() -> State {
         received: VecMap::new(),
         deliveries: Vec::new(),
         hops: 0,
+        rule: None,
     };
     happens(lead.into());
     let answered = InvitationAnswered {
@@ -112,7 +124,8 @@ fn state() -> State {
         let (record, preview) = (RecordId(9), VecMap::new());
         let object = parse(object);
         happens(
-            OfferReceived { connection: CONNECTION, share, generation: 1, object, record, preview }.into(),
+            OfferReceived { connection: CONNECTION, share, generation: 1, object, record, preview, hops: 0 }
+                .into(),
         );
     }
     state
@@ -384,6 +397,30 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (start(JobKind::Grant { connection }), manage),
         (start(JobKind::Retry { connection }), manage),
         (start(JobKind::Close { connection }), manage),
+        (start(JobKind::ApplySharing { connection, rule: parse("hot") }), manage),
+        (
+            Command::Automation(AutomationCommand::SetRule { rule: Box::new(sharing_rule()) }),
+            &["Modify All Data", "Manage Connections"],
+        ),
+        (
+            Command::Automation(AutomationCommand::SetRule {
+                rule: Box::new(Rule::Assignment(AssignmentRule {
+                    object: parse("Lead"),
+                    active: true,
+                    entries: Vec::new(),
+                })),
+            }),
+            all,
+        ),
+        (
+            Command::Automation(AutomationCommand::RemoveRule {
+                kind: RuleKind::Sharing,
+                rule: "hot".to_owned(),
+            }),
+            all,
+        ),
+        (Command::Automation(AutomationCommand::ApplySharing { rule: parse("hot") }), manage),
+        (Command::Automation(AutomationCommand::Escalate), &[]),
         (start(JobKind::ShareQueue { connection, queue: parse("emea") }), manage),
         (Command::Automation(AutomationCommand::SetQueue { queue: Box::new(queue(None)) }), all),
         (

@@ -1,10 +1,18 @@
 //! One event of each kind that is about queues and rules, with every field set to something that is
 //! not its default.
 
-use tieline_core::automation::Queue;
-use tieline_core::event::{Event, QueueRemoved, QueueSet};
+use tieline_core::Owner;
+use tieline_core::automation::{
+    Action, AssignmentEntry, AssignmentRule, EscalationEntry, EscalationRule, Queue, RuleKind, SharingRule,
+    When, WorkflowRule,
+};
+use tieline_core::event::{
+    AssignmentRuleSet, Escalated, EscalationAdvanced, EscalationRuleSet, Event, QueueRemoved, QueueSet,
+    RuleFailed, RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet,
+};
+use tieline_core::reason::{Reason, ReasonCode};
 
-use super::messages::CONNECTION;
+use super::messages::{CONNECTION, MOMENT, RECORD, SHARE};
 use crate::kit::name;
 
 pub(super) fn samples() -> Vec<Event> {
@@ -17,8 +25,68 @@ pub(super) fn samples() -> Vec<Event> {
         roles: [name("standard")].into(),
         connections: [CONNECTION].into(),
     };
-    vec![
+    let mut all = vec![
         QueueSet { queue, actor: name("ann") }.into(),
         QueueRemoved { queue: name("emea"), actor: name("ann") }.into(),
+        RuleRemoved { kind: RuleKind::Sharing, rule: "hot".to_owned(), actor: name("ann") }.into(),
+        RuleShared { connection: CONNECTION, share: SHARE, rule: name("hot"), ended: true }.into(),
+        RuleFailed {
+            kind: RuleKind::Workflow,
+            rule: "hot".to_owned(),
+            record: Some(RECORD),
+            reasons: vec![Reason::new(ReasonCode::RuleLoop, "no end")],
+        }
+        .into(),
+        Escalated { record: RECORD, object: name("Deal__c"), entry: name("late"), since: MOMENT }.into(),
+        EscalationAdvanced { object: name("Deal__c"), entry: name("late"), since: MOMENT, record: RECORD }
+            .into(),
+    ];
+    all.extend(rules());
+    all
+}
+
+fn rules() -> Vec<Event> {
+    let criteria = || "Count > 1".to_owned();
+    let sharing = SharingRule {
+        name: name("hot"),
+        object: name("Deal__c"),
+        active: false,
+        criteria: criteria(),
+        connections: [CONNECTION].into(),
+        unshare: true,
+    };
+    let assignment = AssignmentRule {
+        object: name("Deal__c"),
+        active: false,
+        entries: vec![AssignmentEntry { criteria: criteria(), owner: Owner::Queue(name("emea")) }],
+    };
+    let step = EscalationEntry {
+        name: name("late"),
+        criteria: criteria(),
+        after_minutes: 30,
+        owner: Some(Owner::User(name("bob"))),
+        notify: [name("ann")].into(),
+    };
+    let escalation = EscalationRule { object: name("Deal__c"), active: false, entries: vec![step] };
+    let field = name("Count");
+    let workflow = WorkflowRule {
+        name: name("hot"),
+        object: name("Deal__c"),
+        active: false,
+        when: When::Every,
+        criteria: criteria(),
+        actions: vec![
+            Action::Set { field, value: Some("1".to_owned()), formula: Some("Count + 1".to_owned()) },
+            Action::Assign { to: Owner::User(name("bob")) },
+            Action::Task { subject: "Call".to_owned(), due_in_days: Some(3), owner: Some(name("bob")) },
+            Action::Notify { users: [name("ann")].into(), message: "look".to_owned() },
+            Action::Webhook { url: "https://hooks.example".to_owned() },
+        ],
+    };
+    vec![
+        SharingRuleSet { rule: sharing, actor: name("ann") }.into(),
+        AssignmentRuleSet { rule: assignment, actor: name("ann") }.into(),
+        EscalationRuleSet { rule: escalation, actor: name("ann") }.into(),
+        WorkflowRuleSet { rule: workflow, actor: name("ann") }.into(),
     ]
 }

@@ -20,7 +20,7 @@ use tieline_core::reason::{Reason, ReasonCode};
 use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, ValidationRule};
 use tieline_core::template::{ConnectionTemplate, RuleFate};
 use tieline_core::value::Value;
-use tieline_core::{Incarnation, JobId, Position, Seq};
+use tieline_core::{AssignTo, Incarnation, JobId, Position, Seq};
 
 use super::messages::{
     CONNECTION, MOMENT, RECORD, SHARE, a_catalogue, a_content, a_detail, a_notice, a_preview, a_stamp, runs,
@@ -231,6 +231,7 @@ fn records() -> Vec<Event> {
             received: [(name("Note"), a_stamp())].into_iter().collect(),
             deliveries: vec![a_delivery()],
             hops: 1,
+            rule: Some(name("hot")),
         }
         .into(),
         ValuesPending {
@@ -254,9 +255,10 @@ fn shares() -> Vec<Event> {
             preview: a_preview(),
             position,
             actor: name("ann"),
+            hops: 1,
         }
         .into(),
-        OfferReceived { connection, share, generation, object, record, preview: a_preview() }.into(),
+        OfferReceived { connection, share, generation, object, record, preview: a_preview(), hops: 1 }.into(),
         OfferAnswered {
             connection,
             share,
@@ -265,6 +267,7 @@ fn shares() -> Vec<Event> {
             whole: true,
             record: Some(record),
             owner: name("bob"),
+            assign: Some(AssignTo::Rules),
             position,
         }
         .into(),
