@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reference::Links;
 use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{FieldName, publish};
+use crate::{FieldName, publish, reference};
 
 /// Fields with values and stamps, as events keep them and messages carry them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -113,10 +114,17 @@ impl Visible<'_> {
         self.values.is_empty()
     }
 
-    /// The same as a content of its own.
+    /// Whether a value names a record of this org: it is not for the partner as it stands.
     #[must_use]
-    pub fn to_content(&self) -> Content {
-        let values = self.values.iter().map(|(name, value)| ((*name).clone(), (*value).clone()));
+    pub fn refers(&self) -> bool {
+        self.values.iter().any(|(_, value)| matches!(value, Value::Reference(_)))
+    }
+
+    /// The same as a content of its own. References name the shares of their targets, by `links`.
+    #[must_use]
+    pub fn to_content(&self, links: &Links) -> Content {
+        let outward = |name: &FieldName, value: &Value| reference::outward(name, value, links);
+        let values = self.values.iter().map(|(name, value)| ((*name).clone(), outward(name, value)));
         let stamps = self.stamps.iter().map(|(name, stamp)| ((*name).clone(), **stamp));
         Content { values: values.collect(), stamp: self.stamp, stamps: stamps.collect() }
     }

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, FieldName, ObjectName, QueueName, RecordId, RuleName, Timestamp, UserName, ViewName};
+use crate::{
+    ConnectionId, FieldName, ObjectName, QueueName, RecordId, RuleName, ShareId, Timestamp, UserName,
+    ViewName,
+};
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +64,25 @@ pub enum JobKind {
         /// Which queue.
         queue: QueueName,
     },
+    /// Fills the references that waited for the record of a share.
+    FillLinks {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// Of which share.
+        share: ShareId,
+    },
+    /// Tells the references to a record that came to be shared.
+    TellLinks {
+        /// Over which connection.
+        connection: ConnectionId,
+        /// By which share.
+        share: ShareId,
+    },
+    /// Computes fields of all records of an object anew, after their expressions changed.
+    Compute {
+        /// Records of which object.
+        object: ObjectName,
+    },
     /// Sends what was held back during a pause.
     CatchUp {
         /// To which connection.
@@ -81,10 +103,11 @@ pub enum JobKind {
 }
 
 impl JobKind {
-    /// The connection that the job works for.
+    /// The connection that the job works for, if it is for one.
     #[must_use]
-    pub const fn connection(&self) -> ConnectionId {
-        match self {
+    pub const fn connection(&self) -> Option<ConnectionId> {
+        Some(match self {
+            Self::Compute { .. } => return None,
             Self::Forward { connection, .. }
             | Self::Accept { connection, .. }
             | Self::Backfill { connection, .. }
@@ -92,10 +115,12 @@ impl JobKind {
             | Self::Grant { connection }
             | Self::Retry { connection }
             | Self::ShareQueue { connection, .. }
+            | Self::FillLinks { connection, .. }
+            | Self::TellLinks { connection, .. }
             | Self::CatchUp { connection }
             | Self::ApplySharing { connection, .. }
             | Self::Close { connection } => *connection,
-        }
+        })
     }
 }
 

@@ -128,6 +128,10 @@ pub const EXPRESSION_REGEX_COMPILED_BYTES_MAX: usize = 256 * 1024;
 /// Most steps of one evaluation: a node is one, and so are 64 bytes of text that it looks at; a
 /// byte that a regular expression looks at is eight. It bounds the time of any rule on any record.
 pub const EXPRESSION_STEPS_MAX: u32 = 1_000_000;
+/// Most computed fields of one object.
+pub const COMPUTED_FIELDS_MAX: usize = 100;
+/// Most computed mappings of one subscribe rule.
+pub const COMPUTED_MAPPINGS_MAX: usize = 100;
 /// Most validation rules of one object.
 pub const OBJECT_RULES_MAX: usize = 200;
 /// Most field mappings of one subscribe rule: one for each field of the local object.
@@ -170,6 +174,21 @@ pub const JOB_SLICE_MAX: usize = 100;
 pub const JOB_REASONS_MAX: usize = 20;
 /// Most shares in one run of share states: each may be answered by a grant and a snapshot.
 pub const SHARE_STATES_MAX: usize = 50;
+
+/// Most references that are filled or told at once when a record arrives or is offered; a job does
+/// the rest.
+pub const LINKS_AT_ONCE_MAX: usize = 20;
+/// Most messages of one connection that are held for a parent; more are rejected and tried again.
+pub const HELD_FOR_PARENT_MAX: usize = 10_000;
+/// Most records that are followed to find out whether records wait for each other in a circle.
+pub const PARENT_CIRCLE_MAX: usize = 32;
+
+// Drift.
+
+/// Most changes of published fields that a connection remembers; the log keeps all.
+pub const DRIFT_KEPT: usize = 200;
+/// Most values without a mapping that are counted for one field.
+pub const UNMAPPED_VALUES_KEPT: usize = 200;
 
 // What has to be done outside, and what users are told.
 

@@ -15,10 +15,12 @@ use crate::value::{Value, cast};
 use crate::{FieldName, ObjectName, UserName};
 
 mod check;
+mod computed;
 #[cfg(test)]
 mod tests;
 
 pub use check::{Warning, WarningCode};
+pub use computed::ComputedMappings;
 
 /// What one side takes of one object over one connection, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +62,9 @@ pub struct FieldMapping {
     /// Whether a person approves each incoming value before it is written (S2S-58).
     #[serde(default)]
     pub approval: bool,
+    /// The partner's fields that a computed mapping reads; noted when the rule is saved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<FieldName>,
 }
 
 /// The source of a mapping. In files and in the log: `{ field = "Name" }` or `{ constant = … }`.
@@ -70,6 +75,8 @@ pub enum Source {
     Field(FieldName),
     /// The same value for every record, written when the copy is created.
     Constant(Value),
+    /// An expression in CEL over the partner's fields, computed anew with each of them (S2S-28).
+    Computed(String),
 }
 
 /// Picklist values of the partner and what they are here.
@@ -100,16 +107,22 @@ impl FieldMapping {
     /// A mapping from one field to another, without more.
     #[must_use]
     pub const fn rename(remote: FieldName, local: FieldName) -> Self {
-        Self { local, source: Source::Field(remote), default: None, picklist: None, approval: false }
+        let source = Source::Field(remote);
+        Self { local, source, default: None, picklist: None, approval: false, inputs: Vec::new() }
     }
 
-    /// The partner's field that it reads, unless it is a constant.
+    /// The partner's field that it takes as it is.
     #[must_use]
     pub const fn remote(&self) -> Option<&FieldName> {
         match &self.source {
             Source::Field(name) => Some(name),
-            Source::Constant(_) => None,
+            Source::Constant(_) | Source::Computed(_) => None,
         }
+    }
+
+    /// The partner's fields that it reads.
+    pub fn reads(&self) -> impl Iterator<Item = &FieldName> {
+        self.remote().into_iter().chain(&self.inputs)
     }
 }
 
@@ -122,7 +135,7 @@ impl SubscribeRule {
     /// Whether any mapping reads a field of the partner.
     #[must_use]
     pub fn subscribes(&self, remote: &FieldName) -> bool {
-        self.takes(remote).next().is_some()
+        self.fields.iter().any(|mapping| mapping.reads().any(|name| name == remote))
     }
 
     /// The mapping that writes a local field.
@@ -135,7 +148,7 @@ impl SubscribeRule {
     pub fn constants(&self) -> impl Iterator<Item = (&FieldName, &Value)> {
         self.fields.iter().filter_map(|mapping| match &mapping.source {
             Source::Constant(value) => Some((&mapping.local, value)),
-            Source::Field(_) => None,
+            Source::Field(_) | Source::Computed(_) => None,
         })
     }
 
@@ -150,7 +163,7 @@ impl SubscribeRule {
         local: &FieldSchema,
     ) -> Result<Value, Reason> {
         let incoming = match &mapping.source {
-            Source::Field(_) => incoming,
+            Source::Field(_) | Source::Computed(_) => incoming,
             Source::Constant(constant) => constant,
         };
         let translated = match &mapping.picklist {
@@ -167,6 +180,16 @@ impl SubscribeRule {
 }
 
 impl PicklistMapping {
+    /// The values of the partner that the table does not have.
+    pub fn missing<'a>(&self, incoming: &'a Value) -> impl Iterator<Item = &'a SmolStr> {
+        let values = match incoming {
+            Value::Picklist(value) | Value::Text(value) => std::slice::from_ref(value),
+            Value::MultiPicklist(values) => values.as_slice(),
+            _ => &[],
+        };
+        values.iter().filter(|value| !self.values.contains_key(*value))
+    }
+
     fn translate(&self, incoming: &Value, mapping: &FieldMapping) -> Result<Value, Reason> {
         match incoming {
             Value::Picklist(value) => self.local(value, mapping).map(Value::picklist),

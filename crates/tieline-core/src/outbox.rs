@@ -12,6 +12,7 @@ use crate::message::{
     Snapshot, Void,
 };
 use crate::publish::{self, PublishRule};
+use crate::value::Value;
 use crate::{ConnectionId, FieldName, ObjectName, Position, Seq, Timestamp};
 use std::collections::BTreeMap;
 
@@ -45,6 +46,7 @@ pub fn write(
 ) -> u16 {
     if let Event::RecordChanged(event) = event
         && let Some(Delivered { delivery, content }) = delivered(event, connection, position, rules)
+        && !content.refers()
     {
         return Change::write(delivery.share, delivery.generation, &content, event.hops, out);
     }
@@ -66,7 +68,9 @@ fn message(
         Event::ShareOffered(e) => {
             // An object that is not published any more is offered without a preview, as it would be
             // granted without fields: both sides go on knowing the same shares.
-            let preview: Vec<_> = e.preview.iter().collect();
+            // A preview is read by people, who know no record of another org.
+            let preview = e.preview.iter().filter(|(_, value)| !matches!(value, Value::Reference(_)));
+            let preview: Vec<_> = preview.collect();
             let (preview, _) = publish::visible(rules.get(&e.object), preview, |(name, _)| name);
             let preview = preview.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let (share, generation, object) = (e.share, e.generation, e.object.clone());
@@ -136,7 +140,7 @@ fn change(
     }
     let Delivered { delivery, content } = delivered(event, connection, position, rules)?;
     let (share, generation, hops) = (delivery.share, delivery.generation, event.hops);
-    Some(Change { share, generation, content: content.to_content(), hops }.into())
+    Some(Change { share, generation, content: content.to_content(&delivery.links), hops }.into())
 }
 
 fn granted(event: &ShareGranted, position: Position, rules: &PublishRules) -> Option<Message> {
@@ -144,17 +148,18 @@ fn granted(event: &ShareGranted, position: Position, rules: &PublishRules) -> Op
     let rule = rules.get(&event.object);
     let in_create_set = |name: &FieldName| event.create_set.contains(name);
     if position == event.grant {
-        let content = event.content.visible(rule, in_create_set).to_content();
+        let content = event.content.visible(rule, in_create_set).to_content(&event.links);
         let (object, record) = (event.object.clone(), event.record);
         return Some(Grant { share, generation, object, record, content }.into());
     }
-    let content = event.content.visible(rule, |name| !in_create_set(name)).to_content();
+    let content = event.content.visible(rule, |name| !in_create_set(name)).to_content(&event.links);
     (!content.is_empty())
         .then(|| Snapshot { share, generation, content, recreate: None, unseen_from: None }.into())
 }
 
 fn snapshot(event: &SnapshotSent, rules: &PublishRules) -> Option<Message> {
-    let content = event.content.visible(rules.get(&event.object), |_| true).to_content();
+    let content = event.content.visible(rules.get(&event.object), |_| true);
+    let content = content.to_content(&event.delivery.links);
     let (share, generation) = (event.delivery.share, event.delivery.generation);
     // A record that is lost there is named even if no field of it may leave: so the share can end.
     (!content.is_empty() || event.recreate.is_some()).then(|| {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::reason::{Reason, ReasonCode};
-use crate::schema::{FieldSchema, FieldType, ObjectSchema};
+use crate::schema::{FieldSchema, FieldType, ObjectSchema, supported};
 use crate::{FieldName, ObjectName};
 
 /// What one side sends of one object over one connection (S2S-20).
@@ -49,8 +49,8 @@ impl PublishRule {
             let text = format!("the publish rule is of {}, not of {}", self.object, object.name);
             return Err(vec![Reason::new(ReasonCode::IncompatibleObjects, text)]);
         }
-        let mut reasons: Vec<Reason> =
-            self.fields.iter().filter_map(|field| object.publishable(field).err()).collect();
+        let mut reasons: Vec<Reason> = supported(&object.name).err().into_iter().collect();
+        reasons.extend(self.fields.iter().filter_map(|field| object.publishable(field).err()));
         let unordered = self.fields.windows(2).find_map(|pair| match pair {
             [first, second] if first >= second => Some(second),
             _ => None,
@@ -108,6 +108,9 @@ pub struct CatalogueField {
     /// Whether the partner's records always have a value.
     #[serde(default)]
     pub required: bool,
+    /// The partner's object that it refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<ObjectName>,
 }
 
 /// An object as the partner's catalogue shows it: what it publishes to this org (S2S-21).
@@ -163,6 +166,7 @@ fn catalogue_field(field: &FieldSchema) -> CatalogueField {
         values: field.values.iter().filter(|v| v.active).map(|v| v.value.clone()).collect(),
         restricted: field.restricted,
         required: field.required,
+        references: field.references.clone(),
     }
 }
 

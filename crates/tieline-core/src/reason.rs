@@ -122,6 +122,14 @@ codes! {
         LimitReached = 80 "limit_reached",
         /// The user lacks a permission.
         NoPermission = 81 "no_permission",
+
+        // References and drift.
+        /// A reference names a record that is not shared over the connection.
+        TargetNotShared = 110 "target_not_shared",
+        /// The partner changed or withdrew a field that is mapped.
+        FieldDrifted = 111 "field_drifted",
+        /// Records of this object cannot be shared.
+        UnsupportedObject = 112 "unsupported_object",
     }
 }
 

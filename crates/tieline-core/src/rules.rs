@@ -3,10 +3,12 @@
 //! A rule that cannot be evaluated refuses the write with its own reason: it never lets a record
 //! through unchecked, and never stops anything but that write.
 
+use std::collections::BTreeMap;
+
 use crate::expr::Expression;
 use crate::reason::{Reason, ReasonCode};
-use crate::schema::ObjectSchema;
-use crate::value::Value;
+use crate::schema::{FieldKind, FieldSchema, ObjectSchema, order};
+use crate::value::{Value, cast};
 use crate::{FieldName, Timestamp};
 
 /// The active rules of one object, and the fields without which it cannot be.
@@ -14,6 +16,15 @@ use crate::{FieldName, Timestamp};
 pub struct CompiledRules {
     rules: Vec<CompiledRule>,
     required: Vec<FieldName>,
+    /// Computed fields, each after those that it reads.
+    computed: Vec<ComputedField>,
+}
+
+/// A field whose value is computed from others of its record (S2S-24).
+#[derive(Debug)]
+pub struct ComputedField {
+    field: FieldSchema,
+    expression: Expression,
 }
 
 #[derive(Debug)]
@@ -36,7 +47,14 @@ impl CompiledRules {
             expression: Expression::condition(&rule.condition, schema).map_err(|error| error.to_string()),
         });
         let required = schema.fields.iter().filter(|field| field.required);
-        Self { rules: rules.collect(), required: required.map(|field| field.name.clone()).collect() }
+        let required = required.map(|field| field.name.clone()).collect();
+        Self { rules: rules.collect(), required, computed: computed(schema) }
+    }
+
+    /// The computed fields, each after those that it reads.
+    #[must_use]
+    pub fn computed(&self) -> &[ComputedField] {
+        &self.computed
     }
 
     /// The fields that need a value.
@@ -58,6 +76,42 @@ impl CompiledRules {
         now: Timestamp,
     ) -> Vec<Reason> {
         self.rules.iter().filter_map(|rule| rule.refusal(&lookup, now)).collect()
+    }
+}
+
+/// What does not compile, in a log of another version, is not computed.
+fn computed(schema: &ObjectSchema) -> Vec<ComputedField> {
+    let compile = |(field, text): (&FieldSchema, &str)| {
+        let expression = Expression::computed(text, schema, field).ok()?;
+        Some((field.name.clone(), ComputedField { field: field.clone(), expression }))
+    };
+    let mut compiled: BTreeMap<FieldName, ComputedField> = schema
+        .computed_fields()
+        .filter(|(field, _)| field.kind == FieldKind::Formula)
+        .filter_map(compile)
+        .collect();
+    let reads = compiled.iter().map(|(name, field)| (name, field.expression.fields().to_vec())).collect();
+    let ordered: Vec<FieldName> = order(&reads).into_iter().cloned().collect();
+    ordered.iter().filter_map(|name| compiled.remove(name)).collect()
+}
+
+impl ComputedField {
+    /// The field.
+    #[must_use]
+    pub const fn name(&self) -> &FieldName {
+        &self.field.name
+    }
+
+    /// The fields that it is computed from.
+    #[must_use]
+    pub fn inputs(&self) -> &[FieldName] {
+        self.expression.fields()
+    }
+
+    /// Its value; none where the expression fails or gives what the field does not keep.
+    pub fn value<'v>(&self, lookup: impl Fn(&FieldName) -> Option<&'v Value>, now: Timestamp) -> Value {
+        let value = self.expression.evaluate(lookup, now).and_then(|value| cast(&value, &self.field));
+        value.ok().filter(|value| value.check(&self.field).is_ok()).unwrap_or_default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tieline_core::command::{Command, Reply};
 use tieline_core::limits::{JOB_OUTBOX_BYTES_MAX, JOB_SLICE_MAX};
-use tieline_core::state::State;
+use tieline_core::state::{Connection, State};
 use tieline_core::{ConnectionId, JobId, Position, UserName};
 use tokio_util::sync::CancellationToken;
 
@@ -37,19 +37,19 @@ pub(crate) async fn run(org: OrgHandle, stop: CancellationToken) {
 struct Waiting {
     job: JobId,
     actor: UserName,
-    connection: ConnectionId,
-    head: Position,
+    /// The connections that it sends to, each with the last position given out.
+    over: Vec<(ConnectionId, Position)>,
 }
 
 fn waiting(state: &State) -> Vec<Waiting> {
     let jobs = state.jobs.iter().filter_map(|(id, job)| {
-        let connection = state.connections.get(&job.kind.connection())?;
-        Some(Waiting {
-            job: *id,
-            actor: job.actor.clone(),
-            connection: connection.id,
-            head: connection.outbox.head().position,
-        })
+        let head = |connection: &Connection| (connection.id, connection.outbox.head().position);
+        let over = match job.kind.connection() {
+            Some(connection) => vec![head(state.connections.get(&connection)?)],
+            // A job of the whole org may send to everybody.
+            None => state.connections.values().filter(|c| c.is_active()).map(head).collect(),
+        };
+        Some(Waiting { job: *id, actor: job.actor.clone(), over })
     });
     jobs.collect()
 }
@@ -59,12 +59,18 @@ async fn advance_all(org: &OrgHandle) -> bool {
     let mut moved = false;
     let mut room: BTreeMap<ConnectionId, usize> = BTreeMap::new();
     for waiting in org.peek(waiting) {
-        let room = room.entry(waiting.connection).or_insert_with(|| allowance(org, &waiting));
-        let allowance = (*room).min(JOB_SLICE_MAX);
+        let left = |(connection, head): &(ConnectionId, Position)| {
+            *room.entry(*connection).or_insert_with(|| allowance(org, *connection, *head))
+        };
+        let allowance = waiting.over.iter().map(left).min().unwrap_or(JOB_SLICE_MAX).min(JOB_SLICE_MAX);
         if allowance == 0 {
             continue;
         }
-        *room -= allowance;
+        for (connection, _) in &waiting.over {
+            if let Some(room) = room.get_mut(connection) {
+                *room -= allowance;
+            }
+        }
         let command = Command::AdvanceJob { job: waiting.job, allowance };
         match org.execute(command, &waiting.actor).await {
             Ok(executed) => moved |= matches!(executed.reply, Reply::Job(_)),
@@ -75,12 +81,12 @@ async fn advance_all(org: &OrgHandle) -> bool {
 }
 
 /// How many messages a job may add: live changes must never wait behind it.
-fn allowance(org: &OrgHandle, waiting: &Waiting) -> usize {
-    let Some(link) = org.link(waiting.connection) else { return JOB_SLICE_MAX };
+fn allowance(org: &OrgHandle, connection: ConnectionId, head: Position) -> usize {
+    let Some(link) = org.link(connection) else { return JOB_SLICE_MAX };
     if link.in_flight_bytes >= JOB_OUTBOX_BYTES_MAX {
         return 0;
     }
-    let without_receipt = waiting.head.0.saturating_sub(link.confirmed.0);
+    let without_receipt = head.0.saturating_sub(link.confirmed.0);
     let most = link.job_messages.max(JOB_SLICE_MAX);
     most.saturating_sub(usize::try_from(without_receipt).unwrap_or(usize::MAX))
 }

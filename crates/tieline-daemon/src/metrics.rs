@@ -147,6 +147,8 @@ metrics! {
         "Messages to the partner that the partner has not confirmed.";
     InboxMessages = "tieline_inbox_messages", Gauge, "messages", [Connection],
         "Messages that the partner has given out and that were not received here.";
+    MappingsBroken = "tieline_mappings_broken", Gauge, "mappings", [Connection],
+        "Mappings that take nothing, because the partner's field has changed.";
     HeldMessages = "tieline_held_messages", Gauge, "messages", [Connection],
         "Received messages that cannot be tried yet.";
     Outcomes = "tieline_outcomes_total", Counter, "changes", [Connection, Direction, Outcome],

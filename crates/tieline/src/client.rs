@@ -102,6 +102,12 @@ impl Client {
         self.answer(request.content_type("application/toml").send(body))
     }
 
+    /// `POST` with a TOML body.
+    pub(crate) fn post_toml(&self, path: &str, body: &str) -> Result<Json> {
+        let request = self.change(self.agent.post(self.url(path, &[])));
+        self.answer(request.content_type("application/toml").send(body))
+    }
+
     /// `PATCH` with a JSON body.
     pub(crate) fn patch(&self, path: &str, body: &Json) -> Result<Json> {
         let request = self.change(self.agent.patch(self.url(path, &[])));

@@ -225,7 +225,8 @@ impl SimOrg {
     fn work_off(&mut self, out: &mut Outside) -> Result<(), Broken> {
         let jobs: Vec<_> = self.state().jobs.iter().map(|(id, job)| (*id, job.kind.connection())).collect();
         for (job, connection) in jobs {
-            let waiting = self.state().connections.get(&connection).map_or(0, |c| c.outbox.entries.len());
+            let connection = connection.and_then(|connection| self.state().connections.get(&connection));
+            let waiting = connection.map_or(0, |c| c.outbox.entries.len());
             if waiting < JOB_OUTBOX_MAX && out.rng.chance(700) {
                 let allowance = 1 + out.rng.index(20);
                 drop(self.execute(&Command::AdvanceJob { job, allowance }, "job", out)?);

@@ -6,9 +6,11 @@
 mod broker;
 mod invitations;
 mod keys;
+mod mapping;
 mod newcomer;
 mod outside;
 mod pause;
+mod references;
 mod refusal;
 mod restore;
 mod several;

@@ -57,12 +57,16 @@ fn new_connection(
         inbound: Inbound::default(),
         shares: Bulk::default(),
         heard: Bulk::default(),
+        drift: Vec::new(),
+        unmapped: BTreeMap::new(),
+        computed: crate::state::Compiled::default(),
         failures: std::collections::VecDeque::new(),
         pauses: crate::state::Pauses::default(),
         conflicts: BTreeMap::new(),
         audit_pages: Vec::new(),
         held_by_time: Bulk::default(),
         held_by_share: Bulk::default(),
+        held_by_parent: Bulk::default(),
     }
 }
 
@@ -217,6 +221,9 @@ pub(super) fn subscribe_rule_set(state: &mut State, event: &SubscribeRuleSet) {
         Some(rule) => drop(connection.subscribe.insert(event.object.clone(), rule.clone())),
         None => drop(connection.subscribe.remove(&event.object)),
     }
+    connection.compile(&event.object);
+    connection.forget_drift(&event.object, false);
+    connection.forget_mapped(&event.object, event.rule.as_ref());
     for held in connection.inbound.held.values_mut() {
         // What its object was is not known any more: it is tried, and ends as it then has to.
         let known =

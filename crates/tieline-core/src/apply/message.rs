@@ -1,7 +1,7 @@
 //! Folds what came from a partner, and what the partner was told about it.
 
 use super::take_position;
-use crate::event::{MessageSettled, OutcomesReported, Received};
+use crate::event::{HoldChanged, MessageSettled, OutcomesReported, Received};
 use crate::frame::Figure;
 use crate::limits::LABEL_CHARS_MAX;
 use crate::message::{Catalogue, Message, OutcomeDetail, OutcomeReport, SubscriptionNotice, WireReason};
@@ -24,8 +24,8 @@ fn counted(connection: &mut Connection, time: Timestamp, event: &Received, outco
     let detail = detail(event, outcome);
     if let Some(until) = event.held_until.filter(|_| outcome == Outcome::Held) {
         let object = held_object(connection, event).cloned();
-        let held =
-            HeldMessage { kind: event.kind, body: event.body.clone(), until, share: event.share, object };
+        let (body, share, parent) = (event.body.clone(), event.share, event.parent);
+        let held = HeldMessage { kind: event.kind, body, until, share, object, parent };
         connection.hold(event.position, held);
     }
     if let Some(share) = event.share.and_then(|share| connection.shares.get_mut(&share)) {
@@ -123,9 +123,15 @@ fn take_catalogue(connection: &mut Connection, catalogue: Catalogue) {
     }
     for object in &catalogue.removed {
         connection.catalogue.remove(object);
+        connection.compile(object);
     }
     for object in catalogue.objects {
-        connection.catalogue.insert(object.object.clone(), object);
+        let name = object.object.clone();
+        connection.catalogue.insert(name.clone(), object);
+        connection.compile(&name);
+    }
+    if catalogue.full {
+        connection.compile_all();
     }
 }
 
@@ -137,6 +143,7 @@ fn take_subscription(connection: &mut Connection, notice: SubscriptionNotice) {
         connection.taken.remove(object);
     }
     for subscription in notice.objects {
+        connection.forget_drift(&subscription.object, true);
         connection.taken.insert(subscription.object.clone(), subscription);
     }
 }
@@ -197,6 +204,16 @@ pub(super) fn settled(state: &mut State, event: &MessageSettled) {
     }
     if connection.let_go(event.position).is_some() {
         connection.inbound.counts.settle(event.outcome);
+    }
+}
+
+/// Held messages are looked at again at another time.
+pub(super) fn hold_changed(state: &mut State, event: &HoldChanged) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    for position in &event.positions {
+        if let Some(held) = connection.let_go(*position) {
+            connection.hold(*position, HeldMessage { until: event.until, parent: event.parent, ..held });
+        }
     }
 }
 

@@ -68,6 +68,19 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
 
         Event::RecordChanged(e) => record::changed(state, seq, time, e),
         Event::ValuesPending(e) => record::values_pending(state, e),
+        Event::LinksAwaited(e) => record::links_awaited(state, e),
+        Event::HoldChanged(e) => message::hold_changed(state, e),
+        Event::InputsKept(e) => share::inputs_kept(state, e),
+        Event::DriftNoted(e) => {
+            if let Some(connection) = state.connections.get_mut(&e.connection) {
+                connection.note_drift(time, e);
+            }
+        }
+        Event::UnmappedSeen(e) => {
+            if let Some(connection) = state.connections.get_mut(&e.connection) {
+                connection.note_unmapped(time, e);
+            }
+        }
 
         Event::ShareOffered(e) => share::offered(state, seq, time, e),
         Event::OfferReceived(e) => share::offer_received(state, time, e),

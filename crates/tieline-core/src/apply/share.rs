@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{take_counted_position, take_position};
 use crate::event::{
-    Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
+    Closing, GrantRequested, InputsKept, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
     ShareLinked, ShareOffered, ShareRefused, ShareRestored, SnapshotSent,
 };
 use crate::message::EndReason;
@@ -35,6 +35,7 @@ const fn new_share(role: ShareRole, object: ObjectName, origin_record: RecordId,
         hops: 0,
         rule: None,
         assign: None,
+        inputs: None,
         problem: None,
         held_back: None,
     }
@@ -202,6 +203,7 @@ pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &Share
     share.held_back = None;
     share.preview = VecMap::new();
     share.kept = None;
+    share.inputs = None;
     share.updated = time;
     if let Some(record) = share.record {
         orphan(&mut state.records, record, event.connection);
@@ -222,4 +224,12 @@ pub(super) fn snapshot_sent(state: &mut State, seq: Seq, time: Timestamp, event:
         share.updated = time;
         share.held_back = share.held_back.filter(|_| event.unseen_from.is_none());
     }
+}
+
+/// The newest values of what mappings compute with: of each field, the one that was written last.
+pub(super) fn inputs_kept(state: &mut State, event: &InputsKept) {
+    let Some(share) = share_mut(state, event.connection, event.share) else { return };
+    let known = share.inputs.take();
+    let content = known.map_or_else(|| event.content.clone(), |known| known.absorbing(&event.content));
+    share.inputs = Some(Box::new(content));
 }

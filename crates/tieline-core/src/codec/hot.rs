@@ -307,12 +307,15 @@ impl<'a> Read<'a> for Origin {
 impl Write for Vec<Delivery> {
     fn write(&self, out: &mut Vec<u8>) {
         write::list(out, self.len());
-        for Delivery { connection, share, generation, position } in self {
-            write::map(out, 4);
+        for Delivery { connection, share, generation, position, links } in self {
+            write::map(out, 4 + usize::from(!links.is_empty()));
             field(out, "connection", connection);
             field(out, "share", share);
             field(out, "generation", generation);
             field(out, "position", position);
+            if !links.is_empty() {
+                field(out, "links", links);
+            }
         }
     }
 }
@@ -322,13 +325,15 @@ impl<'a> Read<'a> for Vec<Delivery> {
         let count = from.list().filter(|count| *count <= LIST_MAX)?;
         let mut deliveries = Self::with_capacity(count);
         for _ in 0..count {
-            (from.map()? == 4).then_some(())?;
+            let mut left = from.map()?.checked_sub(4)?;
             deliveries.push(Delivery {
                 connection: from.field("connection")?,
                 share: from.field("share")?,
                 generation: from.field("generation")?,
                 position: from.field("position")?,
+                links: from.optional("links", &mut left)?.unwrap_or_default(),
             });
+            (left == 0).then_some(())?;
         }
         Some(deliveries)
     }
@@ -425,8 +430,9 @@ impl ByHand for Received {
             record,
             reasons,
             held_until,
+            parent,
         } = self;
-        if !reasons.is_empty() || held_until.is_some() {
+        if !reasons.is_empty() || held_until.is_some() || parent.is_some() {
             return false;
         }
         let there = [outcome.is_some(), share.is_some(), record.is_some()];
@@ -467,6 +473,7 @@ impl ByHand for Received {
             record: from.optional("record", &mut left)?,
             reasons: Vec::new(),
             held_until: None,
+            parent: None,
         };
         (left == 0 && from.is_at_end()).then_some(received)
     }

@@ -2,22 +2,28 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
+use crate::decide::receive::overruled;
 use crate::decide::share;
 use crate::decide::write::is_open;
 use crate::decide::{connection, copy, jobs, key, notice, pause, reconcile};
-use crate::event::{Closing, ConflictNoted, Loser, LostValue, PendingValue};
+use crate::drift::{self, Change};
+use crate::event::{AlarmRaised, Closing, ConflictNoted, DriftNoted, Loser, LostValue, PendingValue};
 use crate::job::JobKind;
-use crate::message::{EndReason, Message, OutcomeDetail, Refuse, ReturnGrant, SubscriptionNotice};
+use crate::mapping::SubscribeRule;
+use crate::message::{Catalogue, EndReason, Message, OutcomeDetail, Refuse, ReturnGrant, SubscriptionNotice};
 use crate::outcome::Outcome;
 use crate::reason::ReasonCode;
-use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
+use crate::state::{AwaitedLink, Connection, Record, Share, ShareRole, ShareStatus, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ShareId};
+use crate::{ConnectionId, FieldName, ObjectName, ShareId};
 
 /// Decides what a control message does. What only tells something is folded as it came.
 pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Message) {
     match message {
-        Message::SubscriptionNotice(notice) => backfill_new(draft, connection, notice),
+        Message::SubscriptionNotice(notice) => {
+            tell_contradictions(draft, connection, notice);
+            backfill_new(draft, connection, notice);
+        }
         Message::AcceptOffer(accept) => {
             share::take_acceptance(draft, connection, accept.share, accept.generation, accept.whole);
         }
@@ -40,6 +46,7 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
         Message::ReconcileRequest(_) => {
             jobs::begin(draft, JobKind::Reconcile { connection: connection.id });
         }
+        Message::Catalogue(catalogue) => take_catalogue(draft, connection, catalogue),
         Message::OutcomeReport(report) => {
             for detail in &report.details {
                 note_conflict(draft, connection, detail);
@@ -51,8 +58,7 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
             notice::told_by_partner(draft, connection, message);
         }
         Message::PauseNotice(notice) => pause::take(draft, connection, notice),
-        Message::Catalogue(_)
-        | Message::Profile(_)
+        Message::Profile(_)
         | Message::Unknown { .. }
         // Counted kinds are not decided here.
         | Message::Offer(_)
@@ -95,6 +101,64 @@ fn note_conflict(draft: &mut Draft<'_>, connection: &Connection, detail: &Outcom
 fn ours(connection: &Connection, id: ShareId, generation: u32) -> Option<&Share> {
     let share = connection.shares.get(&id)?;
     (share.role == ShareRole::Origin && share.generation == generation).then_some(share)
+}
+
+/// What the partner publishes has changed: what that does to the mappings here is noted, and what waited
+/// for it is tried again (S2S-31).
+fn take_catalogue(draft: &mut Draft<'_>, connection: &Connection, catalogue: &Catalogue) {
+    let listed = |name: &ObjectName| catalogue.objects.iter().find(|object| object.object == *name);
+    for (name, rule) in &connection.subscribe {
+        let Some(known) = connection.catalogue.get(name) else { continue };
+        let now = listed(name);
+        let gone = catalogue.removed.contains(name) || (catalogue.full && now.is_none());
+        if now.is_none() && !gone {
+            continue;
+        }
+        let changes = drift::changes(known, now, |field| rule.subscribes(field));
+        if changes.is_empty() {
+            continue;
+        }
+        let loses = changes.iter().filter(|change| !matches!(change.change, Change::Values { .. }));
+        let loses: Vec<String> = loses.map(ToString::to_string).collect();
+        if !loses.is_empty() {
+            let message = format!(
+                "{} changed {name}, which is taken here: {}; look at `tieline connection drift {0}`",
+                connection.display_name(),
+                loses.join("; ")
+            );
+            let code = "schema_drift".to_owned();
+            draft.emit(AlarmRaised { connection: Some(connection.id), code, message });
+        }
+        draft.emit(DriftNoted { connection: connection.id, object: name.clone(), ours: false, changes });
+    }
+    if connection.shares.values().any(|share| waits(draft.state, connection, share)) {
+        jobs::begin(draft, JobKind::Retry { connection: connection.id });
+    }
+}
+
+/// Two rules that crossed contradict each other (S2S-26): the owner is told which one stands.
+fn tell_contradictions(draft: &mut Draft<'_>, connection: &Connection, notice: &SubscriptionNotice) {
+    for taken in &notice.objects {
+        let known = connection.taken.get(&taken.object).is_some_and(|known| known.local == taken.local);
+        let contradicts =
+            |rule: &&SubscribeRule| (taken.object == rule.local) != (taken.local == rule.remote);
+        let Some(rule) = connection.subscribe.values().find(contradicts).filter(|_| !known) else { continue };
+        let message = if connection.stands() {
+            format!(
+                "{} mapped our {} to its {} at the same time as its {} was mapped to {} here: ours stands, and \
+                 theirs takes nothing new until it is changed",
+                connection.display_name(),
+                taken.object,
+                taken.local,
+                rule.remote,
+                rule.local
+            )
+        } else {
+            overruled(connection, rule, taken)
+        };
+        let code = "mapping_conflict".to_owned();
+        draft.emit(AlarmRaised { connection: Some(connection.id), code, message });
+    }
 }
 
 /// The partner takes more than before, or maps anew: it gets the values.
@@ -151,7 +215,12 @@ fn take_back(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share:
 pub(super) fn waits(state: &State, connection: &Connection, share: &Share) -> bool {
     let refused = |pending: &PendingValue| !pending.approval && pending.origin.connection == connection.id;
     let record = share.record.and_then(|id| state.record(id));
-    share.status == ShareStatus::Granted || record.is_some_and(|record| record.pending.values().any(refused))
+    let is_here = |link: &AwaitedLink| {
+        let target = (link.connection == connection.id).then(|| connection.shares.get(&link.share)).flatten();
+        target.is_some_and(|target| target.status == ShareStatus::Active && target.record.is_some())
+    };
+    let waits = |record: &Record| record.pending.values().any(refused) || record.links.values().any(is_here);
+    share.status == ShareStatus::Granted || record.is_some_and(waits)
 }
 
 /// Tries what waits on a share again, because a person asks.

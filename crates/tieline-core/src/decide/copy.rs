@@ -2,10 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use smol_str::SmolStr;
+
 use crate::content::Content;
 use crate::decide::automation::owner_of_copy;
+use crate::decide::compute::compute;
 use crate::decide::draft::Draft;
-use crate::decide::fields::{FieldsEnd, Incoming, map, passing, write_fields};
+use crate::decide::fields::{
+    FieldsEnd, Incoming, drifted, inputs, is_required, note_beside, note_unmapped, passing, write_fields,
+};
+use crate::decide::links::{self, Absent, Inward};
 use crate::decide::receive::rule_or_reason;
 use crate::decide::record::{defaults, write_with_pending};
 use crate::decide::settle::recovered;
@@ -13,12 +19,15 @@ use crate::decide::share::send_snapshot;
 use crate::decide::write::{
     Candidate, Candidates, Write, delivery, partner_takes, record_changed, refusals, shared_content,
 };
-use crate::event::{OfferReceived, RecordAction, ShareLinked};
+use crate::event::{LinksAwaited, OfferReceived, PendingValue, RecordAction, ShareLinked, ValuesPending};
+use crate::limits::HELD_FOR_PARENT_MAX;
+use crate::mapping::FieldMapping;
 use crate::message::{Grant, ShareStage, Snapshot};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::stamp::Stamp;
 use crate::state::{Connection, FieldState, Record, Share, ShareRole, ShareStatus};
+use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{FieldName, Position, RecordId, ShareId, Timestamp, UserName};
 
@@ -87,6 +96,7 @@ fn take_forgotten_grant(
         hops: 0,
         rule: None,
         assign: None,
+        inputs: None,
         problem: None,
         held_back: None,
     };
@@ -115,7 +125,7 @@ fn take_granted(
     if let Err(reason) = rule_or_reason(connection, share) {
         let kept = Some(grant.content.clone());
         draft.emit(ShareLinked { connection: connection.id, share: id, generation, record: None, kept });
-        return FieldsEnd { outcome: Outcome::Rejected, record: None, reasons: vec![reason] };
+        return FieldsEnd::new(Outcome::Rejected, None, vec![reason]);
     }
     with_share(draft, connection, position, id, share, |draft, incoming| {
         link_or_create(draft, incoming, &grant.content, generation)
@@ -196,6 +206,8 @@ fn link(
         }
     }
     send_snapshot(draft, connection, share, generation, &record.object, ours);
+    links::arrived(draft, connection, share, id);
+    links::offered(draft, connection, share, id);
     FieldsEnd { outcome: Outcome::Applied, ..end }
 }
 
@@ -208,8 +220,19 @@ fn create(
     id: Option<RecordId>,
 ) -> FieldsEnd {
     let (connection, share) = (incoming.connection, incoming.id);
-    let mut reasons = Vec::new();
-    let mut candidates = candidates_of_copy(draft, incoming, &all, &mut reasons);
+    let restores = id.is_some();
+    let id = id.unwrap_or_else(|| RecordId(draft.draw()));
+    let begun = begin_copy(draft, incoming, &all, id);
+    let Begun { mut candidates, mut reasons, links, absent, needed, apart, inputs, unmapped } = begun;
+    if let Some(parent) = needed.filter(|_| !restores && reasons.is_empty())
+        && !links::in_circle(connection, share, parent.share)
+    {
+        if parent.awaited && connection.held_for_parents() < HELD_FOR_PARENT_MAX {
+            let held = FieldsEnd::new(Outcome::Held, None, vec![parent.reason]);
+            return FieldsEnd { parent: Some(parent.share), ..held };
+        }
+        reasons.push(parent.reason);
+    }
     if reasons.is_empty() {
         reasons = refusals(draft.state, incoming.object, None, &candidates, draft.now);
     }
@@ -221,11 +244,11 @@ fn create(
             let kept = Some(all);
             draft.emit(ShareLinked { connection: connection.id, share, generation, record: None, kept });
         }
-        return FieldsEnd { outcome: Outcome::Rejected, record: None, reasons };
+        return FieldsEnd::new(Outcome::Rejected, None, reasons);
     }
     // That the partner emptied a field is known by its stamp; else an older write would win here.
     candidates.retain(|_, candidate| !candidate.value.is_null() || candidate.origin.is_some());
-    let id = id.unwrap_or_else(|| RecordId(draft.draw()));
+    compute(draft, incoming.object, None, &mut candidates);
     let owner = owner_of_copy(draft, incoming, &candidates);
     let delivery = delivery(draft, connection, share, generation, &incoming.object.name, &candidates);
     let lent = lent(incoming, &candidates);
@@ -239,9 +262,17 @@ fn create(
     };
     draft.emit(record_changed(None, write, candidates, delivery.into_iter().collect()));
     draft.emit(ShareLinked { connection: connection.id, share, generation, record: Some(id), kept: None });
+    if !links.is_empty() {
+        draft.emit(LinksAwaited { record: id, connection: connection.id, links });
+    }
+    if !apart.is_empty() {
+        draft.emit(ValuesPending { record: id, values: apart });
+    }
+    note_beside(draft, incoming, inputs, unmapped);
     send_snapshot(draft, connection, share, generation, &incoming.object.name, lent);
     recovered(draft, connection, share, incoming.share);
-    FieldsEnd { outcome: Outcome::Applied, record: Some(id), reasons: Vec::new() }
+    links::arrived(draft, connection, share, id);
+    FieldsEnd::new(Outcome::Applied, Some(id), absent)
 }
 
 /// What a new copy lends back to a partner whose log has had a new life: values that waited here
@@ -257,26 +288,101 @@ fn lent(incoming: &Incoming<'_>, candidates: &Candidates) -> Content {
     Content::stamped(taken.map(|(name, c)| (name.clone(), c.value.clone(), c.stamp)))
 }
 
-/// What the copy begins with: the mapped fields, the constants, and the object's own defaults.
-fn candidates_of_copy(
-    draft: &Draft<'_>,
-    incoming: &Incoming<'_>,
-    content: &Content,
-    reasons: &mut Vec<Reason>,
-) -> Candidates {
-    let origin = Some(incoming.origin());
-    let mut candidates = Candidates::new();
-    for (name, value, stamp) in content.iter() {
-        for mapping in incoming.rule.takes(name) {
-            match map(incoming, mapping, value) {
-                Ok(value) => {
-                    let candidate = Candidate { value, stamp, origin, received: None };
-                    candidates.insert(mapping.local.clone(), candidate);
-                }
-                Err(reason) => reasons.push(reason),
+/// A copy before it is tried.
+#[derive(Default)]
+struct Begun {
+    candidates: Candidates,
+    reasons: Vec<Reason>,
+    /// References that are empty because their targets are not here, and why.
+    links: VecMap<FieldName, ShareId>,
+    absent: Vec<Reason>,
+    /// The first of them that the object needs.
+    needed: Option<Absent>,
+    /// Values that cannot be written now and stop no others.
+    apart: VecMap<FieldName, Option<PendingValue>>,
+    /// What came of what mappings compute with.
+    inputs: Content,
+    /// Picklist values without a mapping.
+    unmapped: Vec<(FieldName, SmolStr)>,
+}
+
+impl Begun {
+    /// A value that cannot be mapped: nothing is created, unless the partner's field has changed since it
+    /// was mapped, and a copy can do without it.
+    fn refuse(
+        &mut self,
+        incoming: &Incoming<'_>,
+        mapping: &FieldMapping,
+        (remote, value, stamp): (&FieldName, &Value, Stamp),
+        reason: Reason,
+    ) {
+        let drifted = drifted(mapping, &reason).filter(|_| !is_required(incoming.object, &mapping.local));
+        let Some(reason) = drifted else { return self.reasons.push(reason) };
+        let pending = PendingValue {
+            remote: remote.clone(),
+            incoming: value.clone(),
+            stamp,
+            origin: incoming.origin(),
+            position: incoming.position,
+            reasons: vec![reason.clone()],
+            approval: false,
+            orphan: false,
+        };
+        self.apart.insert(mapping.local.clone(), Some(pending));
+        self.absent.push(reason);
+    }
+}
+
+/// The computed values that a copy begins with.
+fn begin_computed(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, begun: &mut Begun) {
+    let Some(mappings) = incoming.connection.computed.get(&incoming.rule.remote) else { return };
+    let Some((inputs, new)) = inputs(incoming, content) else { return };
+    for (mapping, _) in incoming.rule.computed() {
+        let stamp = mapping.stamp_of_inputs(&inputs).zip(mapping.inputs.first());
+        let Some((stamp, remote)) = stamp else { continue };
+        let mapped = mappings.value(mapping, &inputs, draft.now).and_then(|value| {
+            let field = incoming.object.require(&mapping.local)?;
+            incoming.rule.map_value(mapping, &value, field)
+        });
+        match mapped {
+            Ok(value) => {
+                let candidate = Candidate { value, stamp, origin: Some(incoming.origin()), received: None };
+                begun.candidates.insert(mapping.local.clone(), candidate);
             }
+            Err(reason) => begun.refuse(incoming, mapping, (remote, &Value::Null, stamp), reason),
         }
     }
+    begun.inputs = new;
+}
+
+/// What the copy `id` begins with: the mapped fields, the constants, and the object's own defaults.
+fn begin_copy(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, id: RecordId) -> Begun {
+    let origin = Some(incoming.origin());
+    let mut begun = Begun::default();
+    for (name, value, stamp) in content.iter() {
+        for mapping in incoming.rule.takes(name) {
+            note_unmapped(&mut begun.unmapped, incoming, mapping, value);
+            let value = match links::inward(draft, incoming, mapping, value, Some(id)) {
+                Ok(Inward::Value(value)) => value,
+                Ok(Inward::Absent(absent)) => {
+                    begun.links.insert(mapping.local.clone(), absent.share);
+                    begun.absent.push(absent.reason.clone());
+                    if is_required(incoming.object, &mapping.local) && begun.needed.is_none() {
+                        begun.needed = Some(absent);
+                    }
+                    Value::Null
+                }
+                Err(reason) => {
+                    begun.refuse(incoming, mapping, (name, value, stamp), reason);
+                    continue;
+                }
+            };
+            let candidate = Candidate { value, stamp, origin, received: None };
+            begun.candidates.insert(mapping.local.clone(), candidate);
+        }
+    }
+    begin_computed(draft, incoming, content, &mut begun);
+    let candidates = &mut begun.candidates;
     let here = draft.stamp();
     for (name, value) in incoming.rule.constants() {
         candidates.insert(name.clone(), Candidate::local(value.clone(), here));
@@ -289,7 +395,7 @@ fn candidates_of_copy(
             candidates.insert(name.clone(), Candidate::local(value.clone(), stamp));
         }
     }
-    candidates
+    begun
 }
 
 /// A snapshot: fields as they are; or the word of a holder that we forgot the share, or lost the
@@ -422,12 +528,15 @@ pub(super) fn retry(draft: &mut Draft<'_>, connection: &Connection, id: ShareId,
         let Some((record_id, record)) = share.record.and_then(|r| Some((r, draft.state.record(r)?))) else {
             return FieldsEnd::inactive("the record is not here any more");
         };
-        let (good, reasons) = passing(draft, incoming.object, record);
+        let (mut good, reasons) = passing(draft, incoming.object, record);
+        if reasons.is_empty() {
+            good.extend(links::filled(draft, connection, record, incoming.object, |_| true));
+        }
         if good.is_empty() {
-            return FieldsEnd { outcome: Outcome::Rejected, record: Some(record_id), reasons };
+            return FieldsEnd::new(Outcome::Rejected, Some(record_id), reasons);
         }
         let actor = UserName::connection_user();
         write_with_pending(draft, record_id, record, incoming.object, good, actor, 0);
-        FieldsEnd { outcome: Outcome::Applied, record: Some(record_id), reasons: Vec::new() }
+        FieldsEnd::new(Outcome::Applied, Some(record_id), Vec::new())
     })
 }

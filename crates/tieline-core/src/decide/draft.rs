@@ -51,6 +51,14 @@ impl<'a> Draft<'a> {
         self.events.iter().any(|event| matches!(event, Event::GrantRequested(e) if e.connection == id))
     }
 
+    /// The record that a share was given by this command.
+    pub(crate) fn linked(&self, connection: ConnectionId, share: ShareId) -> Option<RecordId> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::ShareLinked(e) if e.connection == connection && e.share == share => e.record,
+            _ => None,
+        })
+    }
+
     /// What was last written to a record.
     pub(crate) fn written(&self, record: RecordId) -> Option<&RecordChanged> {
         self.events.iter().rev().find_map(|event| match event {

@@ -4,19 +4,26 @@
 //! A field that may not be written stops no other message, and is never forgotten: it waits on the
 //! record, with its reason.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+
+use smol_str::SmolStr;
 
 use crate::content::Content;
 use crate::decide::draft::Draft;
+use crate::decide::links::{self, Inward, Late};
 use crate::decide::record::write_with_pending;
 use crate::decide::write::{Candidate, Candidates, pending_candidates, refusals};
-use crate::event::{ConflictNoted, Loser, LostValue, Origin, PendingValue, ValuesPending};
-use crate::mapping::{FieldMapping, SubscribeRule};
+use crate::event::{
+    ConflictNoted, InputsKept, LinksAwaited, Loser, LostValue, Origin, PendingValue, UnmappedSeen,
+    ValuesPending,
+};
+use crate::mapping::{FieldMapping, SubscribeRule, Unmapped};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::ObjectSchema;
 use crate::stamp::Stamp;
-use crate::state::{Connection, Record, Share, ShareStatus};
+use crate::state::{Connection, FieldState, Record, Share, ShareStatus};
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{FieldName, OrgId, Position, RecordId, ShareId, Timestamp, UserName};
@@ -26,15 +33,21 @@ pub(super) struct FieldsEnd {
     pub(super) outcome: Outcome,
     pub(super) record: Option<RecordId>,
     pub(super) reasons: Vec<Reason>,
+    /// The share whose record it is held for.
+    pub(super) parent: Option<ShareId>,
 }
 
 impl Default for FieldsEnd {
     fn default() -> Self {
-        Self { outcome: Outcome::Filtered, record: None, reasons: Vec::new() }
+        Self { outcome: Outcome::Filtered, record: None, reasons: Vec::new(), parent: None }
     }
 }
 
 impl FieldsEnd {
+    pub(super) const fn new(outcome: Outcome, record: Option<RecordId>, reasons: Vec<Reason>) -> Self {
+        Self { outcome, record, reasons, parent: None }
+    }
+
     pub(super) fn filtered(reason: Reason) -> Self {
         Self { reasons: vec![reason], ..Self::default() }
     }
@@ -103,8 +116,29 @@ fn judge(record: &Record, mapping: &FieldMapping, stamp: Stamp, origin: Origin, 
 struct Came<'a> {
     mapping: &'a FieldMapping,
     remote: &'a FieldName,
-    value: &'a Value,
+    value: Cow<'a, Value>,
     stamp: Stamp,
+}
+
+impl Came<'_> {
+    /// Whether a later value waits already, of another connection or mapping: it is not replaced.
+    fn is_behind(&self, record: &Record) -> bool {
+        let waits = record.pending.get(&self.mapping.local);
+        waits.is_some_and(|pending| pending.stamp.write() > self.stamp.write())
+    }
+
+    fn pending(&self, incoming: &Incoming<'_>, reasons: Vec<Reason>) -> PendingValue {
+        PendingValue {
+            remote: self.remote.clone(),
+            incoming: self.value.clone().into_owned(),
+            stamp: self.stamp,
+            origin: incoming.origin(),
+            position: incoming.position,
+            reasons,
+            approval: self.mapping.approval,
+            orphan: false,
+        }
+    }
 }
 
 /// What became of the fields of one message before anything was tried.
@@ -114,6 +148,15 @@ struct Sorted<'a> {
     /// The values as they came, for those that have to wait.
     came: Vec<Came<'a>>,
     refused: Vec<Reason>,
+    /// Values that cannot be written now and stop no others, with their reasons.
+    apart: Vec<(Came<'a>, Reason)>,
+    /// References that are empty because their targets are not here, and why.
+    links: VecMap<FieldName, ShareId>,
+    absent: Vec<Reason>,
+    /// Picklist values without a mapping.
+    unmapped: Vec<(FieldName, SmolStr)>,
+    /// What came of what mappings compute with.
+    inputs: Content,
     older: Vec<Older<'a>>,
     same: usize,
 }
@@ -125,7 +168,17 @@ struct Older<'a> {
     lost: Option<LostValue>,
 }
 
-impl Sorted<'_> {
+impl<'a> Sorted<'a> {
+    /// A value that cannot be mapped. If the partner's field has changed its type, it stops no others.
+    fn refuse(&mut self, came: Came<'a>, reason: Reason) {
+        if let Some(reason) = drifted(came.mapping, &reason) {
+            self.apart.push((came, reason));
+        } else {
+            self.refused.push(reason);
+            self.came.push(came);
+        }
+    }
+
     /// The fields whose values a person has to approve first.
     fn approval(&self) -> impl Iterator<Item = &FieldName> {
         self.came.iter().filter(|came| came.mapping.approval).map(|came| &came.mapping.local)
@@ -144,31 +197,166 @@ fn sort_fields<'a>(
         for mapping in incoming.rule.takes(remote) {
             let stamp = match judge(record, mapping, received, origin, own) {
                 Verdict::Newer(stamp) => stamp,
-                Verdict::Same => {
-                    sorted.same += 1;
-                    continue;
-                }
+                Verdict::Same => match links::late(draft, incoming, mapping, record, value, received) {
+                    Late::Here => received.revised(received, own),
+                    late => {
+                        match late {
+                            Late::Renamed(share) => drop(sorted.links.insert(mapping.local.clone(), share)),
+                            Late::Waits(reason) => {
+                                let value = Cow::Borrowed(value);
+                                let came = Came { mapping, remote, value, stamp: received };
+                                sorted.apart.push((came, reason));
+                            }
+                            Late::Same | Late::Here => {}
+                        }
+                        sorted.same += 1;
+                        continue;
+                    }
+                },
                 Verdict::Older => {
                     let lost = lost(draft, incoming, record, mapping, value, received);
                     sorted.older.push(Older { local: &mapping.local, lost });
                     continue;
                 }
             };
-            sorted.came.push(Came { mapping, remote, value, stamp: received });
+            let came = Came { mapping, remote, value: Cow::Borrowed(value), stamp: received };
             if mapping.approval {
+                sorted.came.push(came);
                 continue;
             }
-            match map(incoming, mapping, value) {
-                Ok(value) => {
-                    let received = (stamp != received).then_some(received);
-                    let candidate = Candidate { value, stamp, origin: Some(origin), received };
-                    sorted.candidates.insert(mapping.local.clone(), candidate);
+            note_unmapped(&mut sorted.unmapped, incoming, mapping, value);
+            let value = match links::inward(draft, incoming, mapping, value, None) {
+                Ok(Inward::Value(value)) => value,
+                Ok(Inward::Absent(absent)) if is_required(incoming.object, &mapping.local) => {
+                    sorted.apart.push((came, absent.reason));
+                    continue;
                 }
-                Err(reason) => sorted.refused.push(reason),
+                Ok(Inward::Absent(absent)) => {
+                    sorted.links.insert(mapping.local.clone(), absent.share);
+                    sorted.absent.push(absent.reason);
+                    Value::Null
+                }
+                Err(reason) => {
+                    sorted.refuse(came, reason);
+                    continue;
+                }
+            };
+            sorted.came.push(came);
+            let received = (stamp != received).then_some(received);
+            let candidate = Candidate { value, stamp, origin: Some(origin), received };
+            sorted.candidates.insert(mapping.local.clone(), candidate);
+        }
+    }
+    sort_computed(draft, incoming, content, record, &mut sorted);
+    sorted
+}
+
+pub(super) fn is_required(object: &ObjectSchema, field: &FieldName) -> bool {
+    object.field(field).is_some_and(|field| field.required)
+}
+
+/// The same refusal as one of a field that the partner has changed, if it is one: types were compatible
+/// when the mapping was saved.
+pub(super) fn drifted(mapping: &FieldMapping, reason: &Reason) -> Option<Reason> {
+    let changed = matches!(reason.code, ReasonCode::IncompatibleTypes | ReasonCode::FieldDrifted);
+    let text = format!("the partner's field has changed since it was mapped: {}", reason.message);
+    changed.then(|| Reason::new(ReasonCode::FieldDrifted, text).on_field(&mapping.local))
+}
+
+/// Notes the picklist values for which a mapping has no entry. A value that is kept, and is one of the
+/// local list, needs none.
+pub(super) fn note_unmapped(
+    seen: &mut Vec<(FieldName, SmolStr)>,
+    incoming: &Incoming<'_>,
+    mapping: &FieldMapping,
+    value: &Value,
+) {
+    let Some(table) = &mapping.picklist else { return };
+    let keeps = table.unmapped == Unmapped::Keep;
+    let is_ours = |value: &SmolStr| {
+        let field = incoming.object.field(&mapping.local);
+        keeps && field.is_some_and(|field| field.picklist_value(value).is_some())
+    };
+    let missing = table.missing(value).filter(|value| !is_ours(value));
+    seen.extend(missing.map(|value| (mapping.local.clone(), value.clone())));
+}
+
+/// What came of what the mappings of a share compute with, together with what is known of it; and what of
+/// it is new.
+pub(super) fn inputs(incoming: &Incoming<'_>, content: &Content) -> Option<(Content, Content)> {
+    let mappings = || incoming.rule.computed();
+    mappings().next()?;
+    let known = incoming.share.inputs.as_deref();
+    let reads = |name: &FieldName| mappings().any(|(mapping, _)| mapping.inputs.contains(name));
+    let later = |name: &FieldName, stamp: Stamp| {
+        known.is_none_or(|known| !known.values.contains_key(name) || known.stamp_of(name) < stamp)
+    };
+    let new = content.iter().filter(|(name, _, stamp)| reads(name) && later(name, *stamp));
+    let new = Content::stamped(new.map(|(name, value, stamp)| (name.clone(), value.clone(), stamp)));
+    let all = known.cloned().unwrap_or_default().absorbing(&new);
+    Some((all, new))
+}
+
+/// Sorts the values that are computed from what came.
+fn sort_computed<'a>(
+    draft: &Draft<'_>,
+    incoming: &Incoming<'a>,
+    content: &Content,
+    record: &Record,
+    sorted: &mut Sorted<'a>,
+) {
+    let Some(mappings) = incoming.connection.computed.get(&incoming.rule.remote) else { return };
+    let Some((inputs, new)) = inputs(incoming, content) else { return };
+    let (origin, own) = (incoming.origin(), draft.org().id);
+    for (mapping, _) in incoming.rule.computed() {
+        let asked = mapping.inputs.iter().any(|name| content.values.contains_key(name));
+        let Some((stamp, remote)) = mapping.stamp_of_inputs(&inputs).zip(mapping.inputs.first()) else {
+            continue;
+        };
+        if !asked {
+            continue;
+        }
+        let value = mappings.value(mapping, &inputs, draft.now);
+        let mapped = value.clone().and_then(|value| {
+            let field = incoming.object.require(&mapping.local)?;
+            incoming.rule.map_value(mapping, &value, field)
+        });
+        let verdict = judge(record, mapping, stamp, origin, own);
+        let written = match (verdict, record.fields.get(&mapping.local)) {
+            (Verdict::Newer(written), _) => written,
+            // The same write, but another of its inputs came later.
+            (Verdict::Same, Some(field)) if recomputed(field, mapped.as_ref().ok(), stamp, origin) => {
+                stamp.revised(field.stamp, own)
+            }
+            (Verdict::Same, _) => {
+                sorted.same += 1;
+                continue;
+            }
+            (Verdict::Older, _) => {
+                sorted.older.push(Older { local: &mapping.local, lost: None });
+                continue;
+            }
+        };
+        let came = Came { mapping, remote, value: Cow::Owned(value.unwrap_or_default()), stamp };
+        match mapped {
+            Err(reason) => sorted.refuse(came, reason),
+            Ok(_) if mapping.approval => sorted.came.push(came),
+            Ok(value) => {
+                sorted.came.push(came);
+                let received = (written != stamp).then_some(stamp);
+                let candidate = Candidate { value, stamp: written, origin: Some(origin), received };
+                sorted.candidates.insert(mapping.local.clone(), candidate);
             }
         }
     }
-    sorted
+    sorted.inputs = new;
+}
+
+/// Whether a value of the same write has become another, because it is computed from more.
+fn recomputed(field: &FieldState, value: Option<&Value>, stamp: Stamp, origin: Origin) -> bool {
+    field.stamp.write() == stamp.write()
+        && field.came_over() == Some(origin.connection)
+        && value.is_some_and(|value| *value != field.value)
 }
 
 /// What an older value loses, if that is a conflict (S2S-51): it was never told before, so whoever
@@ -239,12 +427,14 @@ pub(super) fn write_fields(
         note_conflict(draft, incoming, id, record, &sorted);
     }
     let mut reasons = std::mem::take(&mut sorted.refused);
+    note_beside(draft, incoming, std::mem::take(&mut sorted.inputs), std::mem::take(&mut sorted.unmapped));
+    wait_apart(draft, incoming, id, record, &sorted);
     if reasons.is_empty() && !sorted.candidates.is_empty() {
         reasons = refusals_alone_and_together(draft, incoming.object, record, &sorted.candidates);
     }
     if !reasons.is_empty() {
         wait(draft, incoming, id, record, &sorted, &reasons, false);
-        return (FieldsEnd { outcome: Outcome::Rejected, record: Some(id), reasons }, all_later);
+        return (FieldsEnd::new(Outcome::Rejected, Some(id), reasons), all_later);
     }
     if sorted.approval().next().is_some() {
         let text = "the value waits for approval";
@@ -257,6 +447,10 @@ pub(super) fn write_fields(
         let actor = UserName::connection_user();
         write_with_pending(draft, id, record, incoming.object, candidates, actor, hops);
     }
+    if !sorted.links.is_empty() {
+        let links = std::mem::take(&mut sorted.links);
+        draft.emit(LinksAwaited { record: id, connection: incoming.connection.id, links });
+    }
     (ended(&sorted, differs, id), all_later)
 }
 
@@ -268,7 +462,7 @@ fn refusals_alone_and_together(
     candidates: &Candidates,
 ) -> Vec<Reason> {
     let refusals = |tried: &Candidates| refusals(draft.state, object, Some(record), tried, draft.now);
-    let mut all = pending_candidates(record, draft.state, candidates);
+    let mut all = pending_candidates(draft, record, candidates);
     if !all.is_empty() {
         all.extend(candidates.clone());
         if refusals(&all).is_empty() {
@@ -297,8 +491,12 @@ fn ended(sorted: &Sorted<'_>, differs: bool, id: RecordId) -> FieldsEnd {
     };
     let mut reasons: Vec<Reason> = sorted.approval().map(waiting).collect();
     reasons.extend(sorted.older.iter().map(older));
+    reasons.extend(sorted.absent.iter().cloned());
+    reasons.extend(sorted.apart.iter().map(|(_, reason)| reason.clone()));
     let outcome = if differs {
         Outcome::Applied
+    } else if !sorted.apart.is_empty() {
+        Outcome::Rejected
     } else if !sorted.older.is_empty() {
         Outcome::Superseded
     } else if sorted.same > 0 || !sorted.came.is_empty() {
@@ -308,7 +506,7 @@ fn ended(sorted: &Sorted<'_>, differs: bool, id: RecordId) -> FieldsEnd {
         reasons.push(Reason::new(ReasonCode::NotSubscribed, text));
         Outcome::Filtered
     };
-    FieldsEnd { outcome, record, reasons }
+    FieldsEnd::new(outcome, record, reasons)
 }
 
 /// Keeps values that could not be written: all, or those that need an `approval`.
@@ -321,27 +519,13 @@ fn wait(
     reasons: &[Reason],
     approval: bool,
 ) {
-    // A later value that waits already, of another connection or mapping, is not replaced.
-    let later = |came: &Came<'_>| {
-        let waits = record.pending.get(&came.mapping.local);
-        waits.is_some_and(|pending| pending.stamp.write() > came.stamp.write())
-    };
-    let meant = sorted.came.iter().filter(|came| (!approval || came.mapping.approval) && !later(came));
+    let meant = |came: &&Came<'_>| (!approval || came.mapping.approval) && !came.is_behind(record);
+    let meant = sorted.came.iter().filter(meant);
     let values: VecMap<FieldName, Option<PendingValue>> = meant
         .map(|came| {
             let name = &came.mapping.local;
             let about = reasons.iter().filter(|r| r.field.as_ref().is_none_or(|field| field == name));
-            let pending = PendingValue {
-                remote: came.remote.clone(),
-                incoming: came.value.clone(),
-                stamp: came.stamp,
-                origin: incoming.origin(),
-                position: incoming.position,
-                reasons: about.cloned().collect(),
-                approval: came.mapping.approval,
-                orphan: false,
-            };
-            (name.clone(), Some(pending))
+            (name.clone(), Some(came.pending(incoming, about.cloned().collect())))
         })
         .collect();
     if !values.is_empty() {
@@ -349,9 +533,42 @@ fn wait(
     }
 }
 
-pub(super) fn map(incoming: &Incoming<'_>, mapping: &FieldMapping, value: &Value) -> Result<Value, Reason> {
-    let field = incoming.object.require(&mapping.local)?;
-    incoming.rule.map_value(mapping, value, field)
+/// Notes what came beside the values: inputs of computed mappings, and picklist values without a mapping.
+pub(super) fn note_beside(
+    draft: &mut Draft<'_>,
+    incoming: &Incoming<'_>,
+    inputs: Content,
+    unmapped: Vec<(FieldName, SmolStr)>,
+) {
+    let connection = incoming.connection.id;
+    if !inputs.is_empty() {
+        draft.emit(InputsKept { connection, share: incoming.id, content: inputs });
+    }
+    if !unmapped.is_empty() {
+        draft.emit(UnmappedSeen { connection, object: incoming.rule.remote.clone(), values: unmapped });
+    }
+}
+
+/// Keeps values that stop no others, each with its own reason.
+fn wait_apart(
+    draft: &mut Draft<'_>,
+    incoming: &Incoming<'_>,
+    id: RecordId,
+    record: &Record,
+    sorted: &Sorted<'_>,
+) {
+    if sorted.apart.is_empty() {
+        return;
+    }
+    let meant = sorted.apart.iter().filter(|(came, _)| !came.is_behind(record));
+    let values = meant.map(|(came, reason)| {
+        let pending = came.pending(incoming, vec![reason.clone()]);
+        (came.mapping.local.clone(), Some(pending))
+    });
+    let values: VecMap<FieldName, Option<PendingValue>> = values.collect();
+    if !values.is_empty() {
+        draft.emit(ValuesPending { record: id, values });
+    }
 }
 
 /// As much of what waits on a record as is good now: all of it, or message by message; and why not
@@ -362,7 +579,7 @@ pub(super) fn passing(
     record: &Record,
 ) -> (Candidates, Vec<Reason>) {
     let refused = |tried: &Candidates| refusals(draft.state, object, Some(record), tried, draft.now);
-    let waiting = pending_candidates(record, draft.state, &Candidates::new());
+    let waiting = pending_candidates(draft, record, &Candidates::new());
     let reasons = refused(&waiting);
     if reasons.is_empty() {
         return (waiting, reasons);

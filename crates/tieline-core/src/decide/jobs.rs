@@ -4,13 +4,13 @@ use crate::command::{Refusal, Reply};
 use crate::decide::automation::share_on_demand;
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, shared_content};
-use crate::decide::{connection, control, pause, permit, reconcile, share};
+use crate::decide::{compute, connection, control, links, pause, permit, reconcile, share};
 use crate::event::{Closing, JobAdvanced, JobStarted};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
 use crate::message::EndReason;
 use crate::people::Permission;
-use crate::state::{Connection, Share, ShareRole, ShareStatus};
+use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
 use crate::{ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, RuleName, ShareId, ViewName};
 
 /// Most items that a slice looks at, whether or not it has something to do for them.
@@ -18,7 +18,10 @@ const LOOKED_AT_MAX: usize = 10 * JOB_SLICE_MAX;
 
 /// Begins a job that a person asked for.
 pub(super) fn start(draft: &mut Draft<'_>, kind: &JobKind) -> Result<Reply, Refusal> {
-    let connection = share::active(draft.state, kind.connection())?;
+    let Some(connection) = kind.connection() else {
+        return Err(Refusal::invalid("invalid", "this job begins by itself: change what it works for"));
+    };
+    let connection = share::active(draft.state, connection)?;
     if let JobKind::Forward { records: Some(records), .. } = kind
         && records.len() > BATCH_RECORDS_MAX
     {
@@ -93,7 +96,14 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
     let Some(job) = draft.state.jobs.get(&id) else {
         return Err(Refusal::not_found("unknown_job", format!("there is no job {id}, or it is done")));
     };
-    let over = connection::find(draft.state, job.kind.connection())?;
+    let allowance = allowance.min(JOB_SLICE_MAX);
+    if let JobKind::Compute { object } = &job.kind {
+        let slice = compute_all(draft, job, object, allowance);
+        finish(draft, id, slice);
+        return Ok(Reply::Job(id));
+    }
+    let Some(over) = job.kind.connection() else { return Ok(Reply::Unchanged) };
+    let over = connection::find(draft.state, over)?;
     let closing = matches!(job.kind, JobKind::Close { .. });
     if !closing && !over.is_active() {
         // What it was to do is void; a deactivated connection shares nothing.
@@ -113,7 +123,6 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
     if waits_for_pause(over, &job.kind) {
         return Ok(Reply::Unchanged);
     }
-    let allowance = allowance.min(JOB_SLICE_MAX);
     let slice = match &job.kind {
         JobKind::Forward { connection, object, records, view } => {
             let chosen = Chosen { object, records: records.as_deref(), view: view.as_ref() };
@@ -125,6 +134,8 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
         }
         JobKind::ShareQueue { queue, .. } => share_queue(draft, job, over, queue, allowance),
         JobKind::ApplySharing { rule, .. } => apply_sharing(draft, job, over, rule, allowance),
+        JobKind::FillLinks { share, .. } => links_of(draft, job, over, *share, allowance, true),
+        JobKind::TellLinks { share, .. } => links_of(draft, job, over, *share, allowance, false),
         kind => shares(draft, job, over, kind, allowance),
     };
     finish(draft, id, slice);
@@ -262,6 +273,60 @@ fn apply_sharing(
     slice
 }
 
+/// Computes the fields of all records of an object anew.
+fn compute_all(draft: &mut Draft<'_>, job: &Job, name: &ObjectName, allowance: usize) -> Slice {
+    let state = draft.state;
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let Some(object) = state.object(name) else { return Slice { finished: true, ..slice } };
+    let mut records = state.records_of(name, job.cursor.map(RecordId));
+    while slice.has_room(allowance) {
+        let Some((id, record)) = records.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        slice.done += usize::from(compute::again(draft, id, record, object));
+    }
+    slice
+}
+
+/// Fills the references that waited for the record of a share, or tells those to it.
+fn links_of(
+    draft: &mut Draft<'_>,
+    job: &Job,
+    over: &Connection,
+    id: ShareId,
+    allowance: usize,
+    fill: bool,
+) -> Slice {
+    let (state, after) = (draft.state, job.cursor.map(RecordId));
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let Some(target) = over.shares.get(&id).and_then(|share| share.record) else {
+        return Slice { finished: true, ..slice };
+    };
+    let mut records: Box<dyn Iterator<Item = (RecordId, &Record)>> = if fill {
+        Box::new(state.awaiting(over.id, id, after))
+    } else {
+        Box::new(state.referrers(target, after))
+    };
+    while slice.has_room(allowance) {
+        let Some((record_id, record)) = records.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(record_id.0);
+        let done = if fill {
+            links::fill(draft, over, id, record_id, record)
+        } else {
+            links::tell(draft, over, id, target, record)
+        };
+        slice.done += usize::from(done);
+    }
+    slice
+}
+
 /// Jobs that go through the shares of a connection.
 fn shares(draft: &mut Draft<'_>, job: &Job, over: &Connection, kind: &JobKind, allowance: usize) -> Slice {
     use std::ops::Bound::{Excluded, Unbounded};
@@ -325,6 +390,9 @@ fn one_share(
         JobKind::Close { .. }
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }
+        | JobKind::FillLinks { .. }
+        | JobKind::TellLinks { .. }
+        | JobKind::Compute { .. }
         | JobKind::Forward { .. }
         | JobKind::ShareQueue { .. }
         | JobKind::ApplySharing { .. }

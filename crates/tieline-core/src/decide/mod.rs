@@ -5,6 +5,7 @@
 
 mod adopt;
 mod automation;
+mod compute;
 mod config;
 mod connection;
 mod control;
@@ -17,6 +18,7 @@ mod inquiry;
 mod invitation;
 mod jobs;
 mod key;
+mod links;
 mod notice;
 mod org;
 mod pause;

@@ -2,7 +2,7 @@
 
 use crate::command::{NewToken, Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::decide::{control, jobs, people};
+use crate::decide::{control, jobs, people, rules};
 use crate::event::{CatalogueSent, ObjectDefined, OrgCreated, OrgSettingsSet, SharingEnabled, UserSet};
 use crate::job::JobKind;
 use crate::limits::{CONNECTION_LICENCES_MAX, OBJECTS_MAX};
@@ -151,10 +151,20 @@ pub(super) fn define_object(draft: &mut Draft<'_>, schema: &ObjectSchema) -> Res
         return Ok(Reply::Unchanged);
     }
     let schema = ObjectSchema { version: version + 1, ..schema.clone() };
+    let computes_anew = schema.computed_fields().any(|(field, text)| {
+        let known = known.and_then(|known| known.field(&field.name));
+        known.is_none_or(|known| known.expression.as_deref() != Some(text))
+    });
     draft.emit(ObjectDefined { schema: schema.clone(), actor: draft.actor.clone() });
+    if computes_anew && draft.state.count_of(&schema.name) > 0 {
+        jobs::begin(draft, JobKind::Compute { object: schema.name.clone() });
+    }
     for connection in draft.state.connections.values().filter(|connection| connection.is_active()) {
         if let Some(rule) = connection.publish.get(&schema.name) {
-            let objects = vec![catalogue_object(&schema, rule)];
+            let entry = catalogue_object(&schema, rule);
+            let before = known.map(|known| catalogue_object(known, rule));
+            rules::note_drift(draft, connection, &schema.name, before, Some(&entry));
+            let objects = vec![entry];
             let position = draft.position(connection);
             let catalogue = Catalogue { full: false, objects, removed: Vec::new() };
             draft.emit(CatalogueSent { connection: connection.id, position, catalogue });

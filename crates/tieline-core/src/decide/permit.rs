@@ -5,8 +5,11 @@
 //! command itself says so. Every refusal has the code `no_permission` and names what is missing, and
 //! who can grant it.
 
-use crate::command::{AutomationCommand, Command, ConfigCommand, EffectCommand, Handover, InquiryCommand, InvitationCommand, NoticeCommand, Pause, ProfileCommand, Refusal, TemplateCommand, ViewCommand};
 use crate::automation::Rule;
+use crate::command::{
+    AutomationCommand, Command, ConfigCommand, EffectCommand, Handover, InquiryCommand, InvitationCommand,
+    NoticeCommand, Pause, ProfileCommand, Refusal, TemplateCommand, ViewCommand,
+};
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -56,6 +59,9 @@ pub(super) fn job(state: &State, job: &Job) -> Checked {
         | JobKind::Reconcile { .. }
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }
+        | JobKind::FillLinks { .. }
+        | JobKind::TellLinks { .. }
+        | JobKind::Compute { .. }
         | JobKind::CatchUp { .. }
         | JobKind::Close { .. } => Ok(()),
     }
@@ -286,6 +292,9 @@ fn start<'a>(
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }
         | JobKind::ShareQueue { .. }
+        | JobKind::FillLinks { .. }
+        | JobKind::TellLinks { .. }
+        | JobKind::Compute { .. }
         | JobKind::CatchUp { .. }
         | JobKind::ApplySharing { .. }
         | JobKind::Close { .. } => need(Permission::ManageConnections),

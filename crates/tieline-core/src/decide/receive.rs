@@ -12,7 +12,7 @@ use crate::decide::pause;
 use crate::decide::settle::rule_of;
 use crate::decide::share;
 use crate::decide::write::is_open;
-use crate::event::{Closing, OfferReceived, Received};
+use crate::event::{Closing, HoldChanged, OfferReceived, Received};
 use crate::frame::{Chain, FrameHeader};
 use crate::limits::CLOCK_SKEW_US_MAX;
 use crate::message::{Envelope, Message, Offer, ShareEnded, is_counted};
@@ -29,11 +29,13 @@ pub(super) struct Ending {
     pub(super) record: Option<RecordId>,
     pub(super) reasons: Vec<Reason>,
     pub(super) held_until: Option<Timestamp>,
+    /// The share whose record it is held for.
+    pub(super) parent: Option<ShareId>,
 }
 
 impl Ending {
     pub(super) const fn new(outcome: Outcome, share: Option<ShareId>) -> Self {
-        Self { outcome, share, record: None, reasons: Vec::new(), held_until: None }
+        Self { outcome, share, record: None, reasons: Vec::new(), held_until: None, parent: None }
     }
 
     pub(super) fn because(mut self, code: ReasonCode, text: impl AsRef<str>) -> Self {
@@ -65,10 +67,11 @@ pub(super) fn receive(
         }
         None
     };
-    let (outcome, share, record, reasons, held_until) = match ending {
-        Some(e) => (Some(e.outcome), e.share, e.record, e.reasons, e.held_until),
-        None => (None, None, None, message.err().map(|e| malformed(&e)).into_iter().collect(), None),
-    };
+    let outcome = ending.as_ref().map(|ending| ending.outcome);
+    let Ending { share, record, reasons, held_until, parent, .. } = ending.unwrap_or_else(|| Ending {
+        reasons: message.err().map(|e| malformed(&e)).into_iter().collect(),
+        ..Ending::new(Outcome::Unchanged, None)
+    });
     draft.emit_first(Received {
         connection: connection.id,
         position,
@@ -82,6 +85,7 @@ pub(super) fn receive(
         record,
         reasons,
         held_until,
+        parent,
     });
 }
 
@@ -105,6 +109,7 @@ pub(super) fn malformed_position(
         record: None,
         reasons: vec![Reason::new(ReasonCode::Malformed, text)],
         held_until: None,
+        parent: None,
     }
     .into()
 }
@@ -129,7 +134,7 @@ fn counted(
             ..Ending::new(Outcome::Held, share_of(message))
                 .because(pause::HELD, "the object is paused here: the message is tried when it goes on")
         },
-        Ok(message) => take(draft, connection, position, message, false),
+        Ok(message) => take(draft, connection, position, message),
     }
 }
 
@@ -144,18 +149,17 @@ const fn share_of(message: &Message) -> Option<ShareId> {
     }
 }
 
-/// Decides a counted message; `again` says that it was held before.
+/// Decides a counted message, new or held before.
 pub(super) fn take(
     draft: &mut Draft<'_>,
     connection: &Connection,
     position: Position,
     message: &Message,
-    again: bool,
 ) -> Ending {
     let (share, content) = match message {
         Message::Offer(offer) => return take_offer(draft, connection, offer),
         Message::ShareEnded(ended) => {
-            let behind = held(draft, connection, ended.share, &Content::default()).filter(|_| !again);
+            let behind = held(draft, connection, position, ended.share, &Content::default());
             return behind.unwrap_or_else(|| take_end(draft, connection, ended));
         }
         Message::Grant(grant) => (grant.share, &grant.content),
@@ -176,7 +180,7 @@ pub(super) fn take(
             );
         }
     };
-    if !again && let Some(ending) = held(draft, connection, share, content) {
+    if let Some(ending) = held(draft, connection, position, share, content) {
         return ending;
     }
     let end = match message {
@@ -194,31 +198,47 @@ pub(super) fn take(
         share: Some(share),
         record: end.record,
         reasons: end.reasons,
-        held_until: None,
+        held_until: end.parent.map(|_| FOR_PARENT),
+        parent: end.parent,
     }
 }
 
+/// Until when a message waits for a parent: as long as it takes.
+const FOR_PARENT: Timestamp = Timestamp(i64::MAX);
+
 /// A stamp far ahead of our clock would win over every edit until then: the message waits, and
 /// what follows on its share waits behind it, so that no follow-up comes before its grant.
-fn held(draft: &Draft<'_>, connection: &Connection, share: ShareId, content: &Content) -> Option<Ending> {
+fn held(
+    draft: &Draft<'_>,
+    connection: &Connection,
+    position: Position,
+    share: ShareId,
+    content: &Content,
+) -> Option<Ending> {
     let latest = content.iter().map(|(_, _, stamp)| stamp.time).max();
     let limit = draft.now.plus_us(CLOCK_SKEW_US_MAX);
     let ahead = latest.filter(|latest| *latest > limit).map(|latest| latest.plus_us(-CLOCK_SKEW_US_MAX));
-    let behind = connection.held_until(share);
-    let text = match (latest.filter(|_| ahead.is_some()), behind) {
+    let behind = connection.held_before(share, position);
+    let parent = behind.and_then(|behind| behind.parent);
+    let until = behind.map(|behind| behind.until);
+    let (code, text) = match (latest.filter(|_| ahead.is_some()), until) {
+        (_, Some(_)) if parent.is_some() => {
+            let text = "an earlier change of the share waits for the record that it belongs to";
+            (ReasonCode::AwaitingParent, text.to_owned())
+        }
         (Some(latest), _) => {
-            format!("the change was written at {latest}, ahead of this org's clock: check both clocks")
+            let text =
+                format!("the change was written at {latest}, ahead of this org's clock: check both clocks");
+            (ReasonCode::ClockAhead, text)
         }
         (None, Some(until)) => {
-            format!("an earlier message of the share waits until {until}, and this one behind it")
+            let text = format!("an earlier message of the share waits until {until}, and this one behind it");
+            (ReasonCode::ClockAhead, text)
         }
         (None, None) => return None,
     };
-    let held_until = ahead.max(behind);
-    Some(Ending {
-        held_until,
-        ..Ending::new(Outcome::Held, Some(share)).because(ReasonCode::ClockAhead, text)
-    })
+    let held_until = ahead.max(until);
+    Some(Ending { held_until, parent, ..Ending::new(Outcome::Held, Some(share)).because(code, text) })
 }
 
 /// Tries a held message whose time has come.
@@ -227,10 +247,15 @@ pub(super) fn try_held(draft: &mut Draft<'_>, connection: &Connection, position:
     // That it was held is told before how it ended, also when a crash came in between.
     super::settle::report(draft, connection);
     let ending = match Message::decode(held.kind, &held.body) {
-        Ok(message) if connection.is_active() => take(draft, connection, position, &message, true),
+        Ok(message) if connection.is_active() => take(draft, connection, position, &message),
         Ok(_) => Ending::filtered(None, ReasonCode::NotActive, "the connection is not active"),
         Err(error) => Ending { reasons: vec![malformed(&error)], ..Ending::new(Outcome::Rejected, None) },
     };
+    if ending.outcome == Outcome::Held {
+        let (until, parent) = (ending.held_until.unwrap_or(FOR_PARENT), ending.parent);
+        let (connection, positions) = (connection.id, vec![position]);
+        return draft.emit(HoldChanged { connection, positions, until, parent });
+    }
     super::settle::settle_held(draft, connection, position, ending.outcome, ending.share, ending.reasons);
 }
 
@@ -264,6 +289,10 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
         let text = format!("{} is not subscribed", offer.object);
         return Ending::filtered(id, ReasonCode::NotSubscribed, &text);
     };
+    if let Some(taken) = connection.overrules(rule) {
+        let text = overruled(connection, rule, taken);
+        return Ending::filtered(id, ReasonCode::MappingConflict, &text);
+    }
     if rule.auto_accept {
         let owner = rule.owner.as_ref().unwrap_or(&connection.owner).clone();
         // Nobody is there to own it: the assignment rule says who does, unless the subscription does.
@@ -272,6 +301,24 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
         share::answer(draft, connection, offer.share, offer.generation, Some(acceptance), owner);
     }
     Ending { record: known.and_then(|share| share.record), ..Ending::new(Outcome::Applied, id) }
+}
+
+/// Why a rule takes nothing new (S2S-26).
+pub(super) fn overruled(
+    connection: &Connection,
+    rule: &crate::mapping::SubscribeRule,
+    taken: &crate::message::Subscription,
+) -> String {
+    format!(
+        "{} is mapped to {} here, and {} had mapped our {} to its {} at the same time, which stands: map {} to {}, or nothing",
+        rule.remote,
+        rule.local,
+        connection.display_name(),
+        taken.object,
+        taken.local,
+        taken.local,
+        taken.object
+    )
 }
 
 /// Both sides offered the same generation: the origin's offer stands, the other one accepts it.

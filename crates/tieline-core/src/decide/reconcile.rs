@@ -15,7 +15,7 @@ use crate::decide::settle::rule_of;
 use crate::decide::write::{
     Candidate, Candidates, Write, deliveries, delivery, is_open, record_changed, shared_content,
 };
-use crate::decide::{jobs, key, pause, rules, share};
+use crate::decide::{jobs, key, links, pause, rules, share};
 use crate::event::{
     AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
     IncarnationStarted, OfferReceived, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard,
@@ -162,9 +162,16 @@ fn entry(connection: &Connection, id: ShareId, share: &Share, record: Option<&Re
     let mut taken: VecMap<FieldName, Stamp> = VecMap::new();
     if let Some((record, rule)) = record.zip(rule_of(connection, share)) {
         for mapping in &rule.fields {
-            let stamp = record.fields.get(&mapping.local).map(|field| field.stamp);
+            // A reference without its target is not held: the partner may name it anew.
+            let held = record.fields.get(&mapping.local);
+            let held = held.filter(|_| record.awaited(&mapping.local, connection.id).is_none());
+            let stamp = held.map(|field| field.stamp);
             let Some((remote, stamp)) = mapping.remote().zip(stamp) else { continue };
             // A field that goes into several of ours is as old as the oldest of them.
+            let oldest = taken.get(remote).map_or(stamp, |known| stamp.min(*known));
+            taken.insert(remote.clone(), oldest);
+        }
+        for (remote, _, stamp) in share.inputs.iter().flat_map(|inputs| inputs.iter()) {
             let oldest = taken.get(remote).map_or(stamp, |known| stamp.min(*known));
             taken.insert(remote.clone(), oldest);
         }
@@ -267,7 +274,9 @@ fn send_for_recreation(
 ) {
     let content = shared_content(connection, record, true, |_| true);
     let position = draft.position(connection);
-    let delivery = Delivery { connection: connection.id, share: id, generation: share.generation, position };
+    let links = links::links(draft.state, connection, content.values.iter());
+    let (over, generation) = (connection.id, share.generation);
+    let delivery = Delivery { connection: over, share: id, generation, position, links };
     let recreate = Some(Recreate { object: share.object.clone(), record: share.origin_record });
     let object = record.object.clone();
     draft.emit(SnapshotSent { delivery, object, content, recreate, unseen_from: None });
@@ -502,6 +511,7 @@ pub(super) fn restore(
         hops: 0,
         rule: None,
         assign: None,
+        inputs: None,
         problem: None,
         held_back: None,
     };

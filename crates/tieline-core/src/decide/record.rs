@@ -2,6 +2,7 @@
 
 use crate::command::{Refusal, Reply};
 use crate::decide::automation::owner_named;
+use crate::decide::compute::compute;
 use crate::decide::draft::Draft;
 use crate::decide::settle::settle_recovered;
 use crate::decide::share;
@@ -79,6 +80,7 @@ pub(super) fn create(
         return Err(Refusal::record(reasons));
     }
     let owner = owner_named(draft, name, to, &candidates)?;
+    compute(draft, object, None, &mut candidates);
     let id = RecordId(draft.draw());
     let write = Write {
         id,
@@ -142,14 +144,15 @@ pub(super) fn write_with_pending(
     actor: UserName,
     hops: u8,
 ) {
-    let mut all = pending_candidates(record, draft.state, &candidates);
-    let chosen = if all.is_empty() {
+    let mut all = pending_candidates(draft, record, &candidates);
+    let mut chosen = if all.is_empty() {
         candidates
     } else {
         all.extend(candidates.clone());
         let good = refusals(draft.state, object, Some(record), &all, draft.now).is_empty();
         if good { all } else { candidates }
     };
+    compute(draft, object, Some(record), &mut chosen);
     // Positions are taken in the order of the events.
     settle_recovered(draft, record, &chosen);
     let deliveries = deliveries(draft, &object.name, record, &chosen);

@@ -3,11 +3,12 @@
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::{control, jobs, profile, record, share};
-use crate::event::{CatalogueSent, PublishRuleSet, SubscribeRuleSet, SubscriptionSent};
+use crate::drift;
+use crate::event::{CatalogueSent, DriftNoted, PublishRuleSet, SubscribeRuleSet, SubscriptionSent};
 use crate::job::JobKind;
 use crate::mapping::SubscribeRule;
 use crate::message::{Catalogue, Subscription, SubscriptionNotice};
-use crate::publish::{PublishRule, catalogue_object};
+use crate::publish::{CatalogueObject, PublishRule, catalogue_object};
 use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, State};
 use crate::{ConnectionId, FieldName, ObjectName};
@@ -26,6 +27,8 @@ pub(super) fn publish(
         if known.is_none() {
             return Ok(Reply::Unchanged);
         }
+        let before = known.zip(draft.state.object(name)).map(|(rule, object)| catalogue_object(object, rule));
+        note_drift(draft, connection, name, before, None);
         set_publish(draft, connection, name, None);
         send_catalogue(draft, connection, Vec::new(), vec![name.clone()], false);
         return Ok(Reply::Connection(id));
@@ -44,12 +47,28 @@ pub(super) fn publish(
         .cloned()
         .collect();
     let entry = catalogue_object(object, &rule);
+    note_drift(draft, connection, name, known.map(|known| catalogue_object(object, known)), Some(&entry));
     set_publish(draft, connection, name, Some(rule));
     send_catalogue(draft, connection, vec![entry], Vec::new(), false);
     if connection.taken.get(name).is_some_and(|taken| new.iter().any(|field| taken.fields.contains(field))) {
         jobs::begin(draft, JobKind::Backfill { connection: id, object: name.clone(), fields: new });
     }
     Ok(Reply::Connection(id))
+}
+
+/// Notes what a partner takes of an object and will not get as before (S2S-31).
+pub(super) fn note_drift(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    name: &ObjectName,
+    before: Option<CatalogueObject>,
+    after: Option<&CatalogueObject>,
+) {
+    let Some((taken, before)) = connection.taken.get(name).zip(before) else { return };
+    let changes = drift::changes_taken(&before, after, taken);
+    if !changes.is_empty() {
+        draft.emit(DriftNoted { connection: connection.id, object: name.clone(), ours: true, changes });
+    }
 }
 
 fn set_publish(
@@ -65,7 +84,7 @@ fn set_publish(
 fn send_catalogue(
     draft: &mut Draft<'_>,
     connection: &Connection,
-    objects: Vec<crate::publish::CatalogueObject>,
+    objects: Vec<CatalogueObject>,
     removed: Vec<ObjectName>,
     full: bool,
 ) {
@@ -90,7 +109,7 @@ pub(super) fn send_all(draft: &mut Draft<'_>, connection: &Connection) {
 
 fn subscription(rule: &SubscribeRule) -> Subscription {
     let mut fields: Vec<FieldName> =
-        rule.fields.iter().filter_map(|mapping| mapping.remote().cloned()).collect();
+        rule.fields.iter().flat_map(|mapping| mapping.reads().cloned()).collect();
     fields.sort_unstable();
     fields.dedup();
     Subscription { object: rule.remote.clone(), local: rule.local.clone(), fields, version: rule.version }
@@ -131,6 +150,7 @@ pub(super) fn subscribe(
     let next = connection.mapping_version + 1;
     let mut rule = SubscribeRule { remote: remote.clone(), version: next, ..rule.clone() };
     rule.fields.sort_by(|a, b| a.local.cmp(&b.local));
+    rule.note_inputs(connection.catalogue.get(remote));
     if known.is_some_and(|known| *known == SubscribeRule { version: known.version, ..rule.clone() }) {
         return Ok(Reply::Unchanged);
     }
@@ -162,9 +182,10 @@ fn check_subscription(state: &State, connection: &Connection, rule: &SubscribeRu
         let text = format!("{} is already mapped from {} on this connection", rule.local, other.remote);
         reasons.push(Reason::new(ReasonCode::SecondSource, text));
     }
-    let pair =
-        connection.taken.values().find(|taken| (taken.object == rule.local) != (taken.local == rule.remote));
-    if let Some(taken) = pair {
+    // Of two rules that crossed, ours may stand: then it may be changed, too.
+    let known = connection.subscribe.get(&rule.remote).filter(|known| known.local == rule.local);
+    let pair = connection.contradicted(&rule.remote, &rule.local);
+    if let Some(taken) = pair.filter(|_| known.is_none() || !connection.stands()) {
         let text = format!(
             "{} maps our {} to its {}: map {} to {} here, or nothing",
             connection.display_name(),

@@ -50,7 +50,7 @@ fn told(
     } else {
         outcome
     };
-    let name_there = |field: &FieldName| rule?.mapping_of(field)?.remote().cloned();
+    let name_there = |field: &FieldName| rule?.mapping_of(field)?.reads().next().cloned();
     let reasons = detail
         .reasons
         .iter()

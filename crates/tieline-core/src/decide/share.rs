@@ -8,7 +8,7 @@ use crate::content::Content;
 use crate::decide::automation::check_owner;
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, shared_content};
-use crate::decide::{pause, record};
+use crate::decide::{links, pause, record};
 use crate::event::{
     Closing, Delivery, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
     SnapshotSent,
@@ -16,10 +16,13 @@ use crate::event::{
 use crate::mapping::SubscribeRule;
 use crate::message::EndReason;
 use crate::publish;
-use crate::reason::ReasonCode;
+use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
+use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{AssignTo, ConnectionId, FieldName, ObjectName, OrgName, Owner, RecordId, ShareId, Timestamp, UserName};
+use crate::{
+    AssignTo, ConnectionId, FieldName, ObjectName, OrgName, Owner, RecordId, ShareId, Timestamp, UserName,
+};
 
 /// A connection over which records may be shared now.
 pub(super) fn active(state: &State, id: ConnectionId) -> Result<&Connection, Refusal> {
@@ -91,7 +94,8 @@ pub(super) fn offer(
     record: &Record,
 ) {
     let names: Vec<&FieldName> = draft.state.object(&record.object).map_or_else(Vec::new, |object| {
-        object.view_fields.iter().filter(|name| !record.value(name).is_null()).collect()
+        let shown = |name: &&FieldName| !matches!(record.value(name), Value::Null | Value::Reference(_));
+        object.view_fields.iter().filter(shown).collect()
     });
     let (names, _) = publish::visible(connection.publish.get(&record.object), names, |name| name);
     let preview: VecMap<_, _> = names.into_iter().map(|n| (n.clone(), record.value(n).clone())).collect();
@@ -108,6 +112,7 @@ pub(super) fn offer(
         actor,
         hops: 0,
     });
+    links::offered(draft, connection, share, id);
 }
 
 fn find(connection: &Connection, id: ShareId) -> Result<&Share, Refusal> {
@@ -158,6 +163,10 @@ pub(super) fn offered(
         );
         Refusal::conflict("not_subscribed", text)
     })?;
+    if let Some(taken) = connection.overrules(rule) {
+        let text = super::receive::overruled(connection, rule, taken);
+        return Err(Refusal::record(vec![Reason::new(ReasonCode::MappingConflict, text)]));
+    }
     pause::check_object(connection, &rule.local)?;
     Ok((connection, share, rule))
 }
@@ -189,6 +198,9 @@ pub(super) fn answer(
     accept: Option<Acceptance>,
     owner: UserName,
 ) {
+    if accept.is_none() {
+        links::release(draft, connection, share);
+    }
     let position = draft.position(connection);
     draft.emit(OfferAnswered {
         connection: connection.id,
@@ -271,6 +283,7 @@ pub(super) fn close(
     }
     let position = tell.then(|| draft.position(connection));
     let actor = Some(draft.actor.clone());
+    links::release(draft, connection, id);
     draft.emit(ShareClosed {
         connection: connection.id,
         share: id,
@@ -343,6 +356,7 @@ pub(super) fn send_grant(
     let grant = draft.position(connection);
     let more = content.values.len() > create_set.len();
     let follow_up = more.then(|| draft.position(connection));
+    let links = links::links(draft.state, connection, content.values.iter());
     draft.emit(ShareGranted {
         connection: connection.id,
         share: id,
@@ -353,6 +367,7 @@ pub(super) fn send_grant(
         create_set,
         grant,
         follow_up,
+        links,
     });
 }
 
@@ -369,7 +384,8 @@ pub(super) fn send_snapshot(
         return false;
     }
     let position = draft.position(connection);
-    let delivery = Delivery { connection: connection.id, share, generation, position };
+    let links = links::links(draft.state, connection, content.values.iter());
+    let delivery = Delivery { connection: connection.id, share, generation, position, links };
     let object = object.clone();
     draft.emit(SnapshotSent { delivery, object, content, recreate: None, unseen_from: None });
     true
@@ -389,7 +405,8 @@ pub(super) fn send_unseen(
         return false;
     }
     let position = draft.position(connection);
-    let delivery = Delivery { connection: connection.id, share, generation, position };
+    let links = links::links(draft.state, connection, content.values.iter());
+    let delivery = Delivery { connection: connection.id, share, generation, position, links };
     let (object, unseen_from) = (object.clone(), Some(since));
     draft.emit(SnapshotSent { delivery, object, content, recreate: None, unseen_from });
     true

@@ -5,7 +5,9 @@
 
 use crate::content::Content;
 use crate::decide::draft::Draft;
+use crate::decide::{compute, links};
 use crate::event::{Delivery, Origin, RecordAction, RecordChanged};
+use crate::mapping::{FieldMapping, SubscribeRule};
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::ObjectSchema;
 use crate::stamp::Stamp;
@@ -43,8 +45,10 @@ pub(super) fn refusals(
     candidates: &Candidates,
     now: Timestamp,
 ) -> Vec<Reason> {
+    let rules = state.rules(&object.name);
+    let computed = compute::computed(state, rules, record, candidates, now);
     let lookup = |name: &FieldName| -> Option<&Value> {
-        let written = candidates.get(name).map(|candidate| &candidate.value);
+        let written = candidates.get(name).or_else(|| computed.get(name)).map(|candidate| &candidate.value);
         written.or_else(|| record.and_then(|record| record.fields.get(name)).map(|field| &field.value))
     };
     let mut reasons: Vec<Reason> = candidates
@@ -57,7 +61,7 @@ pub(super) fn refusals(
         })
         .collect();
     // Rules are put in place with their object.
-    let Some(rules) = state.rules(&object.name) else { return reasons };
+    let Some(rules) = rules else { return reasons };
     // A value that is written has been checked, blank or not: what is left is what has none.
     let left = rules.required().iter().filter(|name| !candidates.contains_key(*name));
     reasons.extend(left.filter(|name| lookup(name).is_none_or(Value::is_blank)).map(|name| {
@@ -78,7 +82,8 @@ pub(super) fn unknown_field(object: &ObjectName, field: &FieldName) -> Reason {
 
 /// The values that wait on the record and may be tried (those for approval may not), except the
 /// fields that are written anyway.
-pub(super) fn pending_candidates(record: &Record, state: &State, besides: &Candidates) -> Candidates {
+pub(super) fn pending_candidates(draft: &Draft<'_>, record: &Record, besides: &Candidates) -> Candidates {
+    let state = draft.state;
     let waiting =
         record.pending.iter().filter(|(name, pending)| !pending.approval && !besides.contains_key(*name));
     waiting
@@ -86,9 +91,11 @@ pub(super) fn pending_candidates(record: &Record, state: &State, besides: &Candi
             let connection = state.connections.get(&pending.origin.connection)?;
             let rule = connection.subscribe.values().find(|rule| rule.local == record.object)?;
             // The rule may have come to take another field into this one since.
-            let mapping = rule.mapping_of(name).filter(|m| m.remote() == Some(&pending.remote))?;
+            let mapping = rule.mapping_of(name).filter(|m| m.reads().any(|read| *read == pending.remote))?;
             let field = state.object(&record.object)?.field(name)?;
-            let value = rule.map_value(mapping, &pending.incoming, field).ok()?;
+            let computed = computed_anew(draft, connection, rule, mapping, record);
+            let incoming = computed.as_ref().unwrap_or(&pending.incoming);
+            let value = links::waited(draft, connection, rule, mapping, incoming, field)?;
             let origin = Origin { connection: connection.id, mapping: rule.version };
             let origin = (!pending.orphan).then_some(origin);
             // What waits may be the field's own write, mapped anew.
@@ -102,6 +109,19 @@ pub(super) fn pending_candidates(record: &Record, state: &State, besides: &Candi
             Some((name.clone(), Candidate { value, stamp, origin, received }))
         })
         .collect()
+}
+
+/// What a computed mapping gives now for what its share has kept.
+fn computed_anew(
+    draft: &Draft<'_>,
+    connection: &Connection,
+    rule: &SubscribeRule,
+    mapping: &FieldMapping,
+    record: &Record,
+) -> Option<Value> {
+    let mappings = connection.computed.get(&rule.remote).filter(|_| !mapping.inputs.is_empty())?;
+    let share = connection.shares.get(&record.share_over(connection.id)?)?;
+    mappings.value(mapping, share.inputs.as_deref()?, draft.now).ok()
 }
 
 /// The deliveries that writing `candidates` makes: one for each active share whose partner takes
@@ -153,6 +173,7 @@ pub(super) fn delivery(
         share,
         generation,
         position: draft.position(connection),
+        links: links::links(draft.state, connection, candidates.iter().map(|(name, c)| (name, &c.value))),
     })
 }
 
@@ -233,6 +254,8 @@ pub(super) fn shared_content(
             .iter()
             .filter(|(name, _)| wanted(name) && partner_takes(connection, &record.object, name))
             .filter(|(_, field)| also_received || field.came_over() != Some(connection.id))
+            // That a reference is empty here for want of its target says nothing about it.
+            .filter(|(name, _)| record.awaited(name, connection.id).is_none())
             .map(|(name, field)| (name.clone(), field.value.clone(), field.stamp)),
     )
 }

@@ -41,6 +41,9 @@ pub struct Received {
     /// When it is to be tried again, if it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Timestamp>,
+    /// The share whose record it waits for, if it is held for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ShareId>,
 }
 
 /// A held message came to its end, or a rejected one recovered.

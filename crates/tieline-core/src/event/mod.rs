@@ -7,12 +7,14 @@
 mod automation;
 mod config;
 mod connection;
+mod drift;
 mod effect;
 mod handover;
 mod history;
 mod inquiry;
 mod invitation;
 mod key;
+mod link;
 mod message;
 mod notice;
 mod org;
@@ -26,13 +28,17 @@ mod share;
 mod template;
 mod view;
 
-pub use automation::{AssignmentRuleSet, Escalated, EscalationAdvanced, EscalationRuleSet, QueueRemoved, QueueSet, RuleFailed, RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet};
+pub use automation::{
+    AssignmentRuleSet, Escalated, EscalationAdvanced, EscalationRuleSet, QueueRemoved, QueueSet, RuleFailed,
+    RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet,
+};
 pub use config::ConfigApplied;
 pub use connection::{
     CatalogueSent, ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended,
     InvitationAnswered, InvitationRevoked, InvitationSent, PartnerReincarnated, PublishRuleSet, ReceiptNoted,
     ReconcileAsked, SubscribeRuleSet, SubscriptionSent,
 };
+pub use drift::{DriftNoted, InputsKept, UnmappedSeen};
 pub use effect::{EffectDropped, EffectEnded, EffectQueued, EffectRetried};
 pub use handover::ConnectionOwnerSet;
 pub use history::{ConflictNoted, Loser, LostValue};
@@ -42,6 +48,7 @@ pub use invitation::{
     PostponementHeard,
 };
 pub use key::{KeyAnnounced, KeyConfirmed, PartnerKeyChanged};
+pub use link::{HoldChanged, LinksAwaited};
 pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
 pub use notice::{DigestMade, NoticeRaised, NoticeSettingsSet, NoticesRead};
 pub use org::{
@@ -134,6 +141,11 @@ numbered_kinds! {
         178 RuleFailed,
         179 Escalated,
         180 EscalationAdvanced,
+        150 LinksAwaited,
+        151 HoldChanged,
+        152 InputsKept,
+        153 DriftNoted,
+        154 UnmappedSeen,
         190 RecordViewSet,
         191 RecordViewRemoved,
         192 InboxViewSet,

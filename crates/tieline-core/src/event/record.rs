@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
 use crate::reason::Reason;
+use crate::reference::Links;
 use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::vecmap::VecMap;
@@ -44,6 +45,9 @@ pub struct Delivery {
     pub generation: u32,
     /// The position of the message.
     pub position: Position,
+    /// The shares of the records that its references name; a reference without one names nothing there.
+    #[serde(default, skip_serializing_if = "VecMap::is_empty")]
+    pub links: Links,
 }
 
 /// Fields of a record were written, here or by a partner; or it was created or deleted.

@@ -6,9 +6,12 @@ use crate::content::Content;
 use crate::event::Delivery;
 use crate::message::{EndReason, Recreate, ShareStates};
 use crate::reason::ReasonCode;
+use crate::reference::Links;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{AssignTo, ConnectionId, FieldName, ObjectName, Position, RecordId, ShareId, Timestamp, UserName};
+use crate::{
+    AssignTo, ConnectionId, FieldName, ObjectName, Position, RecordId, ShareId, Timestamp, UserName,
+};
 
 /// A record was offered to a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +122,9 @@ pub struct ShareGranted {
     /// The position of the follow-up, if there are more fields.
     #[serde(default)]
     pub follow_up: Option<Position>,
+    /// The shares of the records that its references name.
+    #[serde(default, skip_serializing_if = "VecMap::is_empty")]
+    pub links: Links,
 }
 
 /// An acceptance came too late, or for nothing; the loser is told.

@@ -63,7 +63,7 @@ use cel::Env;
 
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
 use crate::reason::{Reason, ReasonCode};
-use crate::schema::ObjectSchema;
+use crate::schema::{FieldSchema, FieldType, ObjectSchema, compatible};
 use crate::value::Value;
 use crate::{FieldName, Timestamp};
 
@@ -176,6 +176,58 @@ impl Expression {
     #[must_use]
     pub fn fields(&self) -> &[FieldName] {
         &self.fields
+    }
+
+    /// The type of its result as a field has it; none for null alone, which every field takes.
+    ///
+    /// # Errors
+    /// No field keeps such a result: a list of anything but texts.
+    pub fn result(&self) -> Result<Option<FieldType>, &'static str> {
+        Ok(Some(match self.result {
+            Type::Null | Type::List(node::Element::None) => return Ok(None),
+            Type::Boolean => FieldType::Boolean,
+            Type::Number => FieldType::Decimal,
+            Type::Text => FieldType::Text,
+            Type::Date => FieldType::Date,
+            Type::Moment => FieldType::DateTime,
+            Type::Reference => FieldType::Reference,
+            Type::List(node::Element::Text) => FieldType::MultiPicklist,
+            Type::List(_) => return Err("a list"),
+        }))
+    }
+
+    /// Checks an expression whose result a field of `target` keeps, and which changes only with what it
+    /// reads.
+    ///
+    /// # Errors
+    /// As [`Expression::compile`], and: a result that does not convert, the clock, no field at all.
+    pub fn computed(
+        text: &str,
+        object: &ObjectSchema,
+        target: &FieldSchema,
+    ) -> Result<Self, ExpressionError> {
+        let expression = Self::compile(text, object)?;
+        let refuse = |message: String| Err(ExpressionError { line: 1, column: 1, message });
+        if expression.reads_time {
+            return refuse("it reads the clock, so its value would change without a change".to_owned());
+        }
+        if expression.fields.is_empty() {
+            return refuse("it reads no field; write a constant or a default instead".to_owned());
+        }
+        match expression.result() {
+            Err(kind) => refuse(format!("it gives {kind}, which no field keeps")),
+            Ok(Some(result)) => match compatible(result, target.field_type) {
+                Ok(()) => Ok(expression),
+                Err(reason) => refuse(format!(
+                    "it gives {}, and {} is a {} field: {}",
+                    expression.result.name(),
+                    target.name,
+                    target.field_type,
+                    reason.message
+                )),
+            },
+            Ok(None) => Ok(expression),
+        }
     }
 
     /// Whether it reads `now()` or `today()`.

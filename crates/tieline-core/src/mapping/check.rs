@@ -8,10 +8,11 @@ use smol_str::SmolStr;
 use super::{FieldMapping, PicklistMapping, Source, SubscribeRule, Unmapped};
 use crate::FieldName;
 use crate::codes::codes;
-use crate::limits::RULE_MAPPINGS_MAX;
+use crate::expr::{Expression, ExpressionError};
+use crate::limits::{COMPUTED_MAPPINGS_MAX, RULE_MAPPINGS_MAX};
 use crate::publish::{CatalogueField, CatalogueObject};
 use crate::reason::{Reason, ReasonCode, quoted};
-use crate::schema::{FieldKind, FieldSchema, ObjectSchema, compatible, narrowing};
+use crate::schema::{FieldKind, FieldSchema, ObjectSchema, compatible, narrowing, supported};
 use crate::value::{Value, cast};
 
 codes! {
@@ -54,11 +55,14 @@ impl SubscribeRule {
     ) -> Result<Vec<Warning>, Vec<Reason>> {
         let mut reasons = Vec::new();
         let mut warnings = Vec::new();
-        if let Err(reason) = self.check_objects(local, catalogue) {
-            reasons.push(reason);
-        }
+        reasons.extend(supported(&local.name).err());
+        reasons.extend(self.check_objects(local, catalogue).err());
         if self.fields.len() > RULE_MAPPINGS_MAX {
             let text = format!("{} has more than {RULE_MAPPINGS_MAX} field mappings", self.local);
+            return Err(vec![Reason::new(ReasonCode::LimitReached, text)]);
+        }
+        if self.computed().nth(COMPUTED_MAPPINGS_MAX).is_some() {
+            let text = format!("{} has more than {COMPUTED_MAPPINGS_MAX} computed mappings", self.local);
             return Err(vec![Reason::new(ReasonCode::LimitReached, text)]);
         }
         let mut written = BTreeSet::new();
@@ -143,6 +147,20 @@ impl FieldMapping {
         }
         let remote = match &self.source {
             Source::Constant(constant) => return settled(constant).map(|()| Vec::new()),
+            Source::Computed(text) => {
+                let schema = catalogue.schema().ok_or_else(|| {
+                    let text = format!("the partner publishes no field of {}", catalogue.object);
+                    about(Reason::new(ReasonCode::NotPublished, text))
+                })?;
+                let computed = Expression::computed(text, &schema, field);
+                let refuse = |error: ExpressionError| {
+                    about(Reason::new(
+                        ReasonCode::BadExpression,
+                        format!("the expression cannot be taken: {error}"),
+                    ))
+                };
+                return computed.map(|_| Vec::new()).map_err(refuse);
+            }
             Source::Field(name) => published(catalogue, name).map_err(about)?,
         };
         compatible(remote.field_type, field.field_type).map_err(|reason| {

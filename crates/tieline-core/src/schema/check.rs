@@ -1,12 +1,13 @@
 //! What is wrong with a schema, before it is saved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FieldKind, FieldSchema, FieldType, ObjectSchema, ValidationRule};
+use crate::FieldName;
 use crate::expr::Expression;
 use crate::limits::{
-    DECIMAL_DIGITS_MAX, INTEGER_DIGITS_MAX, LABEL_CHARS_MAX, OBJECT_FIELDS_MAX, OBJECT_RULES_MAX,
-    PICKLIST_VALUE_CHARS_MAX, PICKLIST_VALUES_MAX, RULE_NAME_CHARS_MAX,
+    COMPUTED_FIELDS_MAX, DECIMAL_DIGITS_MAX, INTEGER_DIGITS_MAX, LABEL_CHARS_MAX, OBJECT_FIELDS_MAX,
+    OBJECT_RULES_MAX, PICKLIST_VALUE_CHARS_MAX, PICKLIST_VALUES_MAX, RULE_NAME_CHARS_MAX,
 };
 use crate::reason::{Reason, ReasonCode, quoted};
 
@@ -41,6 +42,7 @@ impl ObjectSchema {
         }
         reasons.extend(self.check_sets());
         reasons.extend(self.check_rules());
+        reasons.extend(self.check_computed());
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
 
@@ -99,6 +101,58 @@ impl ObjectSchema {
             }
         }
         reasons
+    }
+}
+
+/// Computed fields: each of kind formula, of a type that takes its result, none in a circle.
+impl ObjectSchema {
+    fn check_computed(&self) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let mut reads: BTreeMap<&FieldName, Vec<FieldName>> = BTreeMap::new();
+        for (field, text) in self.computed_fields() {
+            let about = |code, problem: String| {
+                Reason::new(code, format!("{}.{} {problem}", self.name, field.name)).on_field(&field.name)
+            };
+            if field.kind != FieldKind::Formula {
+                let problem = format!("has an expression and is of kind {}; make it a formula", field.kind);
+                reasons.push(about(ReasonCode::NotUpdatable, problem));
+                continue;
+            }
+            match Expression::computed(text, self, field) {
+                Ok(expression) => drop(reads.insert(&field.name, expression.fields().to_vec())),
+                Err(error) => {
+                    reasons.push(about(ReasonCode::BadExpression, format!("cannot be computed: {error}")));
+                }
+            }
+        }
+        if reads.len() > COMPUTED_FIELDS_MAX {
+            let text = format!("{} has more than {COMPUTED_FIELDS_MAX} computed fields", self.name);
+            reasons.push(Reason::new(ReasonCode::LimitReached, text));
+        }
+        let known: Vec<&FieldName> = order(&reads);
+        reasons.extend(reads.keys().filter(|field| !known.contains(*field)).map(|field| {
+            let text =
+                format!("{}.{field} is computed from itself, by way of others; break the circle", self.name);
+            Reason::new(ReasonCode::BadExpression, text).on_field(field)
+        }));
+        reasons
+    }
+}
+
+/// Computed fields in an order in which each comes after those that it reads; those in a circle are
+/// left out.
+pub(crate) fn order<'a>(reads: &BTreeMap<&'a FieldName, Vec<FieldName>>) -> Vec<&'a FieldName> {
+    let mut ordered: Vec<&FieldName> = Vec::new();
+    loop {
+        let ready = |field: &&FieldName| {
+            let waits = |input: &FieldName| reads.contains_key(input) && !ordered.contains(&input);
+            !ordered.contains(field) && !reads.get(*field).is_some_and(|inputs| inputs.iter().any(waits))
+        };
+        let next: Vec<&FieldName> = reads.keys().copied().filter(ready).collect();
+        if next.is_empty() {
+            return ordered;
+        }
+        ordered.extend(next);
     }
 }
 

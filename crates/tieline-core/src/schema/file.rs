@@ -100,6 +100,7 @@ struct FieldPatch {
     tracked: Option<bool>,
     references: Option<ObjectName>,
     external_id: Option<bool>,
+    expression: Option<String>,
 }
 
 /// A picklist value: a text, or a table with its label and whether it is active.
@@ -293,6 +294,12 @@ impl FieldPatch {
         }
         set(&mut field.label, self.label.as_ref());
         set(&mut field.kind, self.kind.as_ref());
+        if self.expression.is_some() {
+            field.expression.clone_from(&self.expression);
+            if self.kind.is_none() {
+                field.kind = FieldKind::Formula;
+            }
+        }
         // Nobody writes what the org computes.
         if field.kind != FieldKind::Data {
             field.updatable = false;

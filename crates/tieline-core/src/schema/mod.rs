@@ -24,9 +24,10 @@ use crate::reason::{Reason, ReasonCode};
 use crate::value::Value;
 use crate::{FieldName, ObjectName};
 
+pub(crate) use check::order;
 pub use compatible::{compatible, narrowing};
 pub use file::{ObjectFile, RuleFault, SchemaError};
-pub use standard::{standard_objects, standard_sources};
+pub use standard::{standard_objects, standard_sources, supported};
 
 codes! {
     /// The type of a field: which values it keeps.
@@ -174,6 +175,9 @@ pub struct FieldSchema {
     /// Whether its value names the record in another system, so that it is distinct in the org.
     #[serde(default)]
     pub external_id: bool,
+    /// What a formula field is computed from, in CEL; without it, its values come from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
 }
 
 const fn yes() -> bool {
@@ -200,6 +204,7 @@ impl FieldSchema {
             tracked: false,
             references: None,
             external_id: false,
+            expression: None,
         }
     }
 
@@ -318,6 +323,11 @@ impl ObjectSchema {
         crate::suggest::nearest(name, self.fields.iter().map(|f| &f.name), FieldName::as_str)
     }
 
+    /// The fields that are computed here, in the order of their names.
+    pub fn computed_fields(&self) -> impl Iterator<Item = (&FieldSchema, &str)> {
+        self.fields.iter().filter_map(|field| Some((field, field.expression.as_deref()?)))
+    }
+
     /// Sorts the fields by name, as `field` needs them.
     pub fn sort(&mut self) {
         self.fields.sort_by(|a, b| a.name.cmp(&b.name));
@@ -334,17 +344,17 @@ impl ObjectSchema {
             Err(Reason::new(ReasonCode::NotPublishable, text).on_field(name))
         };
         match field.kind {
-            FieldKind::Formula => refuse("a formula field", "publish a computed field that holds its value"),
+            FieldKind::Formula if field.expression.is_some() => Ok(()),
+            FieldKind::Formula => refuse(
+                "a formula field whose formula is not here",
+                "give it an expression, and its value is computed here and published",
+            ),
             FieldKind::RollUp => {
                 refuse("a roll-up summary field", "publish a computed field that holds its value")
             }
             FieldKind::AutoNumber => refuse("an auto-number field", "each org numbers its own records"),
             FieldKind::Audit => refuse("an audit field", "each org notes its own dates and users"),
             FieldKind::Unknown => refuse("of a kind that this version does not know", "upgrade Tieline"),
-            FieldKind::Data if field.field_type == FieldType::Reference => refuse(
-                "a reference field",
-                "share the record that it names: the partner then links its own copy",
-            ),
             FieldKind::Data => Ok(()),
         }
     }

@@ -260,6 +260,56 @@ fn unsound_objects_are_refused_by_name() {
     assert_eq!(codes(&twice), [R::Duplicate]);
 }
 
+/// Quotes, orders, events, products, prices and line items are shared as any other object; what is
+/// not supported is refused by name.
+#[test]
+fn supported_objects_are_delivered_and_the_others_named() {
+    let delivered = [
+        "Lead",
+        "Opportunity",
+        "Account",
+        "Contact",
+        "Task",
+        "Case",
+        "Quote",
+        "Order",
+        "Event",
+        "Product2",
+        "PricebookEntry",
+        "OpportunityLineItem",
+        "QuoteLineItem",
+        "OrderItem",
+    ];
+    for name in delivered {
+        let object = standard(name);
+        assert_eq!(supported(&object.name), Ok(()));
+        // What a record belongs to can be published with it.
+        for field in object.fields.iter().filter(|field| field.field_type == FieldType::Reference) {
+            assert_eq!(object.publishable(&field.name), Ok(()), "{name}.{}", field.name);
+            let target = field.references.as_ref().map_or("Account", |object| object.as_str());
+            assert!(delivered.contains(&target), "{name}.{} refers to {target}", field.name);
+        }
+    }
+    let refused = [
+        "Solution",
+        "Asset",
+        "Contract",
+        "Campaign",
+        "Pricebook2",
+        "Note",
+        "Attachment",
+        "ContentDocument",
+        "Product",
+        "Anything",
+    ];
+    for name in refused {
+        let reason = supported(&name.parse().unwrap()).unwrap_err();
+        assert_eq!(reason.code, ReasonCode::UnsupportedObject);
+        assert!(reason.message.contains(&format!("records of {name} cannot be shared")), "{reason}");
+    }
+    assert_eq!(supported(&"Solution__c".parse().unwrap()), Ok(()));
+}
+
 #[test]
 fn what_cannot_be_published_is_refused_by_its_kind() {
     let mut object = standard("Opportunity");
@@ -268,12 +318,7 @@ fn what_cannot_be_published_is_refused_by_its_kind() {
         ..FieldSchema::new("Sum".parse().unwrap(), FieldType::Decimal)
     });
     object.sort();
-    let table = [
-        ("ExpectedRevenue", "formula"),
-        ("Sum", "roll-up"),
-        ("CreatedDate", "audit"),
-        ("AccountId", "reference"),
-    ];
+    let table = [("ExpectedRevenue", "formula"), ("Sum", "roll-up"), ("CreatedDate", "audit")];
     for (name, kind) in table {
         let reason = object.publishable(&name.parse().unwrap()).unwrap_err();
         assert_eq!(reason.code, ReasonCode::NotPublishable);
@@ -281,7 +326,46 @@ fn what_cannot_be_published_is_refused_by_its_kind() {
     }
     let number = standard("Case").publishable(&"CaseNumber".parse().unwrap()).unwrap_err();
     assert!(number.message.contains("auto-number"), "{number}");
-    assert_eq!(object.publishable(&"Amount".parse().unwrap()), Ok(()));
+    for published in ["Amount", "AccountId"] {
+        assert_eq!(object.publishable(&published.parse().unwrap()), Ok(()));
+    }
+}
+
+/// The whole table: each row a type of the partner, each column one of this org.
+#[test]
+fn every_pair_of_types_converts_or_is_refused_by_both_names() {
+    const TABLE: &str = "
+                    te lo em ph ur bo in de cu pe da dt pi mu re
+        text         x  x  x  x  x  .  .  .  .  .  .  .  x  .  .
+        long_text    x  x  x  x  x  .  .  .  .  .  .  .  .  .  .
+        email        x  x  x  .  .  .  .  .  .  .  .  .  .  .  .
+        phone        x  x  .  x  .  .  .  .  .  .  .  .  .  .  .
+        url          x  x  .  .  x  .  .  .  .  .  .  .  .  .  .
+        boolean      x  x  .  .  .  x  .  .  .  .  .  .  .  .  .
+        integer      x  x  .  .  .  .  x  x  x  x  .  .  .  .  .
+        decimal      x  x  .  .  .  .  x  x  x  x  .  .  .  .  .
+        currency     x  x  .  .  .  .  x  x  x  x  .  .  .  .  .
+        percent      x  x  .  .  .  .  x  x  x  x  .  .  .  .  .
+        date         x  x  .  .  .  .  .  .  .  .  x  x  .  .  .
+        date_time    x  x  .  .  .  .  .  .  .  .  x  x  .  .  .
+        picklist     x  x  .  .  .  .  .  .  .  .  .  .  x  x  .
+        multi_picklist x x .  .  .  .  .  .  .  .  .  .  .  x  .
+        reference    .  .  .  .  .  .  .  .  .  .  .  .  .  .  x";
+    let rows: Vec<&str> = TABLE.lines().filter(|line| !line.trim().is_empty()).skip(1).collect();
+    assert_eq!(rows.len(), FieldType::ALL.len());
+    for row in rows {
+        let mut words = row.split_whitespace();
+        let from: FieldType = words.next().unwrap().parse().unwrap();
+        for (to, expected) in FieldType::ALL.iter().zip(words) {
+            match compatible(from, *to) {
+                Ok(()) => assert_eq!(expected, "x", "{from} to {to}"),
+                Err(reason) => {
+                    assert_eq!(expected, ".", "{from} to {to}");
+                    assert!(reason.message.contains(&format!("{from} does not convert to {to}")), "{reason}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! Connections as one side keeps them: the agreement, the rules, both directions, the shares.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{Chain, Figure};
 use crate::invitation::InvitedContact;
-use crate::mapping::SubscribeRule;
+use crate::mapping::{ComputedMappings, SubscribeRule};
 use crate::message::{OutcomeDetail, PausedObject, Subscription};
 use crate::outcome::{Counts, Outcome};
 use crate::publish::{CatalogueObject, PublishRule};
-use crate::state::{Bulk, Conflicts, Former, OwnKeys, Pauses, Postponement, Share, ShareRole};
+use crate::state::{
+    Bulk, Conflicts, Former, NotedDrift, OwnKeys, Pauses, Postponement, Share, ShareRole, UnmappedValues,
+};
 use crate::template::GivenTemplate;
 use crate::{
     ConnectionId, Incarnation, ObjectName, OrgName, Position, RecordId, Seq, ShareId, Timestamp, UserName,
@@ -143,6 +146,15 @@ pub struct Connection {
     /// Shares that only the partner knows, with their generations.
     #[serde(default)]
     pub heard: Bulk<BTreeMap<ShareId, u32>>,
+    /// Changes of published fields that are taken, of either side.
+    #[serde(default)]
+    pub drift: Vec<NotedDrift>,
+    /// Picklist values that came without a mapping.
+    #[serde(default)]
+    pub unmapped: UnmappedValues,
+    /// Computed mappings by the partner's object, ready to run, derived.
+    #[serde(skip)]
+    pub(crate) computed: Compiled,
     /// The newest failures in both directions.
     pub failures: VecDeque<Failure>,
     /// What of it is paused (OPS-15).
@@ -160,6 +172,9 @@ pub struct Connection {
     /// Held messages by share, derived: what follows on the same share waits behind them.
     #[serde(skip)]
     pub(crate) held_by_share: Bulk<BTreeMap<(ShareId, Position), Timestamp>>,
+    /// Held messages by the share that they wait for, derived.
+    #[serde(skip)]
+    pub(crate) held_by_parent: Bulk<BTreeSet<(ShareId, Position)>>,
 }
 
 /// One direction: positions given out, and what the partner has confirmed.
@@ -245,6 +260,9 @@ pub struct HeldMessage {
     pub body: Vec<u8>,
     /// When it is tried again.
     pub until: Timestamp,
+    /// The share whose record it waits for, if it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ShareId>,
     /// The share that it is for: later messages of the share wait behind it.
     #[serde(default)]
     pub share: Option<ShareId>,
@@ -268,7 +286,44 @@ pub struct Failure {
     pub messages: Vec<String>,
 }
 
+/// Computed mappings by the partner's object. They follow from rules and catalogue, which are compared.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Compiled(BTreeMap<ObjectName, Arc<ComputedMappings>>);
+
+impl PartialEq for Compiled {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Compiled {}
+
+impl Compiled {
+    /// Those of an object, if it has any.
+    pub(crate) fn get(&self, remote: &ObjectName) -> Option<&ComputedMappings> {
+        self.0.get(remote).map(AsRef::as_ref)
+    }
+}
+
 impl Connection {
+    /// Compiles the computed mappings of an object anew.
+    pub(crate) fn compile(&mut self, remote: &ObjectName) {
+        let rule = self.subscribe.get(remote);
+        let mappings = rule.map(|rule| ComputedMappings::compile(rule, self.catalogue.get(remote)));
+        match mappings.filter(|mappings| !mappings.is_empty()) {
+            Some(mappings) => drop(self.computed.0.insert(remote.clone(), Arc::new(mappings))),
+            None => drop(self.computed.0.remove(remote)),
+        }
+    }
+
+    /// Compiles all computed mappings anew.
+    pub(crate) fn compile_all(&mut self) {
+        self.computed = Compiled::default();
+        for remote in self.subscribe.keys().cloned().collect::<Vec<_>>() {
+            self.compile(&remote);
+        }
+    }
+
     /// Whether records may be shared over it.
     #[must_use]
     pub fn is_active(&self) -> bool {
@@ -315,8 +370,28 @@ impl Connection {
     /// When the last held message of a share is tried again.
     #[must_use]
     pub fn held_until(&self, share: ShareId) -> Option<Timestamp> {
-        let of_share = (share, Position(0))..=(share, Position(u64::MAX));
-        self.held_by_share.range(of_share).next_back().map(|(_, until)| *until)
+        self.held_before(share, Position(u64::MAX)).map(|held| held.until)
+    }
+
+    /// The last held message of a share before a position.
+    #[must_use]
+    pub fn held_before(&self, share: ShareId, position: Position) -> Option<&HeldMessage> {
+        let before = (share, Position(0))..(share, position);
+        let ((_, last), _) = self.held_by_share.range(before).next_back()?;
+        self.inbound.held.get(last)
+    }
+
+    /// The held messages that wait for the record of a share.
+    pub fn held_for(&self, parent: ShareId) -> impl Iterator<Item = (Position, &HeldMessage)> {
+        let of_parent = (parent, Position(0))..=(parent, Position(u64::MAX));
+        let positions = self.held_by_parent.range(of_parent).map(|(_, position)| *position);
+        positions.filter_map(|position| Some((position, self.inbound.held.get(&position)?)))
+    }
+
+    /// How many messages wait for the record of a share.
+    #[must_use]
+    pub fn held_for_parents(&self) -> usize {
+        self.held_by_parent.len()
     }
 
     /// Whether an object here is paused, on either side.
@@ -359,7 +434,7 @@ impl Connection {
 
     /// Keeps a message that cannot be tried yet.
     pub(crate) fn hold(&mut self, position: Position, held: HeldMessage) {
-        self.index_held(position, self.tried_at(&held), held.share);
+        self.index_held(position, self.tried_at(&held), held.share, held.parent);
         self.inbound.held.insert(position, held);
     }
 
@@ -371,11 +446,23 @@ impl Connection {
         if let Some(share) = held.share {
             self.held_by_share.remove(&(share, position));
         }
+        if let Some(parent) = held.parent {
+            self.held_by_parent.remove(&(parent, position));
+        }
         Some(held)
     }
 
-    fn index_held(&mut self, position: Position, until: Timestamp, share: Option<ShareId>) {
+    fn index_held(
+        &mut self,
+        position: Position,
+        until: Timestamp,
+        share: Option<ShareId>,
+        parent: Option<ShareId>,
+    ) {
         self.held_by_time.insert((until, position));
+        if let Some(parent) = parent {
+            self.held_by_parent.insert((parent, position));
+        }
         if let Some(share) = share {
             self.held_by_share.insert((share, position), until);
         }
@@ -383,12 +470,14 @@ impl Connection {
 
     /// Rebuilds what is derived.
     pub(crate) fn derive(&mut self) {
+        self.compile_all();
         self.held_by_time.clear();
         self.held_by_share.clear();
-        let held = self.inbound.held.iter().map(|(p, held)| (*p, self.tried_at(held), held.share));
-        let held: Vec<_> = held.collect();
-        for (position, until, share) in held {
-            self.index_held(position, until, share);
+        self.held_by_parent.clear();
+        let held = self.inbound.held.iter();
+        let held = held.map(|(p, held)| (*p, self.tried_at(held), held.share, held.parent));
+        for (position, until, share, parent) in held.collect::<Vec<_>>() {
+            self.index_held(position, until, share, parent);
         }
     }
 }

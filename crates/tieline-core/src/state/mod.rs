@@ -6,11 +6,13 @@
 mod automation;
 mod bulk;
 mod connection;
+mod drift;
 mod effect;
 mod history;
 mod inquiry;
 mod invitation;
 mod key;
+mod link;
 mod notice;
 mod pause;
 mod people;
@@ -28,14 +30,18 @@ use serde::{Deserialize, Serialize};
 
 pub use automation::{Automation, Escalation, RuleFailure};
 pub use bulk::Bulk;
+pub(crate) use connection::Compiled;
 pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
 };
+pub use drift::{NotedDrift, SeenValue, UnmappedValues};
 pub use effect::{Effects, FailedEffect, OpenEffect, SentEffect};
 pub use history::Conflicts;
 pub use inquiry::{Inquiries, Inquiry};
 pub use invitation::{Invitations, PostponedInvitation, Postponement, SavedInvitation};
 pub use key::{Former, OwnKey, OwnKeys};
+pub use link::AwaitedLink;
+pub(crate) use link::LinkIndex;
 pub use notice::{KeptNotice, Notices, UserNotices, Window};
 pub use pause::{Pause, Pauses};
 pub use people::{NotAdmitted, Token, User};
@@ -126,6 +132,9 @@ pub struct State {
     /// Rules ready to run, derived.
     #[serde(skip)]
     rules: BTreeMap<ObjectName, Arc<CompiledRules>>,
+    /// References of records, derived.
+    #[serde(skip)]
+    pub(crate) link_index: Bulk<LinkIndex>,
     /// Whose token has which hash, derived.
     #[serde(skip)]
     by_token: BTreeMap<[u8; 32], (UserName, TokenId)>,
@@ -270,6 +279,10 @@ impl State {
         self.by_object.clear();
         for (id, record) in self.records.iter().filter(|(_, record)| !record.deleted) {
             self.by_object.entry(record.object.clone()).or_default().insert(*id);
+        }
+        self.link_index.clear();
+        for (id, record) in self.records.iter().filter(|(_, record)| !record.deleted) {
+            self.link_index.add(*id, record);
         }
         self.rules = self
             .objects

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Origin, PendingValue};
 use crate::stamp::Stamp;
+use crate::state::AwaitedLink;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{ConnectionId, FieldName, ObjectName, OrgId, Owner, Seq, ShareId, Timestamp, UserName};
@@ -18,6 +19,9 @@ pub struct Record {
     /// Remote values that wait.
     #[serde(default, skip_serializing_if = "VecMap::is_empty")]
     pub pending: VecMap<FieldName, PendingValue>,
+    /// References that are empty because their targets are not here.
+    #[serde(default, skip_serializing_if = "VecMap::is_empty")]
+    pub links: VecMap<FieldName, AwaitedLink>,
     /// Who owns it.
     pub owner: Owner,
     /// When it was created here.
@@ -70,6 +74,13 @@ impl Record {
     #[must_use]
     pub fn value(&self, field: &FieldName) -> &Value {
         self.fields.get(field).map_or(&Value::Null, |state| &state.value)
+    }
+
+    /// The target of a reference that is empty because that is not here, if it came over `connection`.
+    #[must_use]
+    pub fn awaited(&self, field: &FieldName, connection: ConnectionId) -> Option<ShareId> {
+        let link = self.links.get(field).filter(|link| link.connection == connection)?;
+        Some(link.share)
     }
 
     /// The share of this record over `connection`.

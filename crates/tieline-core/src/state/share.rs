@@ -157,6 +157,9 @@ pub struct Share {
     /// To whom the copy is given when it is created, if that is not the user who accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assign: Option<Box<AssignTo>>,
+    /// The newest values of the partner's fields that mappings compute with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Box<Content>>,
     /// What went wrong last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Box<Problem>>,

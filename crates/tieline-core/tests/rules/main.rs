@@ -6,9 +6,11 @@
 // A test ends where something is not as it has to be.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-mod config;
 mod automation;
+mod computed;
+mod config;
 mod conflicts;
+mod drift;
 mod first_acceptance;
 mod golden;
 mod interleavings;
@@ -18,8 +20,10 @@ mod kit;
 mod narrowing;
 mod outcomes;
 mod outside;
+mod pairing;
 mod pauses;
 mod queues;
+mod references;
 mod stamps;
 mod templates;
 mod waiting;

@@ -463,7 +463,11 @@ impl ConnectionView {
             recovering: connection.recovering,
             partner_incarnation: connection.partner_incarnation.to_string(),
             publish: connection.publish.values().map(PublishView::from).collect(),
-            subscribe: connection.subscribe.values().map(SubscribeView::from).collect(),
+            subscribe: connection
+                .subscribe
+                .values()
+                .map(|rule| SubscribeView::of(connection, rule))
+                .collect(),
             catalogue: connection.catalogue.values().map(CatalogueView::from).collect(),
             taken: connection.taken.values().map(TakenView::from).collect(),
             template: connection.template.as_ref().map(GivenTemplateView::from),

@@ -285,6 +285,7 @@ mod tests {
             record: None,
             reasons: Vec::new(),
             held_until: None,
+            parent: None,
         });
         assert_eq!(received.name, "Received");
         assert_eq!(received.body["body"]["message"], "Change");
@@ -322,6 +323,7 @@ mod tests {
                 share: ShareId(1),
                 generation: 1,
                 position: Position(1),
+                links: VecMap::new(),
             }],
             hops: 0,
             rule: None,

@@ -72,6 +72,9 @@ pub(crate) struct FieldView {
     /// Whether its value names the record in another system.
     #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<bool>,
+    /// What it is computed from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expression: Option<String>,
 }
 
 /// A value of a picklist.
@@ -155,6 +158,7 @@ impl From<&FieldSchema> for FieldView {
             tracked: Some(field.tracked),
             references: field.references.as_ref().map(ToString::to_string),
             external_id: Some(field.external_id),
+            expression: field.expression.clone(),
         }
     }
 }
@@ -177,8 +181,9 @@ impl From<&CatalogueField> for FieldView {
             values: field.values.iter().map(value).collect(),
             restricted: field.restricted,
             tracked: None,
-            references: None,
+            references: field.references.as_ref().map(ToString::to_string),
             external_id: None,
+            expression: None,
         }
     }
 }

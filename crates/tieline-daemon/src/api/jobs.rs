@@ -30,8 +30,8 @@ pub(crate) struct JobView {
     /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry`, `share_queue`, `apply_sharing`,
     /// `catch_up` or `close`.
     kind: &'static str,
-    /// The connection that it works for.
-    connection: String,
+    /// The connection that it works for, if it is for one.
+    connection: Option<String>,
     /// The object that it works on, if it is one.
     object: Option<String>,
     /// For whom.
@@ -127,18 +127,25 @@ pub(crate) const fn kind(kind: &JobKind) -> &'static str {
         JobKind::Grant { .. } => "grant",
         JobKind::Retry { .. } => "retry",
         JobKind::ShareQueue { .. } => "share_queue",
+        JobKind::FillLinks { .. } => "fill_links",
+        JobKind::TellLinks { .. } => "tell_links",
         JobKind::CatchUp { .. } => "catch_up",
         JobKind::ApplySharing { .. } => "apply_sharing",
         JobKind::Close { .. } => "close",
+        JobKind::Compute { .. } => "compute",
     }
 }
 
 impl JobView {
     fn of(id: JobId, job: &Job) -> Self {
         let object = match &job.kind {
-            JobKind::Forward { object, .. } | JobKind::Backfill { object, .. } => Some(object),
+            JobKind::Forward { object, .. }
+            | JobKind::Backfill { object, .. }
+            | JobKind::Compute { object } => Some(object),
             JobKind::Accept { object, .. } => object.as_ref(),
             JobKind::Reconcile { .. }
+            | JobKind::FillLinks { .. }
+            | JobKind::TellLinks { .. }
             | JobKind::Grant { .. }
             | JobKind::Retry { .. }
             | JobKind::ShareQueue { .. }
@@ -149,7 +156,7 @@ impl JobView {
         Self {
             job: id.to_string(),
             kind: kind(&job.kind),
-            connection: job.kind.connection().to_string(),
+            connection: job.kind.connection().map(|connection| connection.to_string()),
             object: object.map(ToString::to_string),
             actor: job.actor.to_string(),
             started: job.started.to_string(),

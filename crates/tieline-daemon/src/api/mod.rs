@@ -37,6 +37,7 @@ mod config;
 mod connection_view;
 mod connections;
 mod contacts;
+mod drift;
 mod effects;
 mod event_view;
 mod explain;
@@ -58,6 +59,7 @@ mod objects;
 mod once;
 mod openapi;
 mod org;
+mod pairing;
 mod problem;
 mod publish;
 mod queues;
@@ -218,6 +220,10 @@ fn keyed() -> OpenApiRouter<Api> {
 fn other() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(status::status))
+        .routes(routes!(pairing::suggestions))
+        .routes(routes!(drift::show))
+        .routes(routes!(objects::check))
+        .routes(routes!(pairing::publishable))
         .routes(routes!(state_hash::state_hash))
         .routes(routes!(org::show, org::change))
         .routes(routes!(org::enable))

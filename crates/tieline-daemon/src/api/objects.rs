@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::Serialize;
 use tieline_core::command::{Command, Reply};
+use tieline_core::drift;
 use tieline_core::people::Permission;
 use tieline_core::schema::{ObjectSchema, RuleFault, SchemaError};
 use tieline_core::{ObjectName, Seq};
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::auth::Actor;
+use super::drift::ChangeView;
 use super::field_view::ObjectView;
 use super::problem::{ErrorCode, Problem};
 use super::records;
@@ -51,6 +53,19 @@ pub(crate) struct Defined {
     seq: u64,
     /// Whether anything changed.
     changed: bool,
+    /// What partners take and will not get as before (S2S-31).
+    drift: Vec<ChangeView>,
+}
+
+/// What a file of an object would change.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Checked {
+    /// The object.
+    object: String,
+    /// Whether anything would change.
+    changed: bool,
+    /// What partners take and would not get as before (S2S-31).
+    drift: Vec<ChangeView>,
 }
 
 fn in_file(error: &SchemaError) -> Problem {
@@ -111,16 +126,46 @@ pub(crate) async fn define(
     actor: Actor,
     Text(text): Text,
 ) -> Result<Json<Defined>, Problem> {
-    let file = ObjectSchema::from_toml(&text).map_err(|error| in_file(&error))?;
     let _defining = api.defining.lock().await;
-    let base = api.org.peek(|state| file.object().and_then(|name| state.object(name)).cloned());
-    let schema = file.build(base.as_deref()).map_err(|error| in_file(&error))?;
-    file.check_rules(&schema).map_err(rules_in_file)?;
+    let (schema, _, drift) = read(&api, &text)?;
     let name = schema.name.clone();
     let executed = api.org.execute(Command::DefineObject { schema: Box::new(schema) }, &actor.user).await?;
     let version = api.org.peek(|state| state.object(&name).map_or(0, |object| object.version));
     let (Seq(seq), changed) = (executed.seq, executed.reply != Reply::Unchanged);
-    Ok(Json(Defined { object: name.to_string(), version, seq, changed }))
+    Ok(Json(Defined { object: name.to_string(), version, seq, changed, drift }))
+}
+
+/// The object of a file, whether it differs from what is there, and what it changes for partners.
+fn read(api: &Api, text: &str) -> Result<(ObjectSchema, bool, Vec<ChangeView>), Problem> {
+    let file = ObjectSchema::from_toml(text).map_err(|error| in_file(&error))?;
+    let base = api.org.peek(|state| file.object().and_then(|name| state.object(name)).cloned());
+    let schema = file.build(base.as_deref()).map_err(|error| in_file(&error))?;
+    file.check_rules(&schema).map_err(rules_in_file)?;
+    let differs = base.as_deref() != Some(&schema);
+    let drift = api.org.peek(|state| {
+        let all = drift::of_object(state, &schema);
+        all.flat_map(|(connection, changes)| {
+            let view = |change| ChangeView::ours(connection, schema.name.as_str(), change);
+            changes.iter().map(view).collect::<Vec<_>>()
+        })
+        .collect()
+    });
+    Ok((schema, differs, drift))
+}
+
+/// Says what a file of an object would change, above all for partners that take its fields, and changes
+/// nothing.
+#[utoipa::path(post, path = "/v1/check/object", tag = "objects",
+    request_body(content = String, content_type = "application/toml", description = "The file of the object."),
+    responses((status = 200, body = Checked)))]
+pub(crate) async fn check(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Text(text): Text,
+) -> Result<Json<Checked>, Problem> {
+    let (schema, changed, drift) = read(&api, &text)?;
+    schema.check().map_err(Problem::refused)?;
+    Ok(Json(Checked { object: schema.name.to_string(), changed, drift }))
 }
 
 #[cfg(test)]

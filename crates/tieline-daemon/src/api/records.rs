@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
 use tieline_core::command::{AutomationCommand, Command, Reply};
 use tieline_core::people::Permission;
-use tieline_core::reason::quoted;
+use tieline_core::reason::{ReasonCode, quoted};
+use tieline_core::reference::NOT_SHARED;
 use tieline_core::schema::ObjectSchema;
-use tieline_core::state::{Record, ShareRole, ShareStatus, State};
+use tieline_core::state::{AwaitedLink, Record, ShareRole, ShareStatus, State};
 use tieline_core::value::Value;
 use tieline_core::{AssignTo, FieldName, InvalidId, ObjectName, Owner, RecordId};
 use utoipa::ToSchema;
@@ -110,6 +111,8 @@ pub(crate) struct RecordView {
     sent_to: Vec<String>,
     /// The partner that it came from (S2S-70).
     received_from: Option<String>,
+    /// References that are empty because the partner's record is not here (S2S-24).
+    waiting: Vec<WaitingView>,
     /// With whom it is shared (S2S-59).
     shares: Vec<ShareView>,
 }
@@ -130,6 +133,32 @@ pub(crate) struct PendingView {
     approval: bool,
     /// Why it is not applied.
     reasons: Vec<ReasonView>,
+}
+
+/// A reference that is empty because the partner's record is not here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WaitingView {
+    /// The local field.
+    field: String,
+    /// The connection that it came over.
+    connection: String,
+    /// The share of the record that it names; none if the partner does not share that.
+    share: Option<String>,
+    /// `target_not_shared`, or `awaiting_parent` if the record may still come.
+    reason: &'static str,
+}
+
+impl WaitingView {
+    fn of(field: &FieldName, link: &AwaitedLink) -> Self {
+        let share = (link.share != NOT_SHARED).then(|| link.share.to_string());
+        let reason = if share.is_some() { ReasonCode::AwaitingParent } else { ReasonCode::TargetNotShared };
+        Self {
+            field: field.to_string(),
+            connection: link.connection.to_string(),
+            share,
+            reason: reason.as_str(),
+        }
+    }
 }
 
 /// Some records of an object.
@@ -238,6 +267,7 @@ impl RecordView {
                 .collect(),
             sent_to: accepted(state, record, ShareRole::Origin).collect(),
             received_from: accepted(state, record, ShareRole::Copy).next(),
+            waiting: record.links.iter().map(|(field, link)| WaitingView::of(field, link)).collect(),
             shares: record
                 .shares
                 .iter()

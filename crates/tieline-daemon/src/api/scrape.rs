@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use tieline_core::drift;
 use tieline_core::state::{Connection, ConnectionStatus, State};
 use tieline_core::{ConnectionId, Seq, Timestamp};
 use tieline_store::LogReader;
@@ -28,7 +29,7 @@ pub(super) async fn observe(api: &Api) {
     let oldest = api.org.read(|state| {
         org(api, state);
         let linked = state.connections.values().filter(|connection| connection.is_linked());
-        linked.map(|connection| connection_gauges(api, connection)).collect::<Vec<_>>()
+        linked.map(|connection| connection_gauges(api, state, connection)).collect::<Vec<_>>()
     });
     let (oldest, log) = (oldest.await, api.org.log());
     let asked = blocking(move || {
@@ -56,13 +57,14 @@ fn org(api: &Api, state: &State) {
     }
 }
 
-fn connection_gauges(api: &Api, connection: &Connection) -> Oldest {
+fn connection_gauges(api: &Api, state: &State, connection: &Connection) -> Oldest {
     let metrics = api.org.observer().metrics();
     let label = connection_label(connection);
     let set = |metric, value: f64| metrics.gauge(metric, &[&label]).set(value);
     let link_now = api.org.link(connection.id).unwrap_or_default();
     set(Metric::OutboxMessages, outbox_messages(connection, &link_now) as f64);
     set(Metric::HeldMessages, connection.inbound.counts.held as f64);
+    set(Metric::MappingsBroken, drift::broken(state, connection).count() as f64);
     set(Metric::ConnectionReady, f64::from(u8::from(cause(api, connection).is_none())));
     set(Metric::ConnectionPaused, f64::from(u8::from(connection.pauses.any())));
     for (object, conflicts) in &connection.conflicts {

@@ -212,7 +212,7 @@ pub(crate) async fn start_jobs(
     kinds: impl Iterator<Item = JobKind>,
 ) -> Result<Vec<StartedJob>, Problem> {
     let kinds: Vec<JobKind> = kinds.collect();
-    let connections: Vec<ConnectionId> = kinds.iter().map(JobKind::connection).collect();
+    let connections: Vec<Option<ConnectionId>> = kinds.iter().map(JobKind::connection).collect();
     let commands = kinds.into_iter().map(|kind| Ok(Command::StartJob { kind })).collect();
     let results = api.execute_items(commands, actor, keyed).await?;
     if !results.iter().any(Result::is_ok)
@@ -225,7 +225,9 @@ pub(crate) async fn start_jobs(
             Ok(Executed { reply: Reply::Job(job), .. }) => (Some(job.to_string()), None),
             other => (None, Some(ItemResult::of(other, None))),
         };
-        StartedJob { connection: connection.to_string(), job, refused }
+        // What a person starts is for a connection.
+        let connection = connection.map(|connection| connection.to_string()).unwrap_or_default();
+        StartedJob { connection, job, refused }
     });
     Ok(jobs.collect())
 }

@@ -12,6 +12,7 @@ use tieline_core::mapping::{FieldMapping, PicklistMapping, Source, SubscribeRule
 use tieline_core::publish::CatalogueObject;
 use tieline_core::reason::{Reason, ReasonCode, quoted};
 use tieline_core::schema::{FieldSchema, ObjectSchema};
+use tieline_core::state::Connection;
 use tieline_core::value::Value;
 use tieline_core::{FieldName, ObjectName, UserName};
 use utoipa::ToSchema;
@@ -42,7 +43,8 @@ pub(crate) struct SubscribeBody {
     fields: Vec<MappingBody>,
 }
 
-/// Where the value of one local field comes from: `from` a field of the partner, or a `constant`.
+/// Where the value of one local field comes from: `from` a field of the partner, a `constant`, or an
+/// `expression` over the partner's fields.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MappingBody {
@@ -55,6 +57,9 @@ pub(crate) struct MappingBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     constant: Option<Json_>,
+    /// An expression in CEL over the partner's fields; its value is computed with each change of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expression: Option<String>,
     /// What an incoming null becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
@@ -98,6 +103,9 @@ pub(crate) struct SubscribeView {
     fields: Vec<MappingBody>,
     /// Rises by one with each saved change.
     version: u32,
+    /// The partner's mapping that it contradicts, and that stands: then it takes nothing new (S2S-26).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overruled_by: Option<String>,
 }
 
 /// What is taken over a connection.
@@ -139,9 +147,18 @@ impl From<&Warning> for WarningView {
     }
 }
 
+impl SubscribeView {
+    pub(crate) fn of(connection: &Connection, rule: &SubscribeRule) -> Self {
+        let overruled = connection.overrules(rule);
+        let overruled_by = overruled.map(|taken| format!("{} as {}", taken.object, taken.local));
+        Self { overruled_by, ..Self::from(rule) }
+    }
+}
+
 impl From<&SubscribeRule> for SubscribeView {
     fn from(rule: &SubscribeRule) -> Self {
         Self {
+            overruled_by: None,
             remote: rule.remote.to_string(),
             local: rule.local.to_string(),
             auto_accept: rule.auto_accept,
@@ -155,14 +172,16 @@ impl From<&SubscribeRule> for SubscribeView {
 
 impl From<&FieldMapping> for MappingBody {
     fn from(mapping: &FieldMapping) -> Self {
-        let (from, constant) = match &mapping.source {
-            Source::Field(name) => (Some(name.to_string()), None),
-            Source::Constant(value) => (None, Some(value.to_json())),
+        let (from, constant, expression) = match &mapping.source {
+            Source::Field(name) => (Some(name.to_string()), None, None),
+            Source::Constant(value) => (None, Some(value.to_json()), None),
+            Source::Computed(text) => (None, None, Some(text.clone())),
         };
         Self {
             local: mapping.local.to_string(),
             from,
             constant,
+            expression,
             default: mapping.default.as_ref().map(Value::to_json),
             picklist: mapping.picklist.as_ref().map(PicklistBody::from),
             approval: mapping.approval,
@@ -221,11 +240,13 @@ impl MappingBody {
     ) -> Result<FieldMapping, Reason> {
         let target = field(local, &self.local)?;
         let value = |json: &Json_| Value::from_json(target, json);
-        let source = match (&self.from, &self.constant) {
-            (Some(from), None) => Source::Field(remote_field(from, target, catalogue)?),
-            (None, Some(constant)) => Source::Constant(value(constant)?),
+        let source = match (&self.from, &self.constant, &self.expression) {
+            (Some(from), None, None) => Source::Field(remote_field(from, target, catalogue)?),
+            (None, Some(constant), None) => Source::Constant(value(constant)?),
+            (None, None, Some(text)) => Source::Computed(text.clone()),
             _ => {
-                let text = format!("{} needs a source: from or constant, one of both", target.name);
+                let text =
+                    format!("{} needs a source: from, constant or expression, one of them", target.name);
                 return Err(Reason::new(ReasonCode::SecondSource, text).on_field(&target.name));
             }
         };
@@ -235,6 +256,7 @@ impl MappingBody {
             default: self.default.as_ref().map(value).transpose()?,
             picklist: self.picklist.clone().map(PicklistMapping::from),
             approval: self.approval,
+            inputs: Vec::new(),
         })
     }
 }
@@ -276,7 +298,8 @@ pub(crate) async fn list(
 ) -> Result<Json<SubscribeList>, Problem> {
     super::read(&api, |state| {
         let connection = select::connection(state, &selector)?;
-        Ok(SubscribeList { subscribe: connection.subscribe.values().map(SubscribeView::from).collect() })
+        let view = |rule| SubscribeView::of(connection, rule);
+        Ok(SubscribeList { subscribe: connection.subscribe.values().map(view).collect() })
     })
     .await
 }
@@ -293,7 +316,8 @@ pub(crate) async fn show(
 ) -> Result<Json<SubscribeView>, Problem> {
     super::read(&api, |state| {
         let connection = select::connection(state, &selector)?;
-        connection.subscribe.get(&remote).map(SubscribeView::from).ok_or_else(|| no_rule(&remote))
+        let rule = connection.subscribe.get(&remote).ok_or_else(|| no_rule(&remote))?;
+        Ok(SubscribeView::of(connection, rule))
     })
     .await
 }

@@ -12,6 +12,7 @@ mod bad_input;
 mod config;
 mod history;
 mod kit;
+mod mapping;
 mod once;
 mod queues;
 mod records;

@@ -56,6 +56,8 @@ pub(crate) enum Connection {
     Set(Set),
     /// Make a new key for a connection: it is used once the partner has taken it
     RotateKey(One),
+    /// Show what changed under the mappings, on both sides, and which values came without a mapping
+    Drift(One),
     /// Show every action on a connection and everything that was refused
     Audit(audit::Audit),
 }
@@ -204,6 +206,47 @@ pub(crate) struct Deactivate {
     yes: bool,
 }
 
+const BROKEN: &[Column] =
+    &[text("OBJECT", "/object"), text("FIELD", "/field"), text("WHY", "/reason/message")];
+
+const CHANGES: &[Column] = &[
+    time("TIME", "/time"),
+    text("SIDE", "/side"),
+    text("OBJECT", "/object"),
+    text("FIELD", "/field"),
+    text("CHANGE", "/message"),
+];
+
+const UNMAPPED: &[Column] = &[
+    text("OBJECT", "/object"),
+    text("FIELD", "/field"),
+    text("VALUE", "/value"),
+    text("COUNT", "/count"),
+    time("LAST", "/last"),
+];
+
+/// What changed, in up to three tables.
+fn drift(output: &Output, answer: &Json) -> Result<()> {
+    let tables = [
+        ("Mappings that take nothing", "broken", BROKEN),
+        ("Changes", "changes", CHANGES),
+        ("Values without a mapping", "unmapped", UNMAPPED),
+    ];
+    let mut quiet = true;
+    for (title, key, columns) in tables {
+        let rows = list(answer, key);
+        if !rows.is_empty() {
+            output.line(title)?;
+            output.table(columns, rows)?;
+            quiet = false;
+        }
+    }
+    if quiet {
+        output.status("Nothing has changed under the mappings of this connection");
+    }
+    Ok(())
+}
+
 impl Connection {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
@@ -273,6 +316,10 @@ impl Connection {
             Self::Show(one) => {
                 let answer = session.client()?.get(&path(["connections", &one.connection]), &[])?;
                 session.output.show(&answer, |output| show(output, &answer))
+            }
+            Self::Drift(one) => {
+                let answer = session.client()?.get(&path(["connections", &one.connection, "drift"]), &[])?;
+                session.output.show(&answer, |output| drift(output, &answer))
             }
             Self::Revoke(one) => one.act(session, "revoke", "revoked"),
             Self::Deactivate(deactivate) => {

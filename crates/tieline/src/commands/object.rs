@@ -39,6 +39,9 @@ pub(crate) struct Apply {
     /// Files with one object each
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Only show what would change, above all for partners that take the fields
+    #[arg(long)]
+    check: bool,
 }
 
 const LIST: &[Column] = &[
@@ -52,6 +55,9 @@ const LIST: &[Column] = &[
 
 const APPLIED: &[Column] =
     &[text("OBJECT", "/object"), text("VERSION", "/version"), text("CHANGED", "/changed")];
+
+const DRIFT: &[Column] =
+    &[text("PARTNER", "/partner"), text("FIELD", "/field"), text("WHAT IT TAKES", "/message")];
 
 const FIELDS: &[Column] = &[
     text("FIELD", "/name"),
@@ -81,14 +87,21 @@ impl Object {
                 let answer = client.get(&path(["objects", object.as_str()]), &[])?;
                 session.output.show(&answer, |output| show(output, &answer))
             }
-            Self::Apply(Apply { files }) => files.iter().try_for_each(|file| {
+            Self::Apply(Apply { files, check }) => files.iter().try_for_each(|file| {
                 let name = file.display().to_string();
                 let text = std::fs::read_to_string(file)
                     .map_err(|error| crate::import::unreadable(&name, &error))?;
-                let answer = client
-                    .put_toml(&path(["objects"]), &text)
-                    .map_err(|error| error.about(&name).excerpt(&text))?;
-                session.output.show(&answer, |output| output.table(APPLIED, std::slice::from_ref(&answer)))
+                let answer = if check {
+                    client.post_toml(&path(["check", "object"]), &text)
+                } else {
+                    client.put_toml(&path(["objects"]), &text)
+                };
+                let answer = answer.map_err(|error| error.about(&name).excerpt(&text))?;
+                session.output.show(&answer, |output| {
+                    output.table(APPLIED, std::slice::from_ref(&answer))?;
+                    let drift = list(&answer, "drift");
+                    if drift.is_empty() { Ok(()) } else { output.table(DRIFT, drift) }
+                })
             }),
         }
     }

@@ -7,7 +7,7 @@ use tieline_core::{FieldName, ObjectName};
 use super::{list, saved};
 use crate::client::path;
 use crate::error::Result;
-use crate::output::text;
+use crate::output::{Column, text};
 use crate::session::Session;
 
 /// Choose what a partner gets.
@@ -19,6 +19,8 @@ pub(crate) enum Publish {
     List(One),
     /// Publish nothing of an object any more
     Remove(Remove),
+    /// List the fields of an object: which can be published, and why the others cannot
+    Fields(Fields),
 }
 
 /// Publish fields of an object.
@@ -43,6 +45,22 @@ pub(crate) struct One {
     connection: String,
 }
 
+/// The fields of an object.
+#[derive(Debug, Args)]
+pub(crate) struct Fields {
+    /// The object
+    object: ObjectName,
+}
+
+const FIELDS: &[Column] = &[
+    text("FIELD", "/field"),
+    text("TYPE", "/type"),
+    text("KIND", "/kind"),
+    text("PUBLISHABLE", "/publishable"),
+    text("PUBLISHED TO", "/published_to"),
+    text("WHY NOT", "/reason/message"),
+];
+
 /// Publish nothing of an object.
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
@@ -66,6 +84,10 @@ impl Publish {
             Self::List(One { connection }) => {
                 let answer = client.get(&path(["connections", &connection, "publish"]), &[])?;
                 session.output.show(&answer, |output| output.table(&columns, list(&answer, "publish")))
+            }
+            Self::Fields(Fields { object }) => {
+                let answer = client.get(&path(["objects", object.as_str(), "publishable"]), &[])?;
+                session.output.show(&answer, |output| output.table(FIELDS, list(&answer, "fields")))
             }
             Self::Remove(Remove { connection, object }) => {
                 let answer =

@@ -146,6 +146,8 @@ const PENDING: &[Column] = &[
     with("WHY", "/reasons", reasons),
 ];
 
+const WAITING: &[Column] = &[text("FIELD", "/field"), text("WHY", "/reason"), text("SHARE", "/share")];
+
 const HISTORY: &[Column] = &[
     text("SEQ", "/seq"),
     time("TIME", "/time"),
@@ -281,7 +283,9 @@ fn show(output: &Output, record: &Json) -> Result<()> {
     let some = fields.into_iter().flatten().filter(|(_, value)| !value.is_null());
     output.line("")?;
     output.pairs(some.map(|(name, value)| (name.clone(), plain(value))))?;
-    for (title, key, columns) in [("Pending", "pending", PENDING), ("Shares", "shares", SHARES)] {
+    let tables =
+        [("Pending", "pending", PENDING), ("Waiting", "waiting", WAITING), ("Shares", "shares", SHARES)];
+    for (title, key, columns) in tables {
         let rows = list(record, key);
         if !rows.is_empty() {
             output.line(&format!("\n{title}"))?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
+use tieline_core::schema::{FieldType, compatible};
 use tieline_core::{FieldName, ObjectName, UserName};
 
 use super::{list, saved};
@@ -26,6 +27,10 @@ pub(crate) enum Subscribe {
     List(One),
     /// Take nothing of an object any more
     Remove(Remove),
+    /// Show what each object of a partner may be mapped to
+    Suggest(One),
+    /// Show which field types convert into which
+    Types,
 }
 
 /// Take an object of a partner.
@@ -39,7 +44,7 @@ pub(crate) struct Set {
     #[arg(long, value_name = "OBJECT")]
     local: Option<ObjectName>,
     /// A field of the partner and the field here, as Region=Territory__c; the same name may stand alone
-    #[arg(long = "field", value_name = "REMOTE=LOCAL", value_delimiter = ',', required_unless_present_any = ["all", "constants", "file"])]
+    #[arg(long = "field", value_name = "REMOTE=LOCAL", value_delimiter = ',', required_unless_present_any = ["all", "constants", "computed", "file"])]
     fields: Vec<FieldPair>,
     /// Besides --field, every published field that is here under the same name
     #[arg(long)]
@@ -53,6 +58,9 @@ pub(crate) struct Set {
     /// A field here that has the same value in every copy
     #[arg(long = "constant", value_name = "LOCAL=VALUE")]
     constants: Vec<Assignment>,
+    /// A field here that is computed from the partner's fields, as 'Total__c=Price * Quantity'
+    #[arg(long = "computed", value_name = "LOCAL=EXPRESSION")]
+    computed: Vec<Assignment>,
     /// What a field here becomes where the partner has no value
     #[arg(long = "default", value_name = "LOCAL=VALUE")]
     defaults: Vec<Assignment>,
@@ -70,7 +78,7 @@ pub(crate) struct Set {
     owner: Option<UserName>,
     /// The whole rule as TOML, with the keys of the API
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "local", "fields", "all", "picklists", "unmapped", "constants", "defaults", "approvals", "auto_accept", "whole", "owner",
+        "local", "fields", "all", "picklists", "unmapped", "constants", "computed", "defaults", "approvals", "auto_accept", "whole", "owner",
     ])]
     file: Option<PathBuf>,
 }
@@ -99,10 +107,42 @@ const COLUMNS: &[Column] = &[
     with("FIELDS", "/fields", mappings),
 ];
 
+const SUGGESTIONS: &[Column] =
+    &[text("OBJECT", "/remote"), text("MAPPED TO", "/mapped"), with("MAY BECOME", "/candidates", candidates)];
+
+/// Objects with the number of fields in common: `Fund__c (12), Note__c (1)`.
+fn candidates(candidates: &Json) -> String {
+    let shown = |candidate: &Json| {
+        let local = candidate.get("local").and_then(Json::as_str).unwrap_or_default();
+        format!("{local} ({})", list(candidate, "fields").len())
+    };
+    candidates.as_array().into_iter().flatten().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+/// Every type with the types that it converts into.
+fn types(session: &Session) -> Result<()> {
+    let rows = FieldType::ALL.iter().map(|from| {
+        let fits = |to: &&FieldType| compatible(*from, **to).is_ok();
+        let into: Vec<&str> = FieldType::ALL.iter().filter(fits).map(|to| to.as_str()).collect();
+        json!({ "from": from.as_str(), "into": into })
+    });
+    let answer = json!({ "types": rows.collect::<Vec<_>>() });
+    let columns = [text("FROM", "/from"), text("INTO", "/into")];
+    session.output.show(&answer, |output| output.table(&columns, list(&answer, "types")))
+}
+
 impl Subscribe {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
+        if matches!(self, Self::Types) {
+            return types(session);
+        }
         let client = session.client()?;
         match self {
+            Self::Types => types(session),
+            Self::Suggest(One { connection }) => {
+                let answer = client.get(&path(["connections", &connection, "suggestions"]), &[])?;
+                session.output.show(&answer, |output| output.table(SUGGESTIONS, list(&answer, "suggestions")))
+            }
             Self::Set(set) => set.run(session, &client),
             Self::List(One { connection }) => {
                 let answer = client.get(&path(["connections", &connection, "subscribe"]), &[])?;
@@ -140,6 +180,7 @@ impl Set {
             rule.add_same(&published(client, &self.connection, &self.object)?, &schema);
         }
         rule.constants(self.constants, &schema)?;
+        rule.computed(self.computed);
         rule.defaults(self.defaults, &schema)?;
         rule.picklists(self.picklists)?;
         rule.unmapped(self.unmapped)?;
@@ -197,6 +238,9 @@ pub(crate) fn mappings(fields: &Json) -> String {
         let (local, from) = (text("local"), text("from"));
         let values = field.pointer("/picklist/values").and_then(Json::as_object).map_or(0, Map::len);
         let table = if values > 0 { format!("[{values}]") } else { String::new() };
+        if let Some(text) = field.get("expression").and_then(Json::as_str) {
+            return format!("{local}={{{text}}}");
+        }
         match field.get("constant") {
             Some(constant) if !constant.is_null() => format!("{local}:={constant}"),
             _ if from == local => format!("{local}{table}"),

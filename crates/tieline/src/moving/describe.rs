@@ -53,6 +53,10 @@ struct DescribedField {
     defaulted_on_create: bool,
     default_value: Json,
     default_value_formula: Option<String>,
+    #[serde(default)]
+    calculated_formula: Option<String>,
+    #[serde(default)]
+    formula_treat_null_number_as_zero: bool,
     external_id: bool,
     unique: bool,
     picklist_values: Vec<DescribedValue>,
@@ -154,6 +158,8 @@ fn field(described: DescribedField) -> SourceField {
         precision: some(described.precision).or_else(|| some(described.digits)),
         scale: Some(described.scale),
         is_formula: described.calculated,
+        formula: described.calculated_formula,
+        blank_as_zero: described.formula_treat_null_number_as_zero,
         values: described.picklist_values.into_iter().filter_map(value).collect(),
         restricted: described.restricted_picklist,
         references: described.reference_to,

@@ -201,6 +201,8 @@ fn field(name: &str, root: &Element) -> SourceField {
         label: text("label"),
         field_type: root.child("type").map_or(SourceType::Unsaid, SourceType::named),
         is_formula: root.first("formula").is_some(),
+        formula: text("formula"),
+        blank_as_zero: root.child("formulaTreatBlanksAs") != Some("BlankAsBlank"),
         length: root.child("length").and_then(|length| length.parse().ok()),
         precision: root.child("precision").and_then(|digits| digits.parse().ok()),
         scale: root.child("scale").and_then(|digits| digits.parse().ok()),

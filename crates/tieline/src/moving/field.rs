@@ -36,6 +36,8 @@ const SYSTEM: &[(&str, &str)] = &[
 const USERS: &[&str] = &["User", "Group", "Queue", "Profile", "UserRole"];
 /// Objects of a reference to several that are told by name.
 const OBJECTS_SHOWN: usize = 4;
+/// Most characters that a formula gives.
+const FORMULA_CHARS: u32 = 1_300;
 /// Characters of an id of the reference system.
 const ID_CHARS: u32 = 18;
 
@@ -65,7 +67,7 @@ pub(super) fn convert(source: &SourceField, base: Option<&FieldSchema>) -> Resul
 fn typed(name: FieldName, source: &SourceField, notes: &mut Vec<String>) -> Result<FieldSchema, String> {
     use SourceType as S;
     if source.is_formula {
-        return Err("it is a formula, computed from other fields; nothing is computed here".to_owned());
+        return Err("it is a formula, and the source does not say which".to_owned());
     }
     let new = |field_type| FieldSchema::new(name.clone(), field_type);
     let text = |length: u32| FieldSchema { length: Some(length), ..new(FieldType::Text) };
@@ -113,6 +115,27 @@ fn typed(name: FieldName, source: &SourceField, notes: &mut Vec<String>) -> Resu
         S::RollUp => return Err("it is a roll-up of child records; nothing is computed here".to_owned()),
         S::Other => return Err("no type of ours keeps its values".to_owned()),
     })
+}
+
+/// The field that a formula is computed into; its expression is added when it is known.
+///
+/// # Errors
+/// No type of ours keeps its values.
+pub(super) fn formula(source: &SourceField) -> Result<FieldSchema, String> {
+    let name: FieldName = source.name.parse().map_err(|error: tieline_core::InvalidId| error.to_string())?;
+    let mut notes = Vec::new();
+    let plain = SourceField { is_formula: false, ..source.clone() };
+    let mut field = match source.field_type {
+        // A formula gives up to 1,300 characters.
+        SourceType::Text => {
+            FieldSchema { length: Some(FORMULA_CHARS), ..FieldSchema::new(name, FieldType::LongText) }
+        }
+        _ => typed(name, &plain, &mut notes)?,
+    };
+    if let Some(label) = &source.label {
+        field.label.clone_from(label);
+    }
+    Ok(FieldSchema { kind: FieldKind::Formula, updatable: false, ..field })
 }
 
 fn any_text(name: &FieldName, source: &SourceField, notes: &mut Vec<String>) -> FieldSchema {

@@ -7,7 +7,7 @@ use tieline_core::reason::Reason;
 use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, ValidationRule};
 use tieline_core::{FieldName, ObjectName};
 
-use super::field::{Converted, convert};
+use super::field::{self, Converted, convert};
 use super::formula::{self, LeftOut};
 use super::source::{SourceField, SourceObject, SourceRule, SourceType};
 use super::write;
@@ -132,14 +132,8 @@ impl Draft<'_> {
             }
         }
         self.add_own_fields();
-        let schema = self.settle(&name)?;
-        let left_out: LeftOut = self
-            .fate
-            .fields
-            .iter()
-            .filter(|field| field.fate == Fate::LeftOut)
-            .map(|field| (field.field.to_ascii_lowercase(), field.why.join("; ")))
-            .collect();
+        let schema = self.take_formulas(&name)?;
+        let left_out = self.left_out();
         for rule in &self.source.rules {
             self.take_rule(rule, &schema, &left_out);
         }
@@ -187,6 +181,55 @@ impl Draft<'_> {
                 ..SourceField::default()
             });
         }
+    }
+
+    /// Formula fields become computed fields. One may read another, so they are tried until no more can be
+    /// had.
+    fn take_formulas(&mut self, name: &ObjectName) -> Result<ObjectSchema, String> {
+        let mut schema = self.settle(name)?;
+        let source = self.source;
+        let is_new = |field: &&SourceField| {
+            field.formula.is_some() && self.base.is_none_or(|base| base.field_named(&field.name).is_none())
+        };
+        let mut left: Vec<&SourceField> = source.fields.iter().filter(is_new).collect();
+        loop {
+            let mut waiting = Vec::new();
+            let before = left.len();
+            for field in left {
+                let left_out = self.left_out();
+                let taken = field::formula(field).and_then(|target| {
+                    let text = field.formula.as_deref().unwrap_or_default();
+                    let computed = formula::compute(text, &schema, &left_out, &target, field.blank_as_zero)?;
+                    Ok((FieldSchema { expression: Some(computed.condition), ..target }, computed.notes))
+                });
+                let (fate, why) = match taken {
+                    Ok((computed, notes)) => {
+                        self.fields.insert(computed.name.clone(), computed);
+                        let notes = notes.iter().map(|note| (*note).to_owned());
+                        let computed = "its value is computed here, and can be published".to_owned();
+                        (Fate::Changed, std::iter::once(computed).chain(notes).collect())
+                    }
+                    Err(reason) => {
+                        waiting.push(field);
+                        (Fate::LeftOut, vec![format!("it is a formula that is not translated: {reason}")])
+                    }
+                };
+                if let Some(known) = self.fate.fields.iter_mut().find(|known| known.field == field.name) {
+                    (known.fate, known.why) = (fate, why);
+                }
+            }
+            schema = self.settle(name)?;
+            if waiting.is_empty() || waiting.len() == before {
+                return Ok(schema);
+            }
+            left = waiting;
+        }
+    }
+
+    /// Why fields are not there, by name in small letters.
+    fn left_out(&self) -> LeftOut {
+        let gone = self.fate.fields.iter().filter(|field| field.fate == Fate::LeftOut);
+        gone.map(|field| (field.field.to_ascii_lowercase(), field.why.join("; "))).collect()
     }
 
     fn take_rule(&mut self, source: &SourceRule, schema: &ObjectSchema, left_out: &LeftOut) {

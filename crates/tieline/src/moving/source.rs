@@ -100,6 +100,10 @@ pub(super) struct SourceField {
     pub(super) field_type: SourceType,
     /// Whether it is computed from other fields.
     pub(super) is_formula: bool,
+    /// What it is computed by, if the source says it.
+    pub(super) formula: Option<String>,
+    /// Whether the formula takes an empty number as zero.
+    pub(super) blank_as_zero: bool,
     /// Most characters of a text.
     pub(super) length: Option<u32>,
     /// Most digits of a number.

@@ -139,6 +139,9 @@ impl File<'_> {
             say(true, "default", default(field, value));
         }
         say(field.values != base.values, "values", list(&field.values));
+        if let Some(expression) = &field.expression {
+            entries.push(("expression", text(expression)));
+        }
         entries
     }
 }

@@ -70,9 +70,12 @@ fn origin() -> impl Strategy<Value = Origin> {
 }
 
 fn delivery() -> impl Strategy<Value = Delivery> {
-    (any::<u128>(), any::<u128>(), any::<u32>(), number()).prop_map(|(id, share, generation, position)| {
+    let link = prop::option::of(any::<u128>());
+    let all = (any::<u128>(), any::<u128>(), any::<u32>(), number(), link);
+    all.prop_map(|(id, share, generation, position, link)| {
         let position = Position(position.unsigned_abs());
-        Delivery { connection: ConnectionId(id), share: ShareId(share), generation, position }
+        let links = link.iter().map(|link| ("Parent".parse().unwrap(), ShareId(*link))).collect();
+        Delivery { connection: ConnectionId(id), share: ShareId(share), generation, position, links }
     })
 }
 
@@ -131,6 +134,7 @@ prop_compose! {
             record: ids[1].map(RecordId),
             reasons: seldom.iter().map(|_| Reason::new(ReasonCode::WrongType, "wrong")).collect(),
             held_until: seldom.map(Timestamp),
+            parent: seldom.map(|number| ShareId(u128::from(number.unsigned_abs()))),
         }
     }
 }

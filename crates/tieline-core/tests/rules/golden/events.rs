@@ -1,16 +1,18 @@
 //! One event of each kind, with every field set to something that is not its default.
 
 use tieline_core::command::Reply;
+use tieline_core::drift::{Change, FieldChange};
 use tieline_core::event::{
     AlarmRaised, CatalogueSent, Closing, CompanySet, ConfigApplied, ConnectionDeactivated,
-    ConnectionDeclined, ConnectionEstablished, ConnectionSuspended, Delivery, Event, GrantRequested,
-    IncarnationCause, IncarnationStarted, InvitationAnswered, InvitationRevoked, InvitationSent, JobAdvanced,
-    JobStarted, KeyAnnounced, KeyConfirmed, MessageSettled, ObjectDefined, OfferAnswered, OfferReceived,
-    OrgCreated, Origin, OutcomesReported, PartnerKeyChanged, PartnerReincarnated, PendingValue, ProfileSent,
-    PublishRuleSet, ReceiptNoted, Received, ReconcileAsked, RecordAction, RecordChanged, RequestAnswered,
-    SettledSent, ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused,
-    ShareRestored, ShareStatesSent, SnapshotSent, SubscribeRuleSet, SubscriptionSent, TemplateGiven,
-    TemplateRemoved, TemplateSet, TokenIssued, UserAdded, ValuesPending,
+    ConnectionDeclined, ConnectionEstablished, ConnectionSuspended, Delivery, DriftNoted, Event,
+    GrantRequested, HoldChanged, IncarnationCause, IncarnationStarted, InputsKept, InvitationAnswered,
+    InvitationRevoked, InvitationSent, JobAdvanced, JobStarted, KeyAnnounced, KeyConfirmed, LinksAwaited,
+    MessageSettled, ObjectDefined, OfferAnswered, OfferReceived, OrgCreated, Origin, OutcomesReported,
+    PartnerKeyChanged, PartnerReincarnated, PendingValue, ProfileSent, PublishRuleSet, ReceiptNoted,
+    Received, ReconcileAsked, RecordAction, RecordChanged, RequestAnswered, SettledSent, ShareClosed,
+    ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent,
+    SnapshotSent, SubscribeRuleSet, SubscriptionSent, TemplateGiven, TemplateRemoved, TemplateSet,
+    TokenIssued, UnmappedSeen, UserAdded, ValuesPending,
 };
 use tieline_core::frame::Chain;
 use tieline_core::job::JobKind;
@@ -20,7 +22,8 @@ use tieline_core::reason::{Reason, ReasonCode};
 use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, ValidationRule};
 use tieline_core::template::{ConnectionTemplate, RuleFate};
 use tieline_core::value::Value;
-use tieline_core::{AssignTo, Incarnation, JobId, Position, Seq};
+use tieline_core::vecmap::VecMap;
+use tieline_core::{AssignTo, FieldName, Incarnation, JobId, Position, Seq, ShareId};
 
 use super::messages::{
     CONNECTION, MOMENT, RECORD, SHARE, a_catalogue, a_content, a_detail, a_notice, a_preview, a_stamp, runs,
@@ -196,7 +199,20 @@ fn connections() -> Vec<Event> {
 }
 
 fn a_delivery() -> Delivery {
-    Delivery { connection: CONNECTION, share: SHARE, generation: 2, position: Position(3) }
+    Delivery { connection: CONNECTION, share: SHARE, generation: 2, position: Position(3), links: links() }
+}
+
+fn changes() -> Vec<FieldChange> {
+    let change = |field: &str, change| FieldChange { field: name(field), change };
+    vec![
+        change("Remark", Change::Removed { like: Some(name("Remarks")) }),
+        change("Number", Change::Type { was: FieldType::Integer, is: FieldType::Text }),
+        change("Phase", Change::Values { removed: vec!["one".into()], added: vec!["two".into()] }),
+    ]
+}
+
+fn links() -> VecMap<FieldName, ShareId> {
+    [(name("Parent"), SHARE)].into_iter().collect()
 }
 
 fn a_reason() -> Reason {
@@ -234,6 +250,16 @@ fn records() -> Vec<Event> {
             rule: Some(name("hot")),
         }
         .into(),
+        InputsKept { connection: CONNECTION, share: SHARE, content: a_content() }.into(),
+        DriftNoted { connection: CONNECTION, object: name("Offer__c"), ours: true, changes: changes() }
+            .into(),
+        UnmappedSeen {
+            connection: CONNECTION,
+            object: name("Offer__c"),
+            values: vec![(name("Stage"), "four".into())],
+        }
+        .into(),
+        LinksAwaited { record: RECORD, connection: CONNECTION, links: links() }.into(),
         ValuesPending {
             record: RECORD,
             values: [(name("Note"), Some(pending)), (name("Name"), None)].into_iter().collect(),
@@ -281,6 +307,7 @@ fn shares() -> Vec<Event> {
             create_set: fields(&["Name"]),
             grant: position,
             follow_up: Some(position.next()),
+            links: links(),
         }
         .into(),
         ShareRefused { connection, share, generation, code: ReasonCode::Taken, position }.into(),
@@ -325,6 +352,7 @@ fn partners_words() -> Vec<Event> {
             record: Some(RECORD),
             reasons: vec![a_reason()],
             held_until: Some(MOMENT.plus_us(1)),
+            parent: Some(SHARE),
         }
         .into(),
         MessageSettled {
@@ -340,5 +368,6 @@ fn partners_words() -> Vec<Event> {
             .into(),
         SettledSent { connection, position, detail: a_detail(), recovered: true }.into(),
         ReconcileAsked { connection, position }.into(),
+        HoldChanged { connection, positions: vec![position], until: MOMENT, parent: Some(SHARE) }.into(),
     ]
 }

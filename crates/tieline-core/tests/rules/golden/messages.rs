@@ -25,7 +25,8 @@ pub(super) const MOMENT: Timestamp = Timestamp(1_700_000_000_000_001);
 pub(super) fn samples() -> Vec<Message> {
     let (share, generation) = (SHARE, 2);
     let mut all: Vec<Message> = vec![
-        Offer { share, generation, object: name("Deal__c"), record: RECORD, preview: a_preview(), hops: 1 }.into(),
+        Offer { share, generation, object: name("Deal__c"), record: RECORD, preview: a_preview(), hops: 1 }
+            .into(),
         Grant { share, generation, object: name("Deal__c"), record: RECORD, content: a_content() }.into(),
         Snapshot {
             share,

@@ -148,6 +148,14 @@ impl Rule {
         Ok(())
     }
 
+    pub(crate) fn computed(&mut self, computed: Vec<Assignment>) {
+        for Assignment { field, value } in computed {
+            let mut entry = Entry::new(field, None);
+            entry.rest.insert("expression".to_owned(), value.into());
+            self.entries.push(entry);
+        }
+    }
+
     pub(crate) fn defaults(&mut self, defaults: Vec<Assignment>, schema: &Schema) -> Result<()> {
         for Assignment { field, value } in defaults {
             let value = schema.value(field.as_str(), &value)?;

@@ -28,7 +28,7 @@ mod translate;
 use std::collections::BTreeMap;
 
 use tieline_core::expr::Expression;
-use tieline_core::schema::ObjectSchema;
+use tieline_core::schema::{FieldSchema, ObjectSchema};
 
 use translate::Translator;
 
@@ -49,6 +49,27 @@ pub(super) struct Translation {
     pub(super) condition: String,
     /// What a person has to know of it.
     pub(super) notes: Vec<&'static str>,
+}
+
+/// Translates the formula of a field, which is computed from the records of `object`.
+///
+/// # Errors
+/// Why it cannot be translated, as a sentence about the formula.
+pub(super) fn compute(
+    formula: &str,
+    object: &ObjectSchema,
+    left_out: &LeftOut,
+    field: &FieldSchema,
+    blank_as_zero: bool,
+) -> Result<Translation, String> {
+    let tree = parse::parse(formula).map_err(|error| error.to_string())?;
+    let mut translator = Translator::new(object, left_out);
+    translator.blank_as_zero = blank_as_zero;
+    let condition = translator.value(&tree, field)?;
+    match Expression::computed(&condition, object, field) {
+        Ok(_) => Ok(Translation { condition, notes: translator.notes.into_iter().collect() }),
+        Err(error) => Err(format!("as an expression, {condition}, it is refused: {}", error.message)),
+    }
 }
 
 /// Why fields of an object are not there, by name in small letters.

@@ -107,12 +107,31 @@ pub(super) fn literal(text: &str) -> String {
 pub(super) struct Translator<'o> {
     pub(super) object: &'o ObjectSchema,
     left_out: &'o LeftOut,
+    /// Whether an empty number is zero, as formulas of fields may have it.
+    pub(super) blank_as_zero: bool,
     pub(super) notes: BTreeSet<&'static str>,
 }
 
 impl<'o> Translator<'o> {
     pub(super) const fn new(object: &'o ObjectSchema, left_out: &'o LeftOut) -> Self {
-        Self { object, left_out, notes: BTreeSet::new() }
+        Self { object, left_out, blank_as_zero: false, notes: BTreeSet::new() }
+    }
+
+    /// The whole formula of a field: rounded as the field keeps it, a percentage as a number of hundredths.
+    pub(super) fn value(&mut self, formula: &Formula, field: &FieldSchema) -> Translated<String> {
+        let part = self.part(formula)?;
+        if part.kind != Kind::Number {
+            return Ok(part.text);
+        }
+        let part = match field.field_type {
+            FieldType::Percent => {
+                let text = format!("{} * 100", part.at(Binding::Product));
+                Part { text, binding: Binding::Product, ..part }
+            }
+            _ => part,
+        };
+        let (_, scale) = field.max_digits();
+        Ok(format!("round({}, {scale})", part.text))
     }
 
     /// The whole formula.
@@ -182,7 +201,7 @@ impl<'o> Translator<'o> {
                 None => format!("it reads {name}, and {} has no such field", self.object.name),
             });
         };
-        if field.kind != FieldKind::Data {
+        if field.kind != FieldKind::Data && field.expression.is_none() {
             let kind = field.kind;
             return Err(format!("it reads {name}, which the org itself keeps ({kind}) and no rule sees"));
         }
@@ -193,6 +212,12 @@ impl<'o> Translator<'o> {
     fn name(&self, name: &str) -> Translated {
         let field = self.field(name)?;
         let part = stored(field);
+        let part = if self.blank_as_zero && part.kind == Kind::Number {
+            let text = format!("({0} == null ? 0 : {0})", part.text);
+            Part { text, nullable: false, ..part }
+        } else {
+            part
+        };
         Ok(match field.field_type {
             FieldType::Percent => {
                 Part { text: format!("{} / 100", part.text), binding: Binding::Product, ..part }
