@@ -11,11 +11,8 @@ pub mod live;
 pub mod load;
 pub mod loaded;
 pub mod nats;
-<<<<<<< HEAD
 pub mod outside;
-=======
 pub mod pair;
->>>>>>> eeb6ddb (tests: faults and attacks on real processes and disks, torture, fuzzing)
 pub mod process;
 pub mod proxy;
 pub mod sim;

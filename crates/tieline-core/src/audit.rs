@@ -60,7 +60,7 @@ pub fn connection_of(event: &Event) -> Option<ConnectionId> {
         Event::ConnectionOwnerSet(e) => e.connection,
         Event::PauseSet(e) => e.connection,
         Event::PauseHeard(e) => e.connection,
-        Event::JobStarted(e) => e.kind.connection(),
+        Event::JobStarted(e) => return e.kind.connection(),
         Event::AlarmRaised(e) => return e.connection,
         _ => return None,
     })

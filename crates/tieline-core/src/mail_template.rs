@@ -229,7 +229,7 @@ impl MailTemplate {
     #[must_use]
     pub fn render(&self, fields: &MergeFields) -> RenderedMail {
         RenderedMail {
-            subject: one_line(&merge(&self.subject, fields, |value| one_line(value))),
+            subject: one_line(&merge(&self.subject, fields, one_line)),
             text: merge(&self.text, fields, ToOwned::to_owned),
             html: self.html.as_ref().map(|html| merge(html, fields, escaped)),
         }

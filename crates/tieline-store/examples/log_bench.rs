@@ -45,7 +45,6 @@ impl RecordChanged {
             stamp: (1_790_000_000_000_000 + n as i64 * 37, spread % 3, 0),
             origin: 0x1234_5678_9abc_def0,
             hops: 0,
-            rule: None,
         }
     }
 }

@@ -132,6 +132,7 @@ fn sample_header(count: u32) -> FrameHeader {
         gap: false,
         deactivated: false,
         clock: Timestamp(8),
+        pause: tieline_core::frame::PauseWord::default(),
         trace: None,
     }
 }

@@ -538,6 +538,7 @@ fn said(reply: &Reply) -> &'static str {
         Reply::Share(_) => "share",
         Reply::Connection(_) => "connection",
         Reply::Job(_) => "job",
+        Reply::HandedOver { .. } => "handed over",
         Reply::Token(_) => "token",
         Reply::Welcome { .. } => "welcome",
     }

@@ -20,11 +20,12 @@ fn refuse_atlantis(api: &Api, active: bool) {
     api.send_bytes("PUT", "/v1/objects", "application/toml", file.as_bytes()).unwrap();
 }
 
-/// The shares whose last problem is a refusal, once there are so many.
-fn until_failures(api: &Api, count: usize) -> Vec<String> {
-    api.until(&format!("{count} failures"), "/v1/failures", |seen| {
-        let shares: Vec<String> =
-            list(&seen["failures"]).filter_map(|share| Some(share["share"].as_str()?.to_owned())).collect();
+/// The shares that have a problem, once there are so many.
+fn until_problems(api: &Api, id: &str, count: usize) -> Vec<String> {
+    let path = format!("/v1/connections/{id}/shares");
+    api.until(&format!("{count} problems"), &path, |seen| {
+        let with = list(&seen["shares"]).filter(|share| !share["problem"].is_null());
+        let shares: Vec<String> = with.filter_map(|share| Some(share["id"].as_str()?.to_owned())).collect();
         (shares.len() == count).then_some(shares)
     })
 }

@@ -8,7 +8,7 @@ use crate::{Owner, RuleName};
 
 /// The active rules of one object.
 #[derive(Debug, Default)]
-pub struct CompiledAutomation {
+pub(crate) struct CompiledAutomation {
     /// Workflow rules, in the order of their names.
     pub(crate) workflow: Vec<CompiledWorkflow>,
     /// Sharing rules, in the order of their names.

@@ -247,15 +247,15 @@ impl Rule {
     }
 
     /// The owners to whom it gives records.
-    pub fn owners(&self) -> impl Iterator<Item = &Owner> {
+    pub fn owners<'a>(&'a self) -> impl Iterator<Item = &'a Owner> {
         let (entries, steps, actions): (&[AssignmentEntry], &[EscalationEntry], &[Action]) = match self {
             Self::Sharing(_) => (&[], &[], &[]),
             Self::Assignment(rule) => (&rule.entries, &[], &[]),
             Self::Escalation(rule) => (&[], &rule.entries, &[]),
             Self::Workflow(rule) => (&[], &[], &rule.actions),
         };
-        let assigned = |action| match action {
-            &Action::Assign { ref to } => Some(to),
+        let assigned = |action: &'a Action| match action {
+            Action::Assign { to } => Some(to),
             _ => None,
         };
         let named = entries.iter().map(|entry| &entry.owner);

@@ -383,7 +383,9 @@ fn lost(
     if stamp.time < incoming.unseen_from || own || passed_on() {
         return None;
     }
-    let value = map(incoming, mapping, value).unwrap_or_else(|_| value.clone());
+    let field = incoming.object.field(&mapping.local);
+    let mapped = field.and_then(|field| incoming.rule.map_value(mapping, value, field).ok());
+    let value = mapped.unwrap_or_else(|| value.clone());
     (record.value(&mapping.local) != &value).then_some(LostValue { value, stamp })
 }
 

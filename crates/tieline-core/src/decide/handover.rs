@@ -54,7 +54,7 @@ pub(super) fn records(
         if record.deleted || record.owner != *from || (shared && record.shares.is_empty()) {
             continue;
         }
-        let owner = match owner_named(draft, &record.object, Some(&to)) {
+        let owner = match owner_named(draft, &record.object, Some(&to), &Candidates::new()) {
             Ok(owner) => owner,
             // A queue takes some objects, and not others.
             Err(refusal) if refusal.code == "queue_takes_not" => continue,

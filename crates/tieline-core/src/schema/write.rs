@@ -46,6 +46,7 @@ impl FieldSchema {
             tracked,
             references,
             external_id,
+            expression,
         } = self;
         let usual = Self::new(name.clone(), *field_type);
         let updatable_usually = *kind == FieldKind::Data;
@@ -71,6 +72,7 @@ impl FieldSchema {
         say(*tracked, "tracked", json!(tracked));
         say(references.is_some(), "references", json!(references));
         say(*external_id, "external_id", json!(external_id));
+        say(expression.is_some(), "expression", json!(expression));
         Json::Object(written)
     }
 }

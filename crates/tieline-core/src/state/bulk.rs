@@ -64,7 +64,9 @@ mod tests {
     #[test]
     fn clones_share_until_one_of_them_changes() {
         let mut records = Bulk::from(BTreeMap::from([(1, "a"), (2, "b")]));
-        let at = |bulk: &Bulk<BTreeMap<i32, &str>>| std::ptr::from_ref::<BTreeMap<_, _>>(bulk);
+        fn at(bulk: &Bulk<BTreeMap<i32, &str>>) -> *const () {
+            std::ptr::from_ref::<BTreeMap<i32, &str>>(bulk).cast()
+        }
         let clone = records.clone();
         assert_eq!(at(&clone), at(&records), "a clone is a pointer");
         records.insert(3, "c");

@@ -197,7 +197,7 @@ fn an_invitation_of_another_org_can_be_decided_on_later() {
     };
     org.run(postpone(&invitation));
     assert!(org.state().invitations.postponed.contains_key(&ConnectionId(77)));
-    let own = ReceivedInvitation { inviter: name("acme"), ..invitation.clone() };
+    let own = ReceivedInvitation { inviter: name("acme"), ..invitation };
     assert_eq!(org.attempt(postpone(&own)).unwrap_err().code, "own_invitation");
     org.run(Command::Answer {
         connection: ConnectionId(77),

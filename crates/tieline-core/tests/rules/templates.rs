@@ -76,6 +76,7 @@ fn a_template_given_to_an_invitation_waits_until_it_is_accepted() {
         user: name("bob"),
         public_key: [4; 32],
         incarnation: tieline_core::Incarnation(5),
+        by: None,
     });
     assert_eq!(fates(&acme, id), [("publish.Deal__c", "applied"), ("subscribe.Offer__c", "waits")]);
 }

@@ -7,8 +7,7 @@ use serde_json::Value as Json_;
 use tieline_core::ConnectionId;
 use tieline_core::command::{Command, ConfigCommand, Context, Reply};
 use tieline_core::config::{
-    self, Change, ConfigHash, Fault, FieldChange, Member, Options, Passed, Place, Plan, RecordQuestion,
-    Source, Touch,
+    self, Change, ConfigHash, Fault, FieldChange, Member, Options, Passed, Place, Plan, Source, Touch,
 };
 use tieline_core::people::Permission;
 use utoipa::ToSchema;

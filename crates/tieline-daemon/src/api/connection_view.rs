@@ -96,7 +96,7 @@ pub(crate) struct ConnectionSummary {
 }
 
 /// How many values were lost against others that their writers had not seen (S2S-51).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct ConflictsView {
     /// Of this org, at the partner, as far as it has told.
     ours: u64,
@@ -348,10 +348,13 @@ impl ConnectionSummary {
         Self {
             id: id.to_string(),
             partner: None,
+            partner_company: None,
+            same_company: false,
             label: String::new(),
             side,
             status,
             suspended: false,
+            pauses: Vec::new(),
             reconciling: false,
             cause: None,
             owner: String::new(),
@@ -376,6 +379,7 @@ impl ConnectionSummary {
             lag: no_lag(),
             follow_up_lag: no_lag(),
             failures: 0,
+            conflicts: ConflictsView::default(),
         }
     }
 

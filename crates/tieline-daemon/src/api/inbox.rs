@@ -12,7 +12,7 @@ use tieline_core::command::Command;
 use tieline_core::decide::answering;
 use tieline_core::job::JobKind;
 use tieline_core::state::{Connection, Share, ShareRole, ShareStatus, State};
-use tieline_core::{ConnectionId, ObjectName, Owner, RecordId, ShareId, UserName};
+use tieline_core::{ConnectionId, ObjectName, Owner, RecordId, ShareId};
 use utoipa::ToSchema;
 
 use super::auth::Actor;

@@ -178,7 +178,7 @@ pub(crate) async fn inspect(
             broker: url.broker.to_string(),
             expires: url.expires.to_string(),
             expired: url.expires <= now(),
-            status: known.or(postponed.then_some("postponed")),
+            status: known.or_else(|| postponed.then_some("postponed")),
             verified: looked.is_some(),
             open: looked.as_ref().map(|looked| looked.open),
             closed: looked.as_ref().and_then(|looked| looked.code.clone()),

@@ -281,7 +281,11 @@ impl RecordView {
 }
 
 /// The partners with whom a record is shared actively, of those that this org is the `role` of.
-fn accepted(state: &State, record: &Record, role: ShareRole) -> impl Iterator<Item = String> {
+fn accepted<'a>(
+    state: &'a State,
+    record: &'a Record,
+    role: ShareRole,
+) -> impl Iterator<Item = String> + use<'a> {
     let shares = state.shares_of(record);
     let accepted = shares.filter(move |(_, share)| share.role == role && share.status == ShareStatus::Active);
     accepted.map(|(connection, _)| connection.display_name().to_owned())

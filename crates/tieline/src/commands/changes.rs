@@ -133,7 +133,7 @@ impl Follow {
                     }
                     if reached.elapsed() >= patience {
                         let after = self.after.map_or_else(String::new, |after| format!(" --after {after}"));
-                        return Err(error.hint(&format!("Go on with tieline changes follow{after}")));
+                        return Err(error.hint(format!("Go on with tieline changes follow{after}")));
                     }
                     std::thread::sleep(RETRY_EVERY);
                 }

@@ -287,8 +287,9 @@ impl Connection {
             Self::Send(one) => {
                 let at = path(["invitations", "saved", &one.connection, "send"]);
                 let answer = session.client()?.post(&at, &json!({}))?;
-                let rows = json!({ "results": [answer], "done": answer.get("code").is_none_or(Json::is_null) as u8,
-                    "failed": answer.get("code").is_some_and(|code| !code.is_null()) as u8 });
+                let failed = answer.get("code").is_some_and(|code| !code.is_null());
+                let rows =
+                    json!({ "results": [answer], "done": u8::from(!failed), "failed": u8::from(failed) });
                 results(session, &rows, "was invited")
             }
             Self::Discard(one) => {

@@ -211,10 +211,13 @@ fn task(
         reasons.extend(refused);
         return;
     }
-    let owner = owner.clone().map(Owner::User).unwrap_or_else(|| match &record.owner {
-        Owner::User(user) => Owner::User(user.clone()),
-        Owner::Queue(_) => Owner::User(draft.actor.clone()),
-    });
+    let owner = owner.clone().map_or_else(
+        || match &record.owner {
+            Owner::User(user) => Owner::User(user.clone()),
+            Owner::Queue(_) => Owner::User(draft.actor.clone()),
+        },
+        Owner::User,
+    );
     let write = Write {
         id: RecordId(draft.draw()),
         object: name.clone(),
