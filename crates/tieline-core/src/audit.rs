@@ -35,6 +35,8 @@ pub fn connection_of(event: &Event) -> Option<ConnectionId> {
 
         Event::InvitationSent(e) => e.connection,
         Event::InvitationAnswered(e) => e.connection,
+        Event::InvitationPostponed(e) => e.invitation.connection,
+        Event::PostponementHeard(e) => e.connection,
         Event::ConnectionEstablished(e) => e.connection,
         Event::ConnectionDeclined(e) => e.connection,
         Event::InvitationRevoked(e) => e.connection,

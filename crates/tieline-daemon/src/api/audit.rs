@@ -200,13 +200,24 @@ fn told(stored: StoredEvent<'_>, message: &Message) -> Vec<AuditEntry> {
 fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
     let new = |action: &str| Making::new(stored, action);
     Some(match event {
-        Event::InvitationSent(e) => new("invited").by(&e.owner).detail(e.label.clone()),
+        Event::InvitationSent(e) => {
+            let contact = e.contact.as_ref().map(|contact| format!("{} <{}>", contact.name, contact.email));
+            let who = e.actor.as_ref().unwrap_or(&e.owner);
+            new("invited").by(who).detail(contact.unwrap_or_else(|| e.label.clone()))
+        }
+        Event::InvitationPostponed(e) => {
+            new("to be decided later").by(&e.actor).detail(format!("of {}", e.invitation.inviter))
+        }
+        Event::PostponementHeard(e) => {
+            new("to be decided later").by_partner().detail(format!("{} of {}", e.user, e.partner))
+        }
         Event::InvitationAnswered(e) => {
             let action = if e.accept { "invitation accepted" } else { "invitation declined" };
-            new(action).by(&e.owner).detail(format!("of {}", e.inviter))
+            new(action).by(e.actor.as_ref().unwrap_or(&e.owner)).detail(format!("of {}", e.inviter))
         }
         Event::ConnectionEstablished(e) => {
-            new("established").by_partner().detail(format!("{} for {}", e.partner_owner, e.partner))
+            let who = e.answered_by.as_ref().unwrap_or(&e.partner_owner);
+            new("established").by_partner().detail(format!("{who} for {}", e.partner))
         }
         Event::ConnectionDeclined(e) => new("declined").by_partner().detail(e.code.clone()),
         Event::InvitationRevoked(e) => new("revoked").by(&e.actor),
