@@ -78,6 +78,8 @@ fn show_mapping(mapping: &FieldMapping) -> Json {
     if !mapping.approval {
         shown.remove("approval");
     }
+    // Noted when the rule is saved.
+    shown.remove("inputs");
     Json::Object(shown)
 }
 

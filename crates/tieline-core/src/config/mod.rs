@@ -16,6 +16,7 @@ mod files;
 mod mapping;
 mod nouns;
 mod plan;
+mod rows;
 mod touch;
 
 use std::fmt;

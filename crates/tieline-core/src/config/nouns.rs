@@ -10,8 +10,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::files::Item;
 use super::mapping::{WrittenPublish, WrittenSubscribe, show_publish, show_subscribe};
-use super::{Fault, without_nulls};
-use crate::command::{AutomationCommand, Command, ProfileCommand, TemplateCommand};
+use super::{Fault, rows, without_nulls};
+use crate::command::{Command, ProfileCommand, TemplateCommand};
 use crate::mapping::SubscribeRule;
 use crate::people::{Edition, Group, OrgSettings, Role};
 use crate::reason::Reason;
@@ -42,8 +42,30 @@ pub(super) struct Noun {
 }
 
 /// The rows.
-static NOUNS: &[&Noun] =
-    &[&ORG, &OBJECTS, &ROLES, &USERS, &GROUPS, &QUEUES, &TEMPLATES, &PUBLISH, &SUBSCRIBE];
+static NOUNS: &[&Noun] = &[
+    &ORG,
+    &OBJECTS,
+    &ROLES,
+    &USERS,
+    &GROUPS,
+    &rows::QUEUES,
+    &rows::VIEWS,
+    &rows::INBOX_VIEWS,
+    &rows::MAIL_TEMPLATES,
+    &rows::REPORTS,
+    &rows::NOTICES,
+    &rows::USER_NOTICES,
+    &TEMPLATES,
+    &rows::SETTINGS,
+    &PUBLISH,
+    &SUBSCRIBE,
+    &rows::PAUSE,
+    // What happens by itself comes last: it needs what is published.
+    &rows::SHARING_RULES,
+    &rows::ASSIGNMENT_RULES,
+    &rows::ESCALATION_RULES,
+    &rows::WORKFLOW_RULES,
+];
 
 /// The place of a noun in the table.
 pub(super) fn order(noun: &Noun) -> usize {
@@ -88,7 +110,7 @@ pub(super) fn for_each(state: &State, mut see: impl FnMut(Option<&Connection>, &
 }
 
 /// A definition without its name, which stands in the heading.
-fn shown<T: Serialize>(definition: Option<&T>, name: &str) -> Option<Json> {
+pub(super) fn shown<T: Serialize>(definition: Option<&T>, name: &str) -> Option<Json> {
     let mut json = without_nulls(serde_json::to_value(definition?).ok()?);
     if let Json::Object(entries) = &mut json {
         entries.remove(name);
@@ -97,7 +119,7 @@ fn shown<T: Serialize>(definition: Option<&T>, name: &str) -> Option<Json> {
 }
 
 /// The same for a definition that names connections, by the names that people have for them.
-fn shown_linked<T: Serialize>(state: &State, definition: Option<&T>, name: &str) -> Option<Json> {
+pub(super) fn shown_linked<T: Serialize>(state: &State, definition: Option<&T>, name: &str) -> Option<Json> {
     let mut json = shown(definition, name)?;
     name_connections(state, &mut json);
     Some(json)
@@ -125,11 +147,11 @@ fn name_connections(state: &State, json: &mut Json) {
     }
 }
 
-fn texts<T: ToString>(names: impl Iterator<Item = T>) -> Vec<String> {
+pub(super) fn texts<T: ToString>(names: impl Iterator<Item = T>) -> Vec<String> {
     names.map(|name| name.to_string()).collect()
 }
 
-const fn stays(_: &State, _: Option<&Connection>, _: &str) -> Option<Command> {
+pub(super) const fn stays(_: &State, _: Option<&Connection>, _: &str) -> Option<Command> {
     None
 }
 
@@ -263,21 +285,6 @@ static GROUPS: Noun = Noun {
     show: |state, _, name| shown(state.groups.get(name), "name"),
     set: |item, _, _| item.named::<Group>("name").map(|group| vec![Command::SetGroup { group }]),
     remove: |_, _, name| Some(Command::RemoveGroup { group: name.parse().ok()? }),
-};
-
-static QUEUES: Noun = Noun {
-    name: "queues",
-    of_connection: false,
-    single: false,
-    names: |state, _| texts(state.automation.queues.keys()),
-    show: |state, _, name| shown_linked(state, state.automation.queues.get(name), "name"),
-    set: |item, state, _| {
-        let queue = Box::new(item.linked("name", state)?);
-        Ok(vec![Command::Automation(AutomationCommand::SetQueue { queue })])
-    },
-    remove: |_, _, name| {
-        Some(Command::Automation(AutomationCommand::RemoveQueue { queue: name.parse().ok()? }))
-    },
 };
 
 static TEMPLATES: Noun = Noun {

@@ -225,6 +225,8 @@ impl Create {
         let token = new_token().map_err(|error| internal(&error))?;
         let mut config = session.config()?;
         config.data_dir.clone_from(&dir);
+        // What is tried out tells nobody outside.
+        config.mail.host.clear();
         config.http.listen = self.listen.map_or_else(free, Ok)?;
         let mark =
             Mark { parent: parent.name.clone(), parent_data: session.local_data_dir().map(Path::to_owned) };
@@ -294,6 +296,7 @@ impl Made<'_> {
     fn make(&self, client: &Client, parent: Parent, content: &Content) -> Result<Seeded> {
         let records = records(client, content.records)?;
         let Parent { settings, sharing, user, config, .. } = parent;
+        let config = config.into_iter().filter_map(quiet).collect();
         let seed = Seed { config, records, answer: None };
         let new = NewOrg { name: self.keys.org().clone(), admin: user, settings, sharing };
         let mark = serde_json::to_vec_pretty(self.mark).map_err(|error| internal(&error))?;
@@ -307,6 +310,26 @@ impl Made<'_> {
             Ok(seeded)
         })
     }
+}
+
+/// A file of settings without what tells somebody outside: webhooks of notices and of workflow rules.
+fn quiet(file: Source) -> Option<Source> {
+    if file.name == "notices.toml" || file.name == "user_notices.toml" {
+        return None;
+    }
+    if file.name != "workflow_rules.toml" {
+        return Some(file);
+    }
+    let mut table: toml::Table = toml::from_str(&file.text).ok()?;
+    let rules = table.get_mut("workflow_rules")?.as_table_mut()?;
+    rules.retain(|_, rule| {
+        let actions = rule.get_mut("actions").and_then(toml::Value::as_array_mut);
+        actions.is_none_or(|actions| {
+            actions.retain(|action| action.get("webhook").is_none());
+            !actions.is_empty()
+        })
+    });
+    Some(Source { text: toml::to_string_pretty(&table).ok()?, ..file })
 }
 
 fn told(session: &Session, dir: &Path, name: &OrgName, seeded: &Seeded, what: &str) -> Result<()> {
@@ -363,4 +386,24 @@ fn free() -> Result<SocketAddr> {
 
 fn internal(error: &dyn std::error::Error) -> CliError {
     CliError::from_error(Kind::Internal, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_tell_somebody_outside_is_left_out() {
+        let file = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+        assert_eq!(quiet(file("notices.toml", "[notices]\nmail = true\n")), None);
+        let kept = file("roles.toml", "[roles.x]\n");
+        assert_eq!(quiet(kept.clone()), Some(kept));
+        let rules = "[workflow_rules.a]\nobject = \"Lead\"\nactions = [{ webhook = { url = \"https://x\" } }]\n\
+                     [workflow_rules.b]\nactions = [{ webhook = { url = \"https://x\" } }, { assign = { to = \"ann\" } }]\n";
+        let quieted = quiet(file("workflow_rules.toml", rules)).unwrap().text;
+        assert!(
+            !quieted.contains("webhook") && !quieted.contains("rules.a") && quieted.contains("ann"),
+            "{quieted}"
+        );
+    }
 }

@@ -1,0 +1,174 @@
+//! Rows of the table of nouns whose items are whole definitions: where they are, how one is set, how one
+//! is removed. And what a connection has beside its rules: its owner, and what of it is paused.
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::nouns::{Noun, shown, shown_linked, stays, texts};
+use crate::automation::{Rule, RuleKind};
+use crate::command::{
+    AutomationCommand, Command, Handover, InvitationCommand, NoticeCommand, Pause, ReportChange, ViewCommand,
+};
+use crate::state::Connection;
+use crate::{ObjectName, UserName};
+
+/// A row of whole definitions: the noun, the key by which a definition knows its own name, the map of
+/// those that are there, the command that sets one, the command that removes one.
+macro_rules! whole {
+    ($row:ident, $noun:literal, $key:literal, $state:ident => $map:expr, $set:expr, $id:ident => $remove:expr) => {
+        pub(super) static $row: Noun = Noun {
+            name: $noun,
+            of_connection: false,
+            single: false,
+            names: |$state, _| texts($map.keys()),
+            show: |$state, _, name| shown_linked($state, $map.get(name), $key),
+            set: |item, state, _| {
+                let set = $set;
+                Ok(vec![set(item.linked($key, state)?)])
+            },
+            remove: |_, _, $id| Some($remove),
+        };
+    };
+}
+
+/// The command that sets a rule of any kind.
+fn set_rule(rule: Rule) -> Command {
+    Command::Automation(AutomationCommand::SetRule { rule: Box::new(rule) })
+}
+
+/// The command that removes a rule.
+fn remove_rule(kind: RuleKind, name: &str) -> Command {
+    Command::Automation(AutomationCommand::RemoveRule { kind, rule: name.to_owned() })
+}
+
+whole!(QUEUES, "queues", "name", state => state.automation.queues,
+    |queue| Command::Automation(AutomationCommand::SetQueue { queue: Box::new(queue) }),
+    name => Command::Automation(AutomationCommand::RemoveQueue { queue: name.parse().ok()? }));
+whole!(SHARING_RULES, "sharing_rules", "name", state => state.automation.sharing,
+    |rule| set_rule(Rule::Sharing(rule)), name => remove_rule(RuleKind::Sharing, name));
+whole!(ASSIGNMENT_RULES, "assignment_rules", "object", state => state.automation.assignment,
+    |rule| set_rule(Rule::Assignment(rule)), name => remove_rule(RuleKind::Assignment, name));
+whole!(ESCALATION_RULES, "escalation_rules", "object", state => state.automation.escalation,
+    |rule| set_rule(Rule::Escalation(rule)), name => remove_rule(RuleKind::Escalation, name));
+whole!(WORKFLOW_RULES, "workflow_rules", "name", state => state.automation.workflow,
+    |rule| set_rule(Rule::Workflow(rule)), name => remove_rule(RuleKind::Workflow, name));
+whole!(VIEWS, "views", "name", state => state.views.records,
+    |view| Command::View(ViewCommand::Set { view: Box::new(view) }),
+    name => Command::View(ViewCommand::Remove { view: name.parse().ok()? }));
+whole!(INBOX_VIEWS, "inbox_views", "name", state => state.views.inbox,
+    |view| Command::View(ViewCommand::SetInbox { view: Box::new(view) }),
+    name => Command::View(ViewCommand::RemoveInbox { view: name.parse().ok()? }));
+whole!(MAIL_TEMPLATES, "mail_templates", "name", state => state.invitations.templates,
+    |template| Command::Invitation(InvitationCommand::SetTemplate { template: Box::new(template) }),
+    name => Command::Invitation(InvitationCommand::RemoveTemplate { name: name.parse().ok()? }));
+
+/// A report names a connection as people do, so nothing of it is to be linked.
+pub(super) static REPORTS: Noun = Noun {
+    name: "reports",
+    of_connection: false,
+    single: false,
+    names: |state, _| texts(state.reports.keys()),
+    show: |state, _, name| shown(state.reports.get(name), "name"),
+    set: |item, _, _| {
+        let report = Box::new(item.named("name")?);
+        Ok(vec![Command::Report(ReportChange::Set { report })])
+    },
+    remove: |_, _, name| Some(Command::Report(ReportChange::Remove { report: name.parse().ok()? })),
+};
+
+/// How everybody is told who has no settings of their own.
+pub(super) static NOTICES: Noun = Noun {
+    name: "notices",
+    of_connection: false,
+    single: true,
+    names: |state, _| state.notices.settings.iter().map(|_| String::new()).collect(),
+    show: |state, _, _| shown(state.notices.settings.as_ref(), ""),
+    set: |item, _, _| {
+        let settings = Some(item.parse()?);
+        Ok(vec![Command::Notice(NoticeCommand::Set { user: None, settings })])
+    },
+    remove: stays,
+};
+
+/// How single users are told.
+pub(super) static USER_NOTICES: Noun = Noun {
+    name: "user_notices",
+    of_connection: false,
+    single: false,
+    names: |state, _| texts(state.notices.own_settings().map(|(user, _)| user)),
+    show: |state, _, name| {
+        let own = state.notices.own_settings().find(|(user, _)| user.as_str() == name);
+        shown(own.map(|(_, settings)| settings), "")
+    },
+    set: |item, _, _| {
+        let (user, settings) = (Some(item.id()?), Some(item.parse()?));
+        Ok(vec![Command::Notice(NoticeCommand::Set { user, settings })])
+    },
+    remove: |_, _, name| {
+        Some(Command::Notice(NoticeCommand::Set { user: Some(name.parse().ok()?), settings: None }))
+    },
+};
+
+/// Who manages a connection here.
+pub(super) static SETTINGS: Noun = Noun {
+    name: "settings",
+    of_connection: true,
+    single: true,
+    names: |_, connection| connection.iter().map(|_| String::new()).collect(),
+    show: |_, connection, _| Some(json!({ "owner": connection?.owner })),
+    set: |item, _, connection| {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            owner: UserName,
+        }
+        let Written { owner } = item.parse()?;
+        let changed = connection.filter(|connection| connection.owner != owner);
+        let handover = |connection: &Connection| {
+            Command::Handover(Handover::Connection { connection: connection.id, owner })
+        };
+        Ok(changed.map(handover).into_iter().collect())
+    },
+    remove: stays,
+};
+
+/// What of a connection is paused.
+pub(super) static PAUSE: Noun = Noun {
+    name: "pause",
+    of_connection: true,
+    single: true,
+    names: |_, connection| paused(connection).map(|_| String::new()).into_iter().collect(),
+    show: |_, connection, _| paused(connection),
+    set: |item, _, connection| {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            #[serde(default)]
+            all: bool,
+            #[serde(default)]
+            objects: Vec<ObjectName>,
+        }
+        let Written { all, objects } = item.parse()?;
+        let Some(connection) = connection else { return Ok(Vec::new()) };
+        let (id, pauses) = (connection.id, &connection.pauses);
+        let set = |object, paused| Command::Pause(Pause::Set { connection: id, object, paused });
+        let mut commands = Vec::new();
+        if all != pauses.ours.is_some() {
+            commands.push(set(None, all));
+        }
+        let begin = objects.iter().filter(|object| !pauses.objects.contains_key(*object));
+        commands.extend(begin.map(|object| set(Some(object.clone()), true)));
+        let end = pauses.objects.keys().filter(|object| !objects.contains(object));
+        commands.extend(end.map(|object| set(Some(object.clone()), false)));
+        Ok(commands)
+    },
+    remove: stays,
+};
+
+/// What this org has paused, if anything.
+fn paused(connection: Option<&Connection>) -> Option<Json> {
+    let pauses = &connection?.pauses;
+    let objects: Vec<&ObjectName> = pauses.objects.keys().collect();
+    let any = pauses.ours.is_some() || !objects.is_empty();
+    any.then(|| json!({ "all": pauses.ours.is_some(), "objects": objects }))
+}
