@@ -60,6 +60,7 @@ pub fn connection_of(event: &Event) -> Option<ConnectionId> {
         Event::MessageSettled(e) => e.connection,
         Event::ConflictNoted(e) => e.connection,
         Event::ConnectionOwnerSet(e) => e.connection,
+        Event::TemplateGiven(e) => e.connection,
         Event::PauseSet(e) => e.connection,
         Event::PauseHeard(e) => e.connection,
         Event::JobStarted(e) => return e.kind.connection(),

@@ -133,6 +133,8 @@ pub(crate) enum Command {
     /// See, define and run reports
     #[command(subcommand)]
     Report(commands::report::Report),
+    /// Compare what a partner sent, by the mappings of now, with the records of now
+    Replay(commands::replay::Replay),
     /// Say why an event or a record is as it is
     #[command(subcommand)]
     Explain(commands::explain::Explain),
@@ -281,6 +283,7 @@ mod tests {
             "connection pause globex",
             "connection unpause globex --object Lead",
             "explain event 12",
+            "replay globex --dry-run --from 1 --object Lead",
             "explain record Lead 01",
             "record get Lead 01 --at 12",
             "record get Lead 01 --at 2026-01-31T09:30:00Z",

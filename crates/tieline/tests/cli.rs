@@ -23,5 +23,7 @@ mod moving;
 mod people;
 #[path = "cli/records.rs"]
 mod records;
+#[path = "cli/sheets.rs"]
+mod sheets;
 #[path = "cli/tls.rs"]
 mod tls;

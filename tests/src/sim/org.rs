@@ -24,7 +24,7 @@ const RECEIPT_PAUSE_US: i64 = 1_000_000;
 /// A job waits while its connection has so many messages without a receipt.
 const JOB_OUTBOX_MAX: usize = 2_000;
 /// How often one header may ask for something to be learned first.
-const LEARNED_MAX: usize = 3;
+const LEARNED_MAX: usize = 4;
 /// Frames of one connection in one go.
 const FRAMES_AT_ONCE: usize = 4;
 

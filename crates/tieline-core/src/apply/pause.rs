@@ -1,9 +1,11 @@
 //! Folds pauses, and what is held back meanwhile.
 
+use std::collections::BTreeMap;
+
 use super::take_position;
 use crate::event::{PauseHeard, PauseSet, PauseTold, RecordChanged};
-use crate::state::{Pause, ShareStatus, State};
-use crate::{Seq, Timestamp};
+use crate::state::{Connection, Pause, ShareStatus, State};
+use crate::{ConnectionId, Seq, ShareId, Timestamp};
 
 pub(super) fn set(state: &mut State, time: Timestamp, event: &PauseSet) {
     let Some(connection) = state.connections.get_mut(&event.connection) else { return };
@@ -30,14 +32,17 @@ pub(super) fn told(state: &mut State, seq: Seq, time: Timestamp, event: &PauseTo
 }
 
 /// Marks the shares of a record over which a change of it is held back.
-pub(super) fn hold_back(state: &mut State, time: Timestamp, event: &RecordChanged) {
-    let Some(record) = state.records.get(&event.record) else { return };
-    if record.shares.len() <= event.deliveries.len() {
-        return;
-    }
-    for (id, share) in &record.shares {
-        let Some(connection) = state.connections.get_mut(id).filter(|c| c.pauses.any()) else { continue };
-        if !connection.holds_back(&event.object) || event.deliveries.iter().any(|d| d.connection == *id) {
+pub(super) fn hold_back(
+    connections: &mut BTreeMap<ConnectionId, Connection>,
+    shares: &[(ConnectionId, ShareId)],
+    time: Timestamp,
+    event: &RecordChanged,
+) {
+    for (id, share) in shares {
+        let Some(connection) = connections.get_mut(id).filter(|c| c.holds_back(&event.object)) else {
+            continue;
+        };
+        if event.deliveries.iter().any(|delivery| delivery.connection == *id) {
             continue;
         }
         if let Some(share) = connection.shares.get_mut(share).filter(|s| s.status == ShareStatus::Active) {

@@ -64,9 +64,11 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
     record.modified = time;
     record.modified_by = event.actor.clone();
     record.last = seq;
+    if record.shares.len() > event.deliveries.len() {
+        super::pause::hold_back(&mut state.connections, &record.shares, time, event);
+    }
     state.automation.wait(event.record, record, event.prev, event.rule.is_some());
     state.clock.observe(latest);
-    super::pause::hold_back(state, time, event);
 }
 
 /// Writes a field that had a value, into the place of its source if it had one.

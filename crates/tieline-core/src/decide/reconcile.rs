@@ -127,6 +127,11 @@ pub(super) fn tell_all(draft: &mut Draft<'_>, connection: &Connection) {
 /// Compares all shares with the partner, because a person asks (OPS-17).
 pub(super) fn ask(draft: &mut Draft<'_>, id: ConnectionId) -> Result<Reply, Refusal> {
     let connection = share::active(draft.state, id)?;
+    if connection.pauses.whole() {
+        // Grants over other connections wait for the answer, which would not come.
+        let text = format!("connection {} is paused: let it go on first", connection.display_name());
+        return Err(Refusal::conflict("paused", text));
+    }
     let position = draft.position(connection);
     draft.emit(ReconcileAsked { connection: id, position });
     Ok(Reply::Job(jobs::begin(draft, JobKind::Reconcile { connection: id })))

@@ -90,6 +90,7 @@ const TABLE: &[(&str, &[(&str, Access)])] = {
         ("/v1/connections/{c}/reconcile", &[("post", ManageConnections)]),
         ("/v1/connections/{c}/rotate-key", &[("post", ManageConnections)]),
         ("/v1/connections/{c}/audit", &[("get", ManageConnections)]),
+        ("/v1/connections/{c}/replay", &[("get", ModifyAllData)]),
         ("/v1/connections/{c}/publish", &[("get", ManageConnections)]),
         (
             "/v1/connections/{c}/publish/{object}",

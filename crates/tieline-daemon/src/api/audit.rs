@@ -224,6 +224,7 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
         Event::ConnectionDeactivated(e) => new("deactivated").by_some(e.actor.as_ref()),
         Event::ConnectionSuspended(e) => new(if e.suspended { "suspended" } else { "let go on" }),
         Event::ConnectionOwnerSet(e) => new("handed over").by(&e.actor).detail(format!("to {}", e.owner)),
+        Event::TemplateGiven(e) => new("template given").by(&e.actor).detail(e.template.to_string()),
         Event::PauseSet(e) => {
             let made = new(if e.paused { "paused" } else { "unpaused" }).by(&e.actor);
             match &e.object {

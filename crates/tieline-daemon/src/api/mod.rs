@@ -64,6 +64,7 @@ mod problem;
 mod publish;
 mod queues;
 mod records;
+mod replay;
 mod reports;
 mod request;
 mod roles;
@@ -277,6 +278,7 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(explain::of_record))
         .routes(routes!(explain::event))
         .routes(routes!(audit::audit))
+        .routes(routes!(replay::replay))
         .routes(routes!(shares::list))
         .routes(routes!(inbox::list))
         .routes(routes!(queues::list))

@@ -72,6 +72,7 @@ const QUESTIONS: &[Question] = &[
     ("post /v1/connections/{c}/reconcile", "/v1/connections/none/reconcile", "{}", MANAGES),
     ("post /v1/connections/{c}/rotate-key", "/v1/connections/none/rotate-key", "{}", MANAGES),
     ("get /v1/connections/{c}/audit", "/v1/connections/globex/audit", "", MANAGES),
+    ("get /v1/connections/{c}/replay", "/v1/connections/globex/replay", "", BOSS),
     ("get /v1/connections/{c}/publish", "/v1/connections/globex/publish", "", MANAGES),
     ("get /v1/connections/{c}/publish/{object}", "/v1/connections/globex/publish/Lead", "", MANAGES),
     // A manager who cannot edit leads publishes none (S2S-03).

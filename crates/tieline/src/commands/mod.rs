@@ -30,6 +30,7 @@ pub(crate) mod org;
 pub(crate) mod publish;
 pub(crate) mod queue;
 pub(crate) mod record;
+pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod role;
 pub(crate) mod rule;
@@ -72,6 +73,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Share(verb) => verb.run(session),
         Command::Inbox(verb) => verb.run(session),
         Command::View(verb) => verb.run(session),
+        Command::Replay(replay) => replay.run(session),
         Command::Explain(verb) => verb.run(session),
         Command::Report(verb) => verb.run(session),
         Command::Changes(verb) => verb.run(session),
