@@ -13,7 +13,7 @@ use crate::publish::{CatalogueObject, PublishRule};
 use crate::schema::{FieldKind, ObjectSchema, compatible};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
 use crate::value::{Value, cast};
-use crate::{ConnectionId, FieldName, Timestamp, UserName};
+use crate::{ConnectionId, FieldName, Owner, Timestamp, UserName};
 
 /// A token that ends sooner than this is worth a word.
 const TOKEN_ENDS_US: i64 = 14 * 24 * 3_600 * 1_000_000;
@@ -215,7 +215,7 @@ impl Checker<'_> {
     fn subscribe(&mut self, connection: &Connection, rule: &SubscribeRule) {
         let item = format!("subscribe.{}", rule.remote);
         let about = About { connection: Some(connection), item: &item };
-        if let Some(owner) = rule.owner.as_ref().filter(|_| rule.auto_accept) {
+        if let Some(owner) = rule.owner.as_ref().and_then(Owner::user).filter(|_| rule.auto_accept) {
             self.owner(about, owner, "owns what is accepted automatically");
         }
         let Some(local) = self.state.object(&rule.local) else { return };
@@ -296,8 +296,7 @@ impl Checker<'_> {
     ) {
         // What a copy has at its creation: what comes with the grant, what is constant, what has a default.
         let comes = |mapping: &&FieldMapping| {
-            mapping.remote().is_none_or(|remote| catalogue.create_set.contains(remote))
-                || mapping.default.is_some()
+            mapping.reads().all(|remote| catalogue.create_set.contains(remote)) || mapping.default.is_some()
         };
         let mut has: BTreeSet<&FieldName> =
             rule.fields.iter().filter(comes).map(|mapping| &mapping.local).collect();

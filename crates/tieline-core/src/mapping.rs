@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use crate::reason::{Reason, ReasonCode, quoted};
 use crate::schema::FieldSchema;
 use crate::value::{Value, cast};
-use crate::{FieldName, ObjectName, UserName};
+use crate::{FieldName, ObjectName, Owner};
 
 mod check;
 mod computed;
@@ -35,9 +35,9 @@ pub struct SubscribeRule {
     /// Whether a copy is created with all fields at once instead of the create set (S2S-48).
     #[serde(default)]
     pub accept_whole: bool,
-    /// Who owns what is auto-accepted; without it, the owner of the connection.
+    /// Who owns what is auto-accepted, a user or a queue; without it, the owner of the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<UserName>,
+    pub owner: Option<Owner>,
     /// One mapping for each local field that is written, sorted by local name.
     #[serde(default)]
     pub fields: Vec<FieldMapping>,

@@ -12,7 +12,7 @@ use crate::publish::PublishRule;
 use crate::reason::{Reason, ReasonCode, quoted};
 use crate::schema::ObjectSchema;
 use crate::value::Value;
-use crate::{FieldName, ObjectName, UserName};
+use crate::{FieldName, ObjectName, Owner};
 
 /// What is published of an object.
 #[derive(Debug, Deserialize)]
@@ -41,7 +41,7 @@ pub(super) struct WrittenSubscribe {
     auto_accept: bool,
     #[serde(default)]
     accept_whole: bool,
-    owner: Option<UserName>,
+    owner: Option<Owner>,
     /// Tables: what they say is read by the fields that they name.
     #[serde(default)]
     #[expect(dead_code, reason = "only that they are tables counts")]
@@ -66,8 +66,12 @@ fn show_mapping(mapping: &FieldMapping) -> Json {
         Some(Json::String(kind)) => drop(shown.insert(kind, true.into())),
         _ => {}
     }
-    if let Some(from) = shown.remove("field") {
-        shown.insert("from".to_owned(), from);
+    // What a computed mapping reads is found out again when the rule is saved.
+    shown.remove("inputs");
+    for (key, written) in [("field", "from"), ("computed", "expression")] {
+        if let Some(source) = shown.remove(key) {
+            shown.insert(written.to_owned(), source);
+        }
     }
     if let Source::Constant(value) = &mapping.source {
         shown.insert("constant".to_owned(), value.to_json());
@@ -132,6 +136,7 @@ fn mapping(written: &Json, local: &ObjectSchema) -> Result<FieldMapping, Reason>
             "default" => drop(kept.insert(key, value(&entry)?)),
             "picklist" | "approval" => drop(kept.insert(key, entry)),
             "from" => sources.push(("field".to_owned(), entry)),
+            "expression" => sources.push(("computed".to_owned(), entry)),
             "constant" => sources.push((key, value(&entry)?)),
             _ => sources.push((key, entry)),
         }

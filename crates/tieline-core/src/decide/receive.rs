@@ -19,7 +19,7 @@ use crate::message::{Envelope, Message, Offer, ShareEnded, is_counted};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, Share, ShareRole, ShareStatus};
-use crate::{AssignTo, ConnectionId, Position, RecordId, Seq, ShareId, Timestamp};
+use crate::{AssignTo, ConnectionId, Owner, Position, RecordId, Seq, ShareId, Timestamp};
 
 /// How one counted message ended.
 #[derive(Debug, Clone)]
@@ -294,9 +294,14 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
         return Ending::filtered(id, ReasonCode::MappingConflict, &text);
     }
     if rule.auto_accept {
-        let owner = rule.owner.as_ref().unwrap_or(&connection.owner).clone();
-        // Nobody is there to own it: the assignment rule says who does, unless the subscription does.
-        let assign = rule.owner.is_none().then_some(AssignTo::Rules);
+        // What goes to a queue is accepted in the name of whoever manages the connection.
+        let owner = rule.owner.as_ref().and_then(Owner::user).unwrap_or(&connection.owner).clone();
+        let assign = match &rule.owner {
+            // Nobody is there to own it: the assignment rule says who does.
+            None => Some(AssignTo::Rules),
+            Some(Owner::Queue(_)) => rule.owner.clone().map(AssignTo::Owner),
+            Some(Owner::User(_)) => None,
+        };
         let acceptance = share::Acceptance { assign, ..share::Acceptance::new(rule.accept_whole) };
         share::answer(draft, connection, offer.share, offer.generation, Some(acceptance), owner);
     }

@@ -1,6 +1,7 @@
 //! What is published and subscribed over a connection.
 
 use crate::command::{Refusal, Reply};
+use crate::decide::automation::check_owner;
 use crate::decide::draft::Draft;
 use crate::decide::{control, jobs, profile, record, share};
 use crate::drift;
@@ -155,6 +156,9 @@ pub(super) fn subscribe(
         return Ok(Reply::Unchanged);
     }
     check_subscription(draft.state, connection, &rule)?;
+    if let Some(owner) = rule.owner.as_ref().filter(|owner| owner.queue().is_some()) {
+        check_owner(draft.state, &rule.local, owner)?;
+    }
     let notice = subscription(&rule);
     draft.emit(SubscribeRuleSet { connection: id, object: remote.clone(), rule: Some(rule), actor });
     send_subscription(draft, connection, vec![notice], Vec::new(), false);

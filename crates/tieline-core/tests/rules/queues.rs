@@ -2,11 +2,12 @@
 
 use tieline_core::automation::Queue;
 use tieline_core::command::{AutomationCommand, Command, Reply};
+use tieline_core::mapping::SubscribeRule;
 use tieline_core::state::ShareStatus;
 use tieline_core::value::Value;
-use tieline_core::{AssignTo, ConnectionId, Owner, RecordId, RoleName};
+use tieline_core::{AssignTo, ConnectionId, OrgId, Owner, RecordId, RoleName, ShareId};
 
-use crate::kit::{Org, Partner, deal, name};
+use crate::kit::{Org, Partner, content, deal, deals_from_offers, grant_of, name, offer_of, stamp};
 
 fn queue(members: &[ConnectionId]) -> Queue {
     Queue {
@@ -134,4 +135,23 @@ fn what_a_queue_cannot_be_or_take_is_refused() {
     here.run(assign(deal, "ann"));
     here.run(remove());
     assert_eq!(code(&mut here, remove()), "unknown_queue");
+}
+
+/// What a rule accepts by itself goes to a user or a queue (S2S-30).
+#[test]
+fn what_is_accepted_by_itself_belongs_to_a_queue_if_the_rule_says_so() {
+    let mut here = Org::new("acme", deal());
+    let mut globex = Partner::of(&mut here, "globex");
+    here.run(set(queue(&[])));
+    let connection = globex.connection;
+    let rule = |owner: &str| {
+        let rule = SubscribeRule { auto_accept: true, owner: Some(name(owner)), ..deals_from_offers() };
+        Command::Subscribe { connection, object: name("Offer__c"), rule: Some(rule) }
+    };
+    assert_eq!(here.attempt(rule("queue:none")).unwrap_err().code, "unknown_queue");
+    here.run(rule("queue:emea"));
+    globex.send(&mut here, offer_of(ShareId(1), 1));
+    let title = content(&[("Title", Value::text("a deal"))], stamp(-100, OrgId(9)));
+    let record = globex.send(&mut here, grant_of(ShareId(1), 1, title)).record.unwrap();
+    assert_eq!(here.record(record).owner.to_string(), "queue:emea");
 }

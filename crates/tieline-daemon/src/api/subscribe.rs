@@ -14,7 +14,7 @@ use tieline_core::reason::{Reason, ReasonCode, quoted};
 use tieline_core::schema::{FieldSchema, ObjectSchema};
 use tieline_core::state::Connection;
 use tieline_core::value::Value;
-use tieline_core::{FieldName, ObjectName, UserName};
+use tieline_core::{FieldName, ObjectName, Owner};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
@@ -36,9 +36,9 @@ pub(crate) struct SubscribeBody {
     /// Whether a copy is created with all fields at once instead of the create set.
     #[serde(default)]
     accept_whole: bool,
-    /// Who owns what is auto-accepted; without one, the owner of the connection.
+    /// Who owns what is auto-accepted: a user, or `queue:NAME`; without one, the owner of the connection.
     #[schema(value_type = Option<String>)]
-    owner: Option<UserName>,
+    owner: Option<Owner>,
     /// One mapping for each local field that is written.
     fields: Vec<MappingBody>,
 }

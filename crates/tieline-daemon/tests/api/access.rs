@@ -92,6 +92,8 @@ const QUESTIONS: &[Question] = &[
         BOSS,
     ),
     ("delete /v1/connections/{c}/subscribe/{remote}", "/v1/connections/globex/subscribe/Task", "", MANAGES),
+    ("get /v1/connections/{c}/drift", "/v1/connections/globex/drift", "", MANAGES),
+    ("get /v1/connections/{c}/suggestions", "/v1/connections/globex/suggestions", "", MANAGES),
     ("get /v1/connections/{c}/shares", "/v1/connections/globex/shares", "", MANAGES),
     (
         "post /v1/connections/{c}/shares/{share}/retry",
@@ -102,6 +104,8 @@ const QUESTIONS: &[Question] = &[
     ("get /v1/objects", "/v1/objects", "", ALL),
     ("put /v1/objects", "/v1/objects", "name = 1", BOSS),
     ("get /v1/objects/{object}", "/v1/objects/Lead", "", READS),
+    ("get /v1/objects/{object}/publishable", "/v1/objects/Lead/publishable", "", READS),
+    ("post /v1/check/object", "/v1/check/object", "name = 1", BOSS),
     ("get /v1/records/{object}", "/v1/records/Lead", "", READS),
     ("post /v1/records/{object}", "/v1/records/Lead", r#"{"fields": {"LastName": "Ng"}}"#, CREATES),
     ("get /v1/records/{object}/{id}", "/v1/records/Lead/LEAD", "", READS),

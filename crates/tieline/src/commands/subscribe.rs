@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 use tieline_core::schema::{FieldType, compatible};
-use tieline_core::{FieldName, ObjectName, UserName};
+use tieline_core::{FieldName, ObjectName, Owner};
 
 use super::{list, saved};
 use crate::client::{Client, path};
@@ -73,9 +73,9 @@ pub(crate) struct Set {
     /// Create copies with all fields at once, so that rules see them together
     #[arg(long)]
     whole: bool,
-    /// Who owns what is accepted automatically
-    #[arg(long, value_name = "USER")]
-    owner: Option<UserName>,
+    /// Who owns what is accepted automatically: a user, or queue:NAME
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<Owner>,
     /// The whole rule as TOML, with the keys of the API
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "local", "fields", "all", "picklists", "unmapped", "constants", "computed", "defaults", "approvals", "auto_accept", "whole", "owner",
