@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sharing::{Forwarding, TaskChoice};
 use crate::{
     ConnectionId, FieldName, ObjectName, QueueName, RecordId, RuleName, ShareId, Timestamp, UserName,
     ViewName,
@@ -25,6 +26,18 @@ pub enum JobKind {
         /// Of all, only what this list view chooses for whoever asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         view: Option<ViewName>,
+        /// How they are offered.
+        #[serde(default, skip_serializing_if = "Forwarding::is_plain")]
+        how: Forwarding,
+    },
+    /// Shares the tasks of a record that was accepted (S2S-44).
+    Tasks {
+        /// With which connection.
+        connection: ConnectionId,
+        /// What they belong to.
+        record: RecordId,
+        /// Which of them.
+        choice: TaskChoice,
     },
     /// Accepts what waits in the inbox.
     Accept {
@@ -110,6 +123,7 @@ impl JobKind {
             Self::Compute { .. } => return None,
             Self::Forward { connection, .. }
             | Self::Accept { connection, .. }
+            | Self::Tasks { connection, .. }
             | Self::Backfill { connection, .. }
             | Self::Reconcile { connection }
             | Self::Grant { connection }

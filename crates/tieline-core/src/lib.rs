@@ -12,13 +12,14 @@
 //! - People: [`people`] (roles, groups, editions) and what each command needs ([`mod@decide`]).
 //! - What happens by itself: [`automation`] (queues; sharing, assignment, escalation, workflow).
 //! - Rules: [`rules`] and [`expr`] (validation), [`mapping`] and [`publish`] (what crosses).
-//! - Saved choices of records and offers: [`view`].
+//! - Saved choices of records and offers: [`view`]; how records are shared: [`sharing`], [`account`].
 //! - Settings as files: [`config`]; what will go wrong with them: [`mod@check`]; of connections: [`template`].
 //! - The machine: [`mod@decide`], [`mod@apply`], [`state`], [`engine`], [`link`], [`outbox`], [`job`].
 //!
 //! This crate may not do I/O: no clock, environment, randomness, thread, socket or file, and no
 //! map whose order depends on a hash. Time and randomness come with each command.
 
+pub mod account;
 pub mod apply;
 pub mod audit;
 pub mod automation;
@@ -58,6 +59,7 @@ pub mod reference;
 pub mod report;
 pub mod rules;
 pub mod schema;
+pub mod sharing;
 pub mod stamp;
 pub mod state;
 mod suggest;

@@ -234,6 +234,8 @@ pub const NOTICES_WAITING_MAX: usize = 50;
 pub const CLOCK_SKEW_US_MAX: i64 = 5 * 60 * 1_000_000;
 /// A key that has a successor opens frames for so long.
 pub const KEY_OVERLAP_US: i64 = 24 * 3_600 * 1_000_000;
+/// Most fields by which the account of an accepted record is matched.
+pub const ACCOUNT_KEYS_MAX: usize = 10;
 /// A change that rules have carried through this many orgs is not sent on.
 pub const HOPS_MAX: u8 = 8;
 

@@ -33,6 +33,7 @@ numbered_kinds! {
         4 Change by_hand,
         5 ShareEnded,
         6 Void,
+        15 ChildGrant,
         64 Catalogue,
         65 SubscriptionNotice,
         66 AcceptOffer,
@@ -44,6 +45,7 @@ numbered_kinds! {
         72 ShareStates,
         73 ReconcileRequest,
         74 KeyAnnounced,
+        95 ValueDecided,
         100 PauseNotice,
         105 Profile,
     }
@@ -93,6 +95,32 @@ pub struct Grant {
     pub record: RecordId,
     /// The fields that the copy is created with.
     pub content: Content,
+}
+
+/// What a record belongs to, by the share that both sides know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentLink {
+    /// The sender's reference.
+    pub field: FieldName,
+    /// The share of the record that it names.
+    pub share: ShareId,
+}
+
+/// A task that follows what it belongs to: it needs no acceptance (S2S-44).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildGrant {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The object, by the origin's name.
+    pub object: ObjectName,
+    /// The origin's record.
+    pub record: RecordId,
+    /// All its fields.
+    pub content: Content,
+    /// What it belongs to.
+    pub parents: Vec<ParentLink>,
 }
 
 /// Fields of a shared record as they are: follow-up, backfill, reconcile.
@@ -354,6 +382,19 @@ pub struct ShareEntry {
     /// The versions that the sender holds of the reader's fields, by the reader's names.
     #[serde(default)]
     pub taken: VecMap<FieldName, crate::Stamp>,
+}
+
+/// A person decided about a value that waited for approval (S2S-58).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueDecided {
+    /// The share.
+    pub share: ShareId,
+    /// The message that brought the value.
+    pub position: Position,
+    /// The reader's field.
+    pub field: FieldName,
+    /// Whether it was approved.
+    pub approved: bool,
 }
 
 /// Asks the partner for its `ShareStates`, to find and repair drift (OPS-17).

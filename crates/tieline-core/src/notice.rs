@@ -44,6 +44,8 @@ codes! {
         Rule = 14 "rule",
         /// Something could not be sent.
         EffectFailed = 15 "effect_failed",
+        /// A value of a partner waits for approval.
+        ApprovalWaiting = 16 "approval_waiting",
     }
 }
 
@@ -67,6 +69,7 @@ impl NoticeKind {
             Self::RecordAssigned => "Record assigned",
             Self::Rule => "Told by a rule",
             Self::EffectFailed => "Not sent",
+            Self::ApprovalWaiting => "Approval needed",
             Self::Unknown => "Notice",
         }
     }

@@ -5,9 +5,11 @@
 //! position, and is counted.
 
 use crate::content::Visible;
-use crate::event::{Closing, Delivery, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent};
+use crate::event::{
+    ChildGranted, Closing, Delivery, Event, RecordAction, RecordChanged, ShareGranted, SnapshotSent,
+};
 use crate::message::{
-    AcceptOffer, Change, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
+    AcceptOffer, Change, ChildGrant, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
     OutcomeReport, PauseNotice, Profile, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded,
     Snapshot, Void,
 };
@@ -65,6 +67,8 @@ fn message(
         Event::RecordChanged(e) => return change(e, connection, position, rules),
         Event::ShareGranted(e) => return granted(e, position, rules),
         Event::SnapshotSent(e) => return snapshot(e, rules),
+        Event::ChildGranted(e) => return child_granted(e, rules),
+        Event::DecisionSent(e) => e.decided.clone().into(),
         Event::ShareOffered(e) => {
             // An object that is not published any more is offered without a preview, as it would be
             // granted without fields: both sides go on knowing the same shares.
@@ -155,6 +159,13 @@ fn granted(event: &ShareGranted, position: Position, rules: &PublishRules) -> Op
     let content = event.content.visible(rule, |name| !in_create_set(name)).to_content(&event.links);
     (!content.is_empty())
         .then(|| Snapshot { share, generation, content, recreate: None, unseen_from: None }.into())
+}
+
+fn child_granted(event: &ChildGranted, rules: &PublishRules) -> Option<Message> {
+    let rule = rules.get(&event.object)?;
+    let ChildGranted { share, generation, record, object, parents, .. } = event.clone();
+    let content = event.content.visible(Some(rule), |_| true).to_content(&event.links);
+    Some(ChildGrant { share, generation, object, record, content, parents }.into())
 }
 
 fn snapshot(event: &SnapshotSent, rules: &PublishRules) -> Option<Message> {

@@ -105,6 +105,10 @@ codes! {
         /// A change went through too many orgs.
         TooManyHops = 74 "too_many_hops",
 
+        // People.
+        /// A person refused the value.
+        ApprovalRefused = 130 "approval_refused",
+
         /// The field has a later value, and neither writer had seen the other's.
         Conflict = 140 "conflict",
 

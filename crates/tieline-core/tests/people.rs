@@ -14,6 +14,7 @@ use tieline_core::job::JobKind;
 use tieline_core::people::{Edition, Licences, ObjectRights, OrgSettings, Permission, Role};
 use tieline_core::publish::PublishRule;
 use tieline_core::schema::standard_objects;
+use tieline_core::sharing::Forwarding;
 use tieline_core::state::{NotAdmitted, State};
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, Incarnation, RoleName, Timestamp, TokenId, UserName};
@@ -301,7 +302,13 @@ fn deactivating_a_user_takes_effect_at_once() {
     org.answered(connection, true);
     let rule = Some(PublishRule::new(parse("Lead"), vec![parse("LastName")], 0));
     org.ann(Command::Publish { connection, object: parse("Lead"), rule }).unwrap();
-    let kind = JobKind::Forward { connection, object: parse("Lead"), records: None, view: None };
+    let kind = JobKind::Forward {
+        connection,
+        object: parse("Lead"),
+        records: None,
+        view: None,
+        how: Forwarding::default(),
+    };
     let Ok(Reply::Job(job)) = org.bob(Command::StartJob { kind }) else { panic!("a job") };
     org.ann(Command::IssueToken { user: parse("bob"), token: token(3, None) }).unwrap();
     assert_eq!(org.state().admit(&[3; 32], org.now), Ok(&parse("bob")));

@@ -183,6 +183,8 @@ metrics! {
         "Free bytes on the disk of the log; writes are refused below store.min_free_bytes.";
     Records = "tieline_records", Gauge, "records", [Object],
         "Records of the org.";
+    ApprovalsWaiting = "tieline_approvals_waiting", Gauge, "values", [],
+        "Values of partners that wait for a person's approval.";
     Effects = "tieline_effects_total", Counter, "effects", [Code, Outcome],
         "Mails and webhooks that ended, sent or failed; the code says which.";
     EffectsOpen = "tieline_open_effects", Gauge, "effects", [Code],

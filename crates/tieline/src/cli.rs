@@ -127,6 +127,9 @@ pub(crate) enum Command {
     /// See and answer what partners offer
     #[command(subcommand)]
     Inbox(commands::inbox::Inbox),
+    /// See, approve and refuse values of partners that wait for a person
+    #[command(subcommand)]
+    Approval(commands::approval::Approval),
     /// Save lists of records and of offers, and see what they choose
     #[command(subcommand)]
     View(commands::view::View),
@@ -268,6 +271,10 @@ mod tests {
             "subscribe set acme Lead --constant LeadSource=Partner --unmapped Rating:default=Warm",
             "subscribe set acme Lead --file mapping.toml",
             "subscribe remove acme Lead",
+            "subscribe account acme Contact --match Name,BillingCity --field AccountName=Name",
+            "subscribe account acme Contact --usual --match-only",
+            "subscribe account acme Contact --off",
+            "inbox accept acme 01 --preview",
             "object list",
             "object show Lead",
             "object apply lead.toml",
@@ -328,6 +335,7 @@ mod tests {
             "inbox accept acme 01 02 --owner ann",
             "inbox accept acme --all --object Lead",
             "inbox decline acme 01",
+            "inbox accept acme 01 02 --record-type Partner --wait 10",
             "inbox list --view hot",
             "record list Lead --view hot --limit 5",
             "share forward Lead --view hot --to globex",
@@ -336,6 +344,13 @@ mod tests {
             "view list --inbox --all",
             "view open hot --inbox --limit 5",
             "view count hot",
+            "share forward Lead 01 --to globex --to initech --acceptors all --tasks open --new-tasks",
+            "record tasks Lead 01",
+            "record convert 01",
+            "record convert 01 --account 02 --opportunity Deal --with Amount=1000 --owner ann --share-back",
+            "approval list --mine",
+            "approval approve 01 City",
+            "approval reject 01 City",
             "view remove hot --inbox",
             "job list",
             "failure list --connection acme",

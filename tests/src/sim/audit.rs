@@ -199,10 +199,13 @@ impl Audit {
 /// The other connection over which a record of this org is granted.
 fn active_elsewhere(state: &State, record: RecordId, besides: ConnectionId) -> Option<ConnectionId> {
     let record = state.records.get(&record)?;
+    // Of those to whom it was offered with several acceptors, all may have it.
+    let many = record.share_over(besides).and_then(|id| state.share(besides, id)).is_some_and(|s| s.how.many);
     state
         .shares_of(record)
         .find(|(connection, share)| {
-            connection.id != besides && share.role == ShareRole::Origin && share.status == ShareStatus::Active
+            let granted = share.role == ShareRole::Origin && share.status == ShareStatus::Active;
+            connection.id != besides && granted && !(many && share.how.many)
         })
         .map(|(connection, _)| connection.id)
 }
@@ -216,6 +219,8 @@ pub(super) fn positions(event: &Event) -> Vec<(ConnectionId, Position)> {
             [Some(e.grant), e.follow_up].into_iter().flatten().map(|p| (e.connection, p)).collect()
         }
         Event::SnapshotSent(e) => vec![(e.delivery.connection, e.delivery.position)],
+        Event::ChildGranted(e) => vec![(e.connection, e.position)],
+        Event::DecisionSent(e) => vec![(e.connection, e.position)],
         Event::ShareClosed(e) => e.position.map(|position| (e.connection, position)).into_iter().collect(),
         Event::CatalogueSent(e) => vec![(e.connection, e.position)],
         Event::SubscriptionSent(e) => vec![(e.connection, e.position)],

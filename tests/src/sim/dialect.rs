@@ -115,6 +115,8 @@ impl Dialect {
             rules: self.rules(rules),
             create_set: vec![self.field(NAME), self.field(STAGE), self.field(COUNT)],
             view_fields: vec![self.field(STAGE), self.field(AMOUNT)],
+            record_types: Vec::new(),
+            sharing_by_hand: true,
             version: 0,
         };
         schema.sort();

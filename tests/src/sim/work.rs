@@ -1,9 +1,10 @@
 //! What people do: they write records, share them, answer offers, and change the rules, now and
 //! then all at the same time on all orgs.
 
-use tieline_core::command::{Command, Pause};
+use tieline_core::command::{Command, Pause, SharingCommand};
 use tieline_core::job::JobKind;
 use tieline_core::message::EndReason;
+use tieline_core::sharing::Forwarding;
 use tieline_core::state::{Connection, ShareRole, ShareStatus};
 use tieline_core::{ConnectionId, RecordId, ShareId};
 
@@ -126,9 +127,12 @@ impl World {
             let one = self.out.rng.pick(&connections).copied();
             connections = one.into_iter().collect();
         }
+        // Now and then everybody may have it.
+        let how = Forwarding { many: self.out.rng.chance(250), ..Forwarding::default() };
         for connection in connections {
             let label = format!("offers {record} over {connection}");
-            drop(self.execute(at, &Command::Forward { record, connection }, &label)?);
+            let forward = Command::Sharing(SharingCommand::Forward { record, connection, how });
+            drop(self.execute(at, &forward, &label)?);
         }
         Ok(())
     }
@@ -227,7 +231,13 @@ impl World {
         let connections: Vec<ConnectionId> = self.org(at).state().connections.keys().copied().collect();
         let Some(connection) = self.out.rng.pick(&connections).copied() else { return Ok(()) };
         let kind = match self.out.rng.below(3) {
-            0 => JobKind::Forward { connection, object: Dialect::of(at).object(), records: None, view: None },
+            0 => JobKind::Forward {
+                connection,
+                object: Dialect::of(at).object(),
+                records: None,
+                view: None,
+                how: Forwarding::default(),
+            },
             1 => JobKind::Accept { connection, object: None },
             _ => JobKind::Retry { connection },
         };

@@ -25,7 +25,8 @@ fn until_problems(api: &Api, id: &str, count: usize) -> Vec<String> {
     let path = format!("/v1/connections/{id}/shares");
     api.until(&format!("{count} problems"), &path, |seen| {
         let with = list(&seen["shares"]).filter(|share| !share["problem"].is_null());
-        let shares: Vec<String> = with.filter_map(|share| Some(share["share"].as_str()?.to_owned())).collect();
+        let shares: Vec<String> =
+            with.filter_map(|share| Some(share["share"].as_str()?.to_owned())).collect();
         (shares.len() == count).then_some(shares)
     })
 }

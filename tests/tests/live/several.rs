@@ -1,7 +1,8 @@
 //! Several orgs at once: one record, three acceptors; one field, two writers.
 
 use tieline_core::ShareId;
-use tieline_core::command::Command;
+use tieline_core::command::{Command, SharingCommand};
+use tieline_core::sharing::Forwarding;
 use tieline_core::state::ShareStatus;
 use tieline_core::value::Value;
 use tieline_tests::live::{OrgHome, Pair, connect, publish, subscribe, text};
@@ -9,6 +10,15 @@ use tieline_tests::nats::{Edition, NatsServer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_three_orgs_that_accept_at_once_one_gets_the_lead_and_the_others_are_told() {
+    three_accept_at_once(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_orgs_that_accept_at_once_all_get_the_lead_if_it_is_offered_so() {
+    three_accept_at_once(true).await;
+}
+
+async fn three_accept_at_once(many: bool) {
     let origin = OrgHome::make("acme");
     let homes: Vec<_> = ["b-org", "c-org", "d-org"].into_iter().map(OrgHome::make).collect();
     let orgs = std::iter::once(&origin).chain(&homes).map(OrgHome::access).collect();
@@ -26,8 +36,10 @@ async fn of_three_orgs_that_accept_at_once_one_gets_the_lead_and_the_others_are_
     for round in 0..5 {
         let lead =
             a.create("Lead", &[("LastName", text(&format!("Lead {round}"))), ("Company", text("X"))]).await;
-        let forwards =
-            partners.iter().map(|(_, connection)| Command::Forward { record: lead, connection: *connection });
+        let how = Forwarding { many, ..Forwarding::default() };
+        let forwards = partners.iter().map(|(_, connection)| {
+            Command::Sharing(SharingCommand::Forward { record: lead, connection: *connection, how })
+        });
         for result in
             a.handle().execute_batch(forwards.collect(), &tieline_tests::live::admin()).await.unwrap()
         {
@@ -46,7 +58,8 @@ async fn of_three_orgs_that_accept_at_once_one_gets_the_lead_and_the_others_are_
             assert_eq!(a.until("the same at the origin", ended).await.0, status);
             ends.push(status);
         }
-        assert_eq!(ends.iter().filter(|status| **status == ShareStatus::Active).count(), 1, "{ends:?}");
+        let holders = ends.iter().filter(|status| **status == ShareStatus::Active).count();
+        assert_eq!(holders, if many { 3 } else { 1 }, "{ends:?}");
     }
     for (org, _) in partners {
         org.daemon.stop().await;

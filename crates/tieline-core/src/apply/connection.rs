@@ -51,6 +51,7 @@ fn new_connection(
         subscribe: BTreeMap::new(),
         template: None,
         mapping_version: 0,
+        accounts: BTreeMap::new(),
         catalogue: BTreeMap::new(),
         taken: BTreeMap::new(),
         outbox: Outbox::default(),
@@ -66,6 +67,7 @@ fn new_connection(
         audit_pages: Vec::new(),
         held_by_time: Bulk::default(),
         held_by_share: Bulk::default(),
+        children: BTreeMap::new(),
         held_by_parent: Bulk::default(),
     }
 }

@@ -4,9 +4,11 @@ use super::take_position;
 use crate::event::{HoldChanged, MessageSettled, OutcomesReported, Received};
 use crate::frame::Figure;
 use crate::limits::LABEL_CHARS_MAX;
-use crate::message::{Catalogue, Message, OutcomeDetail, OutcomeReport, SubscriptionNotice, WireReason};
+use crate::message::{
+    Catalogue, Message, OutcomeDetail, OutcomeReport, SubscriptionNotice, ValueDecided, WireReason,
+};
 use crate::outcome::Outcome;
-use crate::reason::Reason;
+use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, Failure, HeldMessage, Problem, State, UnreportedOutcome};
 use crate::{Seq, ShareId, Timestamp};
 
@@ -107,6 +109,7 @@ fn control(connection: &mut Connection, seq: Seq, time: Timestamp, event: &Recei
                 partner_failure(connection, seq, time, settled.detail);
             }
         }
+        Ok(Message::ValueDecided(decided)) => take_decision(connection, seq, time, &decided),
         Ok(Message::PauseNotice(notice)) => {
             connection.pauses.partner_objects = notice.objects;
             connection.pauses.partner_objects.truncate(crate::limits::OBJECTS_MAX);
@@ -115,6 +118,17 @@ fn control(connection: &mut Connection, seq: Seq, time: Timestamp, event: &Recei
         // The others have effects of their own in the same group; what cannot be read has none.
         _ => {}
     }
+}
+
+/// A person of the partner approved a value of ours, or refused it.
+fn take_decision(connection: &mut Connection, seq: Seq, time: Timestamp, decided: &ValueDecided) {
+    if decided.approved {
+        return clear_problem(connection, Some(decided.share), decided.position);
+    }
+    let reason = WireReason { code: ReasonCode::ApprovalRefused, field: Some(decided.field.clone()) };
+    let (position, share) = (decided.position, Some(decided.share));
+    let detail = OutcomeDetail { position, outcome: Outcome::Rejected, share, reasons: vec![reason] };
+    partner_failure(connection, seq, time, detail);
 }
 
 fn take_catalogue(connection: &mut Connection, catalogue: Catalogue) {

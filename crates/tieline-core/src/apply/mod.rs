@@ -83,6 +83,9 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         }
 
         Event::ShareOffered(e) => share::offered(state, seq, time, e),
+        Event::ChildGranted(e) => share::child_granted(state, seq, time, e),
+        Event::AccountRuleSet(e) => share::account_rule_set(state, e),
+        Event::DecisionSent(e) => take_position(state, e.connection, e.position, seq, time),
         Event::OfferReceived(e) => share::offer_received(state, time, e),
         Event::OfferAnswered(e) => share::offer_answered(state, seq, time, e),
         Event::GrantRequested(e) => share::grant_requested(state, time, e),

@@ -1,8 +1,10 @@
 //! Folds what happens to records.
 
 use super::take_counted_position;
+use crate::account::{ACCOUNT, account_key};
 use crate::event::{LinksAwaited, PendingValue, RecordAction, RecordChanged, ValuesPending};
 use crate::reference::target;
+use crate::sharing::{is_task, parents_of};
 use crate::state::{AwaitedLink, FieldState, LinkIndex, Record, Source, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
@@ -18,6 +20,9 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
         RecordAction::Update => {}
     }
     let mut latest = event.content.stamp.time;
+    let before = is_task(&event.object).then(|| state.records.get(&event.record).map(parents_of));
+    let of_account = event.object.as_str() == ACCOUNT;
+    let named = of_account.then(|| state.records.get(&event.record).and_then(account_key)).flatten();
     let mut gone = Gone::default();
     let Some(record) = state.records.get_mut(&event.record) else { return };
     state.automation.wait_no_more(event.record, record);
@@ -64,10 +69,20 @@ pub(super) fn changed(state: &mut State, seq: Seq, time: Timestamp, event: &Reco
     record.modified = time;
     record.modified_by = event.actor.clone();
     record.last = seq;
+    let waits = record.waits_for_approval();
+    let parents = before.map(|before| (before.unwrap_or_default(), parents_of(record)));
+    let renamed = of_account.then(|| account_key(record));
     if record.shares.len() > event.deliveries.len() {
         super::pause::hold_back(&mut state.connections, &record.shares, time, event);
     }
     state.automation.wait(event.record, record, event.prev, event.rule.is_some());
+    state.index_approval(event.record, waits);
+    if let Some(renamed) = renamed {
+        state.index_account(event.record, named, renamed);
+    }
+    if let Some((before, after)) = parents {
+        state.index_task(event.record, before, after);
+    }
     state.clock.observe(latest);
 }
 
@@ -116,6 +131,8 @@ pub(super) fn values_pending(state: &mut State, event: &ValuesPending) {
         state.link_index.add_awaited(event.record, record);
     }
     gone.forget(&mut state.link_index, event.record, record);
+    let waits = record.waits_for_approval();
+    state.index_approval(event.record, waits);
 }
 
 /// References wait for their targets.

@@ -4,41 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{take_counted_position, take_position};
 use crate::event::{
-    Closing, GrantRequested, InputsKept, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
-    ShareLinked, ShareOffered, ShareRefused, ShareRestored, SnapshotSent,
+    AccountRuleSet, ChildGranted, Closing, GrantRequested, InputsKept, OfferAnswered, OfferReceived,
+    ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused, ShareRestored,
+    SnapshotSent,
 };
 use crate::message::EndReason;
+use crate::sharing::Forwarding;
 use crate::state::{Record, Share, ShareRole, ShareStatus, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, ObjectName, RecordId, Seq, ShareId, Timestamp};
+use crate::{ConnectionId, RecordId, Seq, ShareId, Timestamp};
 
 fn share_mut(state: &mut State, connection: ConnectionId, share: ShareId) -> Option<&mut Share> {
     state.connections.get_mut(&connection)?.shares.get_mut(&share)
-}
-
-/// A share as it begins on this side.
-const fn new_share(role: ShareRole, object: ObjectName, origin_record: RecordId, time: Timestamp) -> Share {
-    Share {
-        role,
-        object,
-        origin_record,
-        record: None,
-        adopted: false,
-        generation: 0,
-        status: ShareStatus::Offered,
-        offered: time,
-        actor: None,
-        updated: time,
-        preview: VecMap::empty(),
-        whole: false,
-        kept: None,
-        hops: 0,
-        rule: None,
-        assign: None,
-        inputs: None,
-        problem: None,
-        held_back: None,
-    }
 }
 
 /// Lets a record know its share.
@@ -56,7 +33,7 @@ pub(super) fn offered(state: &mut State, seq: Seq, time: Timestamp, event: &Shar
     let share = connection
         .shares
         .entry(event.share)
-        .or_insert_with(|| new_share(ShareRole::Origin, event.object.clone(), event.record, time));
+        .or_insert_with(|| Share::new(ShareRole::Origin, event.object.clone(), event.record, time));
     // Whoever offers this generation is its origin, whoever it was before.
     share.role = ShareRole::Origin;
     share.object = event.object.clone();
@@ -74,7 +51,35 @@ pub(super) fn offered(state: &mut State, seq: Seq, time: Timestamp, event: &Shar
     share.updated = time;
     share.actor = Some(event.actor.clone());
     share.problem = None;
+    share.how = event.how;
+    share.parents = Vec::new();
     link(state, event.record, event.connection, event.share);
+}
+
+/// At the origin, a task that follows its parent.
+pub(super) fn child_granted(state: &mut State, seq: Seq, time: Timestamp, event: &ChildGranted) {
+    take_counted_position(state, event.connection, event.position, seq, time);
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    let share = Share {
+        record: Some(event.record),
+        generation: event.generation,
+        status: ShareStatus::Active,
+        actor: Some(event.actor.clone()),
+        parents: event.parents.clone(),
+        ..Share::new(ShareRole::Origin, event.object.clone(), event.record, time)
+    };
+    connection.set_child(event.share, &share.parents);
+    connection.heard.remove(&event.share);
+    connection.shares.insert(event.share, share);
+    link(state, event.record, event.connection, event.share);
+}
+
+pub(super) fn account_rule_set(state: &mut State, event: &AccountRuleSet) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    match &event.rule {
+        Some(rule) => drop(connection.accounts.insert(event.object.clone(), rule.clone())),
+        None => drop(connection.accounts.remove(&event.object)),
+    }
 }
 
 pub(super) fn offer_received(state: &mut State, time: Timestamp, event: &OfferReceived) {
@@ -82,7 +87,7 @@ pub(super) fn offer_received(state: &mut State, time: Timestamp, event: &OfferRe
     let share = connection
         .shares
         .entry(event.share)
-        .or_insert_with(|| new_share(ShareRole::Copy, event.object.clone(), event.record, time));
+        .or_insert_with(|| Share::new(ShareRole::Copy, event.object.clone(), event.record, time));
     share.role = ShareRole::Copy;
     share.object = event.object.clone();
     share.origin_record = event.record;
@@ -97,6 +102,12 @@ pub(super) fn offer_received(state: &mut State, time: Timestamp, event: &OfferRe
     share.rule = None;
     share.assign = None;
     share.problem = None;
+    share.how = Forwarding::default();
+    share.parents.clone_from(&event.parents);
+    if !event.parents.is_empty() {
+        share.status = ShareStatus::Accepting;
+        connection.set_child(event.share, &event.parents);
+    }
 }
 
 pub(super) fn offer_answered(state: &mut State, seq: Seq, time: Timestamp, event: &OfferAnswered) {
@@ -104,6 +115,7 @@ pub(super) fn offer_answered(state: &mut State, seq: Seq, time: Timestamp, event
     let Some(share) = share_mut(state, event.connection, event.share) else { return };
     share.status = if event.accept { ShareStatus::Accepting } else { ShareStatus::Declined };
     share.whole = event.whole;
+    share.record_type.clone_from(&event.record_type);
     share.assign = event.assign.clone().map(Box::new);
     share.actor = Some(event.owner.clone());
     share.updated = time;
@@ -161,7 +173,7 @@ pub(super) fn restored(state: &mut State, time: Timestamp, event: &ShareRestored
         generation: event.generation,
         status: ShareStatus::Active,
         record: Some(event.record),
-        ..new_share(ShareRole::Origin, event.object.clone(), event.record, time)
+        ..Share::new(ShareRole::Origin, event.object.clone(), event.record, time)
     };
     connection.shares.insert(event.share, share);
     link(state, event.record, event.connection, event.share);
@@ -205,8 +217,31 @@ pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &Share
     share.kept = None;
     share.inputs = None;
     share.updated = time;
-    if let Some(record) = share.record {
+    let (status, record) = (share.status, share.record);
+    if let Some(record) = record {
         orphan(&mut state.records, record, event.connection);
+    }
+    end_children(state, time, event.connection, event.share, status);
+}
+
+/// What belongs to a record that is not shared any more is not shared either: both sides know that
+/// without a word.
+fn end_children(
+    state: &mut State,
+    time: Timestamp,
+    over: ConnectionId,
+    parent: ShareId,
+    status: ShareStatus,
+) {
+    let Some(connection) = state.connections.get_mut(&over) else { return };
+    for child in connection.lost_children(parent) {
+        let Some(share) = connection.shares.get_mut(&child) else { continue };
+        share.status = status;
+        share.kept = None;
+        share.updated = time;
+        if let Some(record) = share.record {
+            orphan(&mut state.records, record, over);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod pause;
 mod profile;
 mod refusal;
 mod report;
+mod sharing;
 mod template;
 mod view;
 
@@ -44,6 +45,7 @@ pub use pause::Pause;
 pub use profile::ProfileCommand;
 pub use refusal::{Refusal, RefusalKind};
 pub use report::ReportChange;
+pub use sharing::{Conversion, SharingCommand};
 pub use template::TemplateCommand;
 pub use view::ViewCommand;
 
@@ -417,6 +419,8 @@ pub enum Command {
 
     /// Saved views.
     View(ViewCommand),
+    /// Sharing and accepting by people.
+    Sharing(SharingCommand),
 
     /// Something about what has to be done outside.
     Effect(EffectCommand),
@@ -455,6 +459,15 @@ pub enum Reply {
     Connection(ConnectionId),
     /// Wide work began.
     Job(JobId),
+    /// A lead was converted.
+    Converted {
+        /// The account.
+        account: RecordId,
+        /// The contact.
+        contact: RecordId,
+        /// The opportunity, if there is one.
+        opportunity: Option<RecordId>,
+    },
     /// A token was issued.
     Token(TokenId),
     /// Records have another owner.

@@ -59,10 +59,12 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
         }
         Message::PauseNotice(notice) => pause::take(draft, connection, notice),
         Message::Profile(_)
+        | Message::ValueDecided(_)
         | Message::Unknown { .. }
         // Counted kinds are not decided here.
         | Message::Offer(_)
         | Message::Grant(_)
+        | Message::ChildGrant(_)
         | Message::Snapshot(_)
         | Message::Change(_)
         | Message::ShareEnded(_)
@@ -206,7 +208,7 @@ fn take_back(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share:
     for (other, lost) in state.shares_of(record) {
         let again = other.id != connection.id && lost.status == ShareStatus::Taken && other.is_active();
         if again && let Some(share) = record.share_over(other.id) {
-            share::offer(draft, other, share, lost.generation + 1, id, record);
+            share::offer(draft, other, share, lost.generation + 1, id, record, lost.how);
         }
     }
 }

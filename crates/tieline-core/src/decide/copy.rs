@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use smol_str::SmolStr;
 
 use crate::content::Content;
+use crate::decide::account;
 use crate::decide::automation::owner_of_copy;
 use crate::decide::compute::compute;
 use crate::decide::draft::Draft;
@@ -13,9 +14,10 @@ use crate::decide::fields::{
 };
 use crate::decide::links::{self, Absent, Inward};
 use crate::decide::receive::rule_or_reason;
-use crate::decide::record::{defaults, write_with_pending};
+use crate::decide::record::{self, defaults, write_with_pending};
 use crate::decide::settle::recovered;
 use crate::decide::share::send_snapshot;
+use crate::decide::task;
 use crate::decide::write::{
     Candidate, Candidates, Write, delivery, partner_takes, record_changed, refusals, shared_content,
 };
@@ -25,6 +27,7 @@ use crate::mapping::FieldMapping;
 use crate::message::{Grant, ShareStage, Snapshot};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
+use crate::schema::{FieldType, record_type_field};
 use crate::stamp::Stamp;
 use crate::state::{Connection, FieldState, Record, Share, ShareRole, ShareStatus};
 use crate::value::Value;
@@ -80,25 +83,10 @@ fn take_forgotten_grant(
     known: Option<&Share>,
 ) -> FieldsEnd {
     let share = Share {
-        role: ShareRole::Copy,
-        object: grant.object.clone(),
-        origin_record: grant.record,
         record: known.and_then(|known| known.record),
-        adopted: false,
         generation: grant.generation,
         status: ShareStatus::Accepting,
-        offered: draft.now,
-        actor: None,
-        updated: draft.now,
-        preview: VecMap::new(),
-        whole: false,
-        kept: None,
-        hops: 0,
-        rule: None,
-        assign: None,
-        inputs: None,
-        problem: None,
-        held_back: None,
+        ..Share::new(ShareRole::Copy, grant.object.clone(), grant.record, draft.now)
     };
     draft.emit(OfferReceived {
         connection: connection.id,
@@ -107,6 +95,7 @@ fn take_forgotten_grant(
         object: grant.object.clone(),
         record: grant.record,
         preview: VecMap::new(),
+        parents: Vec::new(),
         hops: 0,
     });
     take_granted(draft, connection, position, grant, &share)
@@ -121,14 +110,26 @@ fn take_granted(
     grant: &Grant,
     share: &Share,
 ) -> FieldsEnd {
-    let (id, generation) = (grant.share, grant.generation);
+    take_content(draft, connection, position, grant.share, share, grant.generation, &grant.content)
+}
+
+/// The same for what a grant of any kind carries.
+pub(super) fn take_content(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    position: Position,
+    id: ShareId,
+    share: &Share,
+    generation: u32,
+    content: &Content,
+) -> FieldsEnd {
     if let Err(reason) = rule_or_reason(connection, share) {
-        let kept = Some(grant.content.clone());
+        let kept = Some(content.clone());
         draft.emit(ShareLinked { connection: connection.id, share: id, generation, record: None, kept });
         return FieldsEnd::new(Outcome::Rejected, None, vec![reason]);
     }
     with_share(draft, connection, position, id, share, |draft, incoming| {
-        link_or_create(draft, incoming, &grant.content, generation)
+        link_or_create(draft, incoming, content, generation)
     })
 }
 
@@ -233,6 +234,16 @@ fn create(
         }
         reasons.push(parent.reason);
     }
+    let account = match account::of_copy(draft, incoming, &all, &candidates) {
+        Ok(account) => account,
+        Err(against) => {
+            reasons.extend(against);
+            None
+        }
+    };
+    if let Some(account) = &account {
+        candidates.insert(account.field.clone(), Candidate::local(account.value(), draft.stamp()));
+    }
     if reasons.is_empty() {
         reasons = refusals(draft.state, incoming.object, None, &candidates, draft.now);
     }
@@ -250,6 +261,9 @@ fn create(
     candidates.retain(|_, candidate| !candidate.value.is_null() || candidate.origin.is_some());
     compute(draft, incoming.object, None, &mut candidates);
     let owner = owner_of_copy(draft, incoming, &candidates);
+    if let Some(account) = account {
+        account.make(draft, owner.clone());
+    }
     let delivery = delivery(draft, connection, share, generation, &incoming.object.name, &candidates);
     let lent = lent(incoming, &candidates);
     let write = Write {
@@ -273,6 +287,20 @@ fn create(
     recovered(draft, connection, share, incoming.share);
     links::arrived(draft, connection, share, id);
     FieldsEnd::new(Outcome::Applied, Some(id), absent)
+}
+
+/// The type of a new copy: the one that was chosen, or the default of its owner (S2S-47).
+fn record_type_of_copy(draft: &Draft<'_>, incoming: &Incoming<'_>) -> Option<(FieldName, Value)> {
+    if incoming.object.record_types.is_empty() {
+        return None;
+    }
+    match &incoming.share.record_type {
+        Some(kind) => Some((record_type_field(), Value::picklist(kind.clone()))),
+        None => {
+            let user = incoming.share.actor.as_ref().unwrap_or(&incoming.connection.owner);
+            record::record_type(draft.state, incoming.object, Some(user))
+        }
+    }
 }
 
 /// What a new copy lends back to a partner whose log has had a new life: values that waited here
@@ -326,6 +354,7 @@ impl Begun {
             position: incoming.position,
             reasons: vec![reason.clone()],
             approval: false,
+            rejected: false,
             orphan: false,
         };
         self.apart.insert(mapping.local.clone(), Some(pending));
@@ -384,6 +413,18 @@ fn begin_copy(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, id:
     begin_computed(draft, incoming, content, &mut begun);
     let candidates = &mut begun.candidates;
     let here = draft.stamp();
+    for (field, parent) in task::parents_here(draft.state, incoming.connection, incoming.share) {
+        let is_reference =
+            incoming.object.field(field).is_some_and(|field| field.field_type == FieldType::Reference);
+        if is_reference && !candidates.contains_key(field) {
+            candidates.insert(field.clone(), Candidate::local(Value::Reference(parent), here));
+        }
+    }
+    if let Some((name, value)) = record_type_of_copy(draft, incoming)
+        && !candidates.contains_key(&name)
+    {
+        candidates.insert(name, Candidate::local(value, here));
+    }
     for (name, value) in incoming.rule.constants() {
         candidates.insert(name.clone(), Candidate::local(value.clone(), here));
     }

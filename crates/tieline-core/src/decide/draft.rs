@@ -79,6 +79,8 @@ impl<'a> Draft<'a> {
                 offered.hops = hops;
                 Some(offered.share)
             }
+            // A task is granted at once, and goes no further by its parent's rule.
+            Event::ChildGranted(granted) => Some(granted.share),
             _ => None,
         })
     }

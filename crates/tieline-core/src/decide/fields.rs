@@ -136,6 +136,7 @@ impl Came<'_> {
             position: incoming.position,
             reasons,
             approval: self.mapping.approval,
+            rejected: false,
             orphan: false,
         }
     }

@@ -4,12 +4,13 @@ use crate::command::{Refusal, Reply};
 use crate::decide::automation::share_on_demand;
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, shared_content};
-use crate::decide::{compute, connection, control, links, pause, permit, reconcile, share};
+use crate::decide::{compute, connection, control, links, pause, permit, reconcile, share, task};
 use crate::event::{Closing, JobAdvanced, JobStarted};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
 use crate::message::EndReason;
 use crate::people::Permission;
+use crate::sharing::{Forwarding, TaskChoice, task_object};
 use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
 use crate::{ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, RuleName, ShareId, ViewName};
 
@@ -30,6 +31,9 @@ pub(super) fn start(draft: &mut Draft<'_>, kind: &JobKind) -> Result<Reply, Refu
     }
     if let JobKind::Forward { view: Some(view), .. } = kind {
         may_open(draft, view)?;
+    }
+    if let JobKind::Forward { object, .. } = kind {
+        share::by_hand(draft.state, object)?;
     }
     if let JobKind::Forward { object, .. } = kind
         && !connection.publish.contains_key(object)
@@ -124,8 +128,9 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
         return Ok(Reply::Unchanged);
     }
     let slice = match &job.kind {
-        JobKind::Forward { connection, object, records, view } => {
-            let chosen = Chosen { object, records: records.as_deref(), view: view.as_ref() };
+        JobKind::Tasks { record, choice, .. } => tasks(draft, job, over, *record, *choice, allowance),
+        JobKind::Forward { connection, object, records, view, how } => {
+            let chosen = Chosen { object, records: records.as_deref(), view: view.as_ref(), how: *how };
             forward(draft, job, *connection, &chosen, allowance)
         }
         JobKind::Reconcile { .. } => {
@@ -147,6 +152,7 @@ fn waits_for_pause(over: &Connection, kind: &JobKind) -> bool {
     match kind {
         JobKind::CatchUp { .. } => over.pauses.whole(),
         JobKind::Forward { object, .. } | JobKind::Backfill { object, .. } => over.object_paused(object),
+        JobKind::Tasks { .. } => over.pauses.any() && over.object_paused(&task_object()),
         _ => false,
     }
 }
@@ -166,6 +172,35 @@ struct Chosen<'a> {
     object: &'a ObjectName,
     records: Option<&'a [RecordId]>,
     view: Option<&'a ViewName>,
+    how: Forwarding,
+}
+
+/// Shares the tasks of a record.
+fn tasks(
+    draft: &mut Draft<'_>,
+    job: &Job,
+    over: &Connection,
+    record: RecordId,
+    choice: TaskChoice,
+    allowance: usize,
+) -> Slice {
+    let state = draft.state;
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let mut tasks = state.tasks_of(record, job.cursor.map(RecordId));
+    while slice.has_room(allowance) {
+        let Some(id) = tasks.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        match task::one_of(draft, over, id, choice) {
+            Ok(true) => slice.done += 1,
+            Ok(false) => {}
+            Err(refusal) => slice.skip(id, &refusal),
+        }
+    }
+    slice
 }
 
 fn forward(
@@ -206,7 +241,7 @@ fn forward(
         if !meant(&id) {
             continue;
         }
-        match share::forward(draft, id, over) {
+        match share::forward(draft, id, over, chosen.how) {
             Ok(_) => slice.done += 1,
             Err(refusal) => slice.skip(id, &refusal),
         }
@@ -236,7 +271,7 @@ fn share_queue(
         if record.deleted || record.owner.queue() != Some(queue) {
             continue;
         }
-        match share::forward(draft, *id, over.id) {
+        match share::forward(draft, *id, over.id, Forwarding::default()) {
             Ok(_) => slice.done += 1,
             Err(refusal) => slice.skip(id, &refusal),
         }
@@ -362,7 +397,7 @@ fn one_share(
             let waits = share.role == ShareRole::Copy && share.status == ShareStatus::Offered;
             let meant = object.as_ref().is_none_or(|object| *object == share.object);
             if waits && meant {
-                share::accept(draft, over.id, id, None)?;
+                share::accept(draft, over.id, id, None, None)?;
             }
             Ok(waits && meant)
         }
@@ -395,6 +430,7 @@ fn one_share(
         | JobKind::Compute { .. }
         | JobKind::Forward { .. }
         | JobKind::ShareQueue { .. }
+        | JobKind::Tasks { .. }
         | JobKind::ApplySharing { .. }
         | JobKind::Reconcile { .. } => Ok(false),
     }

@@ -318,6 +318,7 @@ fn wait(
             position: connection.inbound.received.position,
             reasons: reasons.to_vec(),
             approval: false,
+            rejected: false,
             orphan: false,
         };
         Some((name.clone(), Some(pending)))

@@ -3,12 +3,15 @@
 //! Deciding changes nothing: the same state, command and context give the same events. A refusal
 //! leaves nothing behind. What a command needs of whoever asks is said in one table, `permit`.
 
+mod account;
 mod adopt;
+mod approval;
 mod automation;
 mod compute;
 mod config;
 mod connection;
 mod control;
+mod convert;
 mod copy;
 mod draft;
 mod effect;
@@ -34,6 +37,8 @@ mod roles;
 mod rules;
 mod settle;
 mod share;
+mod sharing;
+mod task;
 mod template;
 mod view;
 mod write;
@@ -42,6 +47,7 @@ use crate::command::{Command, Context, Handover, Pause, Refusal, Reply, ReportCh
 use crate::event::Event;
 use crate::frame::{Chain, FrameHeader};
 use crate::message::Envelope;
+use crate::sharing::Forwarding;
 use crate::state::State;
 use crate::{ConnectionId, Position};
 
@@ -178,10 +184,12 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         Command::DeleteRecord { record } => record::delete(draft, *record),
         Command::Retry { connection, share } => control::retry(draft, *connection, *share),
 
-        Command::Forward { record, connection } => share::forward(draft, *record, *connection),
+        Command::Forward { record, connection } => {
+            share::forward_by_hand(draft, *record, *connection, Forwarding::default())
+        }
         Command::EndShare { record, connection, reason } => share::end(draft, *record, *connection, *reason),
         Command::Accept { connection, share, owner } => {
-            share::accept(draft, *connection, *share, owner.as_ref())
+            share::accept(draft, *connection, *share, owner.as_ref(), None)
         }
         Command::Adopt { connection, share, record } => adopt::adopt(draft, *connection, *share, *record),
         Command::Decline { connection, share } => share::decline(draft, *connection, *share),
@@ -202,6 +210,7 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         }
 
         Command::View(command) => view::decide(draft, command),
+        Command::Sharing(command) => sharing::decide(draft, command),
 
         Command::Effect(command) => effect::run(draft, command),
         Command::Invitation(command) => invitation::run(draft, command),

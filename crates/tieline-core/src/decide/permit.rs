@@ -7,8 +7,9 @@
 
 use crate::automation::Rule;
 use crate::command::{
-    AutomationCommand, Command, ConfigCommand, EffectCommand, Handover, InquiryCommand, InvitationCommand,
-    NoticeCommand, Pause, ProfileCommand, Refusal, TemplateCommand, ViewCommand,
+    AutomationCommand, Command, ConfigCommand, Conversion, EffectCommand, Handover, InquiryCommand,
+    InvitationCommand, NoticeCommand, Pause, ProfileCommand, Refusal, SharingCommand, TemplateCommand,
+    ViewCommand,
 };
 use crate::job::{Job, JobKind};
 use crate::people::{Permission, Rights};
@@ -56,6 +57,7 @@ pub(super) fn job(state: &State, job: &Job) -> Checked {
             start(state, &job.kind, &mut need)
         }
         JobKind::Backfill { .. }
+        | JobKind::Tasks { .. }
         | JobKind::Reconcile { .. }
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }
@@ -190,10 +192,49 @@ fn needs<'a>(
         // Whether a list view is the actor's own is looked at when it is decided.
         Command::View(ViewCommand::Set { view }) => need(Permission::Read(&view.object)),
         Command::View(ViewCommand::Remove { .. }) => Ok(()),
+        Command::Sharing(SharingCommand::Forward { record, .. }) => match object_of(state, *record) {
+            Some(object) => need(Permission::Edit(object)),
+            None => Ok(()),
+        },
+        Command::Sharing(SharingCommand::SetAccountRule { .. }) => need(Permission::ManageConnections),
+        Command::Sharing(SharingCommand::Accept { connection, share, .. }) => {
+            answer(state, *connection, *share, need)
+        }
+        Command::Sharing(SharingCommand::Convert { lead, conversion }) => {
+            convert(state, *lead, conversion, need)
+        }
+        Command::Sharing(
+            SharingCommand::Approve { record, field } | SharingCommand::Reject { record, field },
+        ) => {
+            let Some(object) = object_of(state, *record) else { return Ok(()) };
+            need(Permission::Edit(object))?;
+            need(Permission::WriteField(object, field))
+        }
         Command::View(ViewCommand::SetInbox { .. } | ViewCommand::RemoveInbox { .. }) => {
             need(Permission::ManageConnections)
         }
     }
+}
+
+/// What converting a lead needs: to edit it, and to create or edit what it becomes.
+fn convert<'a>(
+    state: &'a State,
+    lead: RecordId,
+    conversion: &Conversion,
+    need: &mut impl FnMut(Permission<'a>) -> Checked,
+) -> Checked {
+    let Some(object) = object_of(state, lead) else { return Ok(()) };
+    need(Permission::Edit(object))?;
+    let parts = [
+        ("Account", true, conversion.account),
+        ("Contact", true, conversion.contact),
+        ("Opportunity", conversion.opportunity.is_some(), None),
+    ];
+    for (name, made, existing) in parts {
+        let Some((object, _)) = state.objects.get_key_value(name).filter(|_| made) else { continue };
+        need(if existing.is_some() { Permission::Edit(object) } else { Permission::Create(object) })?;
+    }
+    Ok(())
 }
 
 fn fields<'a>(
@@ -288,6 +329,7 @@ fn start<'a>(
             rules.try_for_each(|(_, rule)| need(Permission::Create(&rule.local)))
         }
         JobKind::Backfill { .. }
+        | JobKind::Tasks { .. }
         | JobKind::Reconcile { .. }
         | JobKind::Grant { .. }
         | JobKind::Retry { .. }

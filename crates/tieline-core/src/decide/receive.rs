@@ -10,8 +10,8 @@ use crate::decide::draft::Draft;
 use crate::decide::fields::FieldsEnd;
 use crate::decide::pause;
 use crate::decide::settle::rule_of;
-use crate::decide::share;
 use crate::decide::write::is_open;
+use crate::decide::{share, task};
 use crate::event::{Closing, HoldChanged, OfferReceived, Received};
 use crate::frame::{Chain, FrameHeader};
 use crate::limits::CLOCK_SKEW_US_MAX;
@@ -165,6 +165,7 @@ pub(super) fn take(
         Message::Grant(grant) => (grant.share, &grant.content),
         Message::Snapshot(snapshot) => (snapshot.share, &snapshot.content),
         Message::Change(change) => (change.share, &change.content),
+        Message::ChildGrant(grant) => (grant.share, &grant.content),
         Message::Void(_) => {
             return Ending::filtered(
                 None,
@@ -183,7 +184,13 @@ pub(super) fn take(
     if let Some(ending) = held(draft, connection, position, share, content) {
         return ending;
     }
+    if let Message::ChildGrant(grant) = message
+        && let Some(ending) = task::awaits(connection, grant)
+    {
+        return ending;
+    }
     let end = match message {
+        Message::ChildGrant(grant) => task::take(draft, connection, position, grant),
         Message::Grant(grant) => copy::take_grant(draft, connection, position, grant),
         Message::Snapshot(snapshot) => copy::take_snapshot(draft, connection, position, snapshot),
         Message::Change(change) => {
@@ -204,7 +211,7 @@ pub(super) fn take(
 }
 
 /// Until when a message waits for a parent: as long as it takes.
-const FOR_PARENT: Timestamp = Timestamp(i64::MAX);
+pub(super) const FOR_PARENT: Timestamp = Timestamp(i64::MAX);
 
 /// A stamp far ahead of our clock would win over every edit until then: the message waits, and
 /// what follows on its share waits behind it, so that no follow-up comes before its grant.
@@ -281,6 +288,7 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
         object: offer.object.clone(),
         record: offer.record,
         preview: offer.preview.clone(),
+        parents: Vec::new(),
         hops: offer.hops,
     });
     let Some(rule) = connection.subscribe.get(&offer.object) else {
@@ -348,6 +356,7 @@ fn take_crossing_offer(
         object: offer.object.clone(),
         record: offer.record,
         preview: offer.preview.clone(),
+        parents: Vec::new(),
         hops: offer.hops,
     });
     let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();

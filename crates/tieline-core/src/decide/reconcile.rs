@@ -15,7 +15,7 @@ use crate::decide::settle::rule_of;
 use crate::decide::write::{
     Candidate, Candidates, Write, deliveries, delivery, is_open, record_changed, shared_content,
 };
-use crate::decide::{jobs, key, links, pause, rules, share};
+use crate::decide::{jobs, key, links, pause, rules, share, task};
 use crate::event::{
     AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
     IncarnationStarted, OfferReceived, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard,
@@ -260,7 +260,10 @@ fn send_as_origin(
 ) {
     match stage {
         ShareStage::Offered | ShareStage::Accepting => {
-            share::offer(draft, connection, id, share.generation, record_id, record);
+            share::offer(draft, connection, id, share.generation, record_id, record, share.how);
+        }
+        ShareStage::Active if !share.parents.is_empty() => {
+            task::send_again(draft, connection, id, share, record_id, record);
         }
         ShareStage::Active => {
             share::send_grant(draft, connection, id, share.generation, record_id, record, share.whole);
@@ -355,6 +358,7 @@ fn cross(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Sh
         object,
         record,
         preview: VecMap::new(),
+        parents: share.parents.clone(),
         hops: 0,
     });
     if share.status == ShareStatus::Active {
@@ -389,7 +393,7 @@ fn adopt(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Sh
         return send_values(draft, connection, id, &restored, theirs);
     }
     if share.generation != generation || share.status != ShareStatus::Offered {
-        share::offer(draft, connection, id, generation, record_id, record);
+        share::offer(draft, connection, id, generation, record_id, record, share.how);
     }
     if theirs.stage == ShareStage::Accepting {
         draft.emit(GrantRequested { connection: over, share: id, whole: share.whole });
@@ -500,25 +504,11 @@ pub(super) fn restore(
 ) -> FieldsEnd {
     let (id, generation) = (snapshot.share, snapshot.generation);
     let share = Share {
-        role: ShareRole::Origin,
-        object: recreate.object.clone(),
-        origin_record: recreate.record,
         record: present,
-        adopted: false,
         generation,
         status: ShareStatus::Active,
-        offered: draft.now,
         actor: Some(connection.owner.clone()),
-        updated: draft.now,
-        preview: VecMap::new(),
-        whole: false,
-        kept: None,
-        hops: 0,
-        rule: None,
-        assign: None,
-        inputs: None,
-        problem: None,
-        held_back: None,
+        ..Share::new(ShareRole::Origin, recreate.object.clone(), recreate.record, draft.now)
     };
     draft.emit(ShareRestored {
         connection: connection.id,

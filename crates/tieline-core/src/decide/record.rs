@@ -5,15 +5,16 @@ use crate::decide::automation::owner_named;
 use crate::decide::compute::compute;
 use crate::decide::draft::Draft;
 use crate::decide::settle::settle_recovered;
-use crate::decide::share;
 use crate::decide::write::{
     Candidate, Candidates, Write, deliveries, pending_candidates, record_changed, refusals, unknown_field,
 };
+use crate::decide::{share, task};
 use crate::event::RecordAction;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::message::EndReason;
 use crate::reason::{Reason, ReasonCode};
-use crate::schema::{FieldKind, ObjectSchema};
+use crate::schema::{FieldKind, ObjectSchema, record_type_field};
+use crate::sharing::is_task;
 use crate::stamp::Stamp;
 use crate::state::{Record, State};
 use crate::value::Value;
@@ -75,6 +76,11 @@ pub(super) fn create(
             candidates.insert(field.clone(), Candidate::local(value.clone(), stamp));
         }
     }
+    if let Some((field, value)) = record_type(draft.state, object, Some(&draft.actor))
+        && !values.contains_key(&field)
+    {
+        candidates.insert(field, Candidate::local(value, stamp));
+    }
     let reasons = refusals(draft.state, object, None, &candidates, draft.now);
     if !reasons.is_empty() {
         return Err(Refusal::record(reasons));
@@ -90,8 +96,26 @@ pub(super) fn create(
         owner: Some(owner),
         hops: 0,
     };
+    let written = is_task(name).then(|| candidates.clone());
     draft.emit(record_changed(None, write, candidates, Vec::new()));
+    if let Some(written) = written {
+        task::follow(draft, id, name, None, &written);
+    }
     Ok(Reply::Record(id))
+}
+
+/// The type that a user gives new records of an object, if the object has types.
+pub(super) fn record_type(
+    state: &State,
+    object: &ObjectSchema,
+    user: Option<&UserName>,
+) -> Option<(FieldName, Value)> {
+    if object.record_types.is_empty() {
+        return None;
+    }
+    let role = user.and_then(|user| state.users.get(user)).map(|user| &user.role);
+    let kind = object.record_type_for(role)?;
+    Some((record_type_field(), Value::picklist(kind.name.clone())))
 }
 
 /// The fields of an object that begin with a value.
@@ -116,7 +140,11 @@ pub(super) fn update(
         return Err(Refusal::record(reasons));
     }
     let actor = draft.actor.clone();
+    let written = is_task(&record.object).then(|| candidates.clone());
     write_with_pending(draft, id, record, object, candidates, actor, 0);
+    if let Some(written) = written {
+        task::follow(draft, id, &record.object, Some(record), &written);
+    }
     Ok(Reply::Done)
 }
 

@@ -1,5 +1,6 @@
 //! What is published and subscribed over a connection.
 
+use crate::account::AccountRule;
 use crate::command::{Refusal, Reply};
 use crate::decide::automation::check_owner;
 use crate::decide::draft::Draft;
@@ -103,14 +104,26 @@ pub(super) fn send_all(draft: &mut Draft<'_>, connection: &Connection) {
         .iter()
         .filter_map(|(name, rule)| Some(catalogue_object(state.object(name)?.as_ref(), rule)));
     send_catalogue(draft, connection, objects.collect(), Vec::new(), true);
-    let objects = connection.subscribe.values().map(subscription).collect();
+    let account = |rule: &SubscribeRule| connection.accounts.get(&rule.remote);
+    let objects = connection.subscribe.values().map(|rule| subscription(rule, account(rule))).collect();
     send_subscription(draft, connection, objects, Vec::new(), true);
     profile::tell(draft, connection);
 }
 
-fn subscription(rule: &SubscribeRule) -> Subscription {
+/// Tells the partner what is taken of an object, the fields of its accounts included.
+pub(super) fn tell_subscription(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    rule: &SubscribeRule,
+    account: Option<&AccountRule>,
+) {
+    send_subscription(draft, connection, vec![subscription(rule, account)], Vec::new(), false);
+}
+
+fn subscription(rule: &SubscribeRule, account: Option<&AccountRule>) -> Subscription {
     let mut fields: Vec<FieldName> =
         rule.fields.iter().flat_map(|mapping| mapping.reads().cloned()).collect();
+    fields.extend(account.into_iter().flat_map(|account| account.fields.values().cloned()));
     fields.sort_unstable();
     fields.dedup();
     Subscription { object: rule.remote.clone(), local: rule.local.clone(), fields, version: rule.version }
@@ -159,7 +172,7 @@ pub(super) fn subscribe(
     if let Some(owner) = rule.owner.as_ref().filter(|owner| owner.queue().is_some()) {
         check_owner(draft.state, &rule.local, owner)?;
     }
-    let notice = subscription(&rule);
+    let notice = subscription(&rule, connection.accounts.get(remote));
     draft.emit(SubscribeRuleSet { connection: id, object: remote.clone(), rule: Some(rule), actor });
     send_subscription(draft, connection, vec![notice], Vec::new(), false);
     if connection.shares.values().any(|share| control::waits(draft.state, connection, share)) {

@@ -3,12 +3,15 @@
 //! The writer of the origin's org decides acceptances one by one, so of several partners that
 //! accept at the same moment exactly one gets the record, and the others are told (S2S-45).
 
+use smol_str::SmolStr;
+
+use crate::account::parent_fields;
 use crate::command::{Refusal, Reply};
 use crate::content::Content;
 use crate::decide::automation::check_owner;
 use crate::decide::draft::Draft;
-use crate::decide::write::{is_open, shared_content};
-use crate::decide::{links, pause, record};
+use crate::decide::write::{is_open, partner_takes, shared_content};
+use crate::decide::{links, pause, record, task};
 use crate::event::{
     Closing, Delivery, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
     SnapshotSent,
@@ -16,7 +19,8 @@ use crate::event::{
 use crate::mapping::SubscribeRule;
 use crate::message::EndReason;
 use crate::publish;
-use crate::reason::{Reason, ReasonCode};
+use crate::reason::{Reason, ReasonCode, quoted};
+use crate::sharing::{Forwarding, is_task};
 use crate::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
@@ -39,17 +43,54 @@ pub(super) fn active(state: &State, id: ConnectionId) -> Result<&Connection, Ref
     Err(Refusal::conflict("connection_not_active", text))
 }
 
-/// Offers a record (S2S-41).
-pub(super) fn forward(draft: &mut Draft<'_>, id: RecordId, over: ConnectionId) -> Result<Reply, Refusal> {
+/// Refuses what is not published over a connection.
+pub(super) fn published(connection: &Connection, object: &ObjectName) -> Result<(), Refusal> {
+    if connection.publish.contains_key(object) {
+        return Ok(());
+    }
+    let text = format!(
+        "{object} is not published to {}: publish it first with `tieline publish set`",
+        connection.display_name()
+    );
+    Err(Refusal::conflict("not_published", text))
+}
+
+/// Refuses objects whose records only queues and rules share (S2S-41).
+pub(super) fn by_hand(state: &State, object: &ObjectName) -> Result<(), Refusal> {
+    if state.object(object).is_none_or(|object| object.sharing_by_hand) {
+        return Ok(());
+    }
+    let text = format!(
+        "records of {object} are shared by queues and rules only: whoever may do everything changes that with \
+         sharing_by_hand in its file"
+    );
+    Err(Refusal::conflict("not_by_hand", text))
+}
+
+/// Offers a record because a person asks (S2S-41).
+pub(super) fn forward_by_hand(
+    draft: &mut Draft<'_>,
+    id: RecordId,
+    over: ConnectionId,
+    how: Forwarding,
+) -> Result<Reply, Refusal> {
+    by_hand(draft.state, &record::find(draft.state, id)?.object)?;
+    forward(draft, id, over, how)
+}
+
+/// Offers a record; a task goes to those who have what it belongs to (S2S-44).
+pub(super) fn forward(
+    draft: &mut Draft<'_>,
+    id: RecordId,
+    over: ConnectionId,
+    how: Forwarding,
+) -> Result<Reply, Refusal> {
     let connection = active(draft.state, over)?;
     let record = record::find(draft.state, id)?;
-    if !connection.publish.contains_key(&record.object) {
-        let text = format!(
-            "{} is not published to {}: publish it first with `tieline publish set`",
-            record.object,
-            connection.display_name()
-        );
-        return Err(Refusal::conflict("not_published", text));
+    published(connection, &record.object)?;
+    if super::convert::is_converted(record) {
+        let text = format!("the lead {id} was converted: share what it became");
+        return Err(Refusal::conflict("converted", text));
     }
     pause::check_object(connection, &record.object)?;
     let known = record.share_over(over);
@@ -59,27 +100,36 @@ pub(super) fn forward(draft: &mut Draft<'_>, id: RecordId, over: ConnectionId) -
             format!("record {id} is already {} to {}", share.status.label(), connection.display_name());
         return Err(Refusal::conflict("already_shared", text));
     }
-    if let Some(holder) = granted_elsewhere(draft.state, record, over) {
-        let text = format!("record {id} is shared with {}: stop that share first", holder.display_name());
+    if is_task(&record.object) {
+        return task::forward(draft, connection, id, record);
+    }
+    if let Some(holder) = granted_elsewhere(draft.state, record, over, how.many) {
+        let text = format!(
+            "record {id} is shared with {}, and not with several: stop that share first",
+            holder.display_name()
+        );
         return Err(Refusal::conflict("taken", text));
     }
     let share = known.unwrap_or_else(|| ShareId::derive(over, &draft.org().name, id));
     let known = connection.shares.get(&share).map(|share| share.generation);
     let generation = known.max(connection.heard.get(&share).copied()).unwrap_or(0) + 1;
-    offer(draft, connection, share, generation, id, record);
+    offer(draft, connection, share, generation, id, record, how);
     Ok(Reply::Share(share))
 }
 
-/// The other connection that a record of this org was granted to.
+/// The other connection that a record of this org was granted to, and that keeps it from this one: of
+/// those to whom it was offered with several acceptors, none does (S2S-45).
 fn granted_elsewhere<'a>(
     state: &'a State,
     record: &'a Record,
     besides: ConnectionId,
+    many: bool,
 ) -> Option<&'a Connection> {
     state
         .shares_of(record)
         .find(|(connection, share)| {
-            connection.id != besides && share.role == ShareRole::Origin && share.status == ShareStatus::Active
+            let granted = share.role == ShareRole::Origin && share.status == ShareStatus::Active;
+            connection.id != besides && granted && !(many && share.how.many)
         })
         .map(|(connection, _)| connection)
 }
@@ -92,13 +142,19 @@ pub(super) fn offer(
     generation: u32,
     id: RecordId,
     record: &Record,
+    how: Forwarding,
 ) {
-    let names: Vec<&FieldName> = draft.state.object(&record.object).map_or_else(Vec::new, |object| {
-        let shown = |name: &&FieldName| !matches!(record.value(name), Value::Null | Value::Reference(_));
-        object.view_fields.iter().filter(shown).collect()
-    });
-    let (names, _) = publish::visible(connection.publish.get(&record.object), names, |name| name);
-    let preview: VecMap<_, _> = names.into_iter().map(|n| (n.clone(), record.value(n).clone())).collect();
+    let view_fields =
+        draft.state.object(&record.object).map_or(&[][..], |object| object.view_fields.as_slice());
+    let carried: VecMap<FieldName, Value> = parent_fields(draft.state, &record.object, record)
+        .map(|(name, value, _)| (name.clone(), value))
+        .collect();
+    let value = |name: &FieldName| carried.get(name).unwrap_or_else(|| record.value(name)).clone();
+    let shown: Vec<_> = view_fields.iter().map(|name| (name.clone(), value(name))).collect();
+    let is_shown = |value: &Value| !matches!(value, Value::Null | Value::Reference(_));
+    let shown = shown.into_iter().filter(|(_, value)| is_shown(value)).collect();
+    let (shown, _) = publish::visible(connection.publish.get(&record.object), shown, |(name, _)| name);
+    let preview: VecMap<_, _> = shown.into_iter().collect();
     let position = draft.position(connection);
     let actor = draft.actor.clone();
     draft.emit(ShareOffered {
@@ -110,6 +166,7 @@ pub(super) fn offer(
         preview,
         position,
         actor,
+        how,
         hops: 0,
     });
     links::offered(draft, connection, share, id);
@@ -128,8 +185,12 @@ pub(super) fn accept(
     over: ConnectionId,
     id: ShareId,
     to: Option<&AssignTo>,
+    record_type: Option<SmolStr>,
 ) -> Result<Reply, Refusal> {
     let (connection, share, rule) = offered(draft.state, over, id)?;
+    if let Some(kind) = &record_type {
+        check_record_type(draft.state, &rule.local, kind)?;
+    }
     if let Some(AssignTo::Owner(owner)) = to {
         check_owner(draft.state, &rule.local, owner)?;
     }
@@ -138,9 +199,27 @@ pub(super) fn accept(
         Some(AssignTo::Owner(Owner::User(user))) => (user.clone(), None),
         Some(to) => (draft.actor.clone(), Some(to.clone())),
     };
-    let acceptance = Acceptance { assign, ..Acceptance::new(rule.accept_whole) };
+    let acceptance = Acceptance { assign, record_type, ..Acceptance::new(rule.accept_whole) };
     answer(draft, connection, id, share.generation, Some(acceptance), owner);
     Ok(Reply::Share(id))
+}
+
+/// Whether a record may be of a type that was chosen for it (S2S-47).
+fn check_record_type(state: &State, object: &ObjectName, kind: &SmolStr) -> Result<(), Refusal> {
+    let object = record::object(state, object)?;
+    let name = &object.name;
+    if !object.chooses_record_type() {
+        let text = format!("records of {name} get the default type of their owner: leave the type out");
+        return Err(Refusal::invalid("record_type_by_default", text));
+    }
+    if object.record_types.iter().any(|known| known.active && known.name == *kind) {
+        return Ok(());
+    }
+    let known: Vec<&str> = object.record_types.iter().filter(|k| k.active).map(|k| k.name.as_str()).collect();
+    let remedy =
+        if known.is_empty() { "it has none".to_owned() } else { format!("use one of {}", known.join(", ")) };
+    let text = format!("{name} has no record type {}: {remedy}", quoted(kind));
+    Err(Refusal::invalid("unknown_record_type", text))
 }
 
 /// An offer that can be accepted, with its connection and the rule by which it is taken.
@@ -178,6 +257,8 @@ pub(super) struct Acceptance {
     pub(super) whole: bool,
     /// The record that becomes the copy.
     pub(super) into: Option<RecordId>,
+    /// The type of the copy, where it was chosen.
+    pub(super) record_type: Option<SmolStr>,
     /// To whom the copy is given, if that is not the user who accepts.
     pub(super) assign: Option<AssignTo>,
 }
@@ -185,7 +266,7 @@ pub(super) struct Acceptance {
 impl Acceptance {
     /// A copy is created, `whole` or with the create set first.
     pub(super) const fn new(whole: bool) -> Self {
-        Self { whole, into: None, assign: None }
+        Self { whole, into: None, assign: None, record_type: None }
     }
 }
 
@@ -209,6 +290,7 @@ pub(super) fn answer(
         accept: accept.is_some(),
         whole: accept.as_ref().is_some_and(|accept| accept.whole),
         record: accept.as_ref().and_then(|accept| accept.into),
+        record_type: accept.as_ref().and_then(|accept| accept.record_type.clone()),
         owner,
         assign: accept.and_then(|accept| accept.assign),
         position,
@@ -324,17 +406,20 @@ pub(super) fn grant(draft: &mut Draft<'_>, connection: &Connection, id: ShareId,
     let Some((record_id, record)) = found else {
         return refuse(draft, connection, id, share.generation, ReasonCode::RecordDeleted);
     };
-    if granted_elsewhere(draft.state, record, connection.id).is_some() {
+    let many = share.how.many;
+    if granted_elsewhere(draft.state, record, connection.id, many).is_some() {
         return refuse(draft, connection, id, share.generation, ReasonCode::Taken);
     }
     send_grant(draft, connection, id, share.generation, record_id, record, whole);
     for (loser, other) in draft.state.shares_of(record) {
         let waits = matches!(other.status, ShareStatus::Offered | ShareStatus::Accepting);
+        let waits = waits && !(many && other.how.many);
         if loser.id != connection.id && other.role == ShareRole::Origin && waits && loser.is_active() {
             let lost = record.share_over(loser.id).unwrap_or_default();
             refuse(draft, loser, lost, other.generation, ReasonCode::Taken);
         }
     }
+    task::with_parent(draft, connection, share, record_id);
 }
 
 /// Sends the grant and, if there are more fields, the follow-up.
@@ -347,11 +432,22 @@ pub(super) fn send_grant(
     record: &Record,
     whole: bool,
 ) {
-    let content = shared_content(connection, record, true, |_| true);
+    let mut content = shared_content(connection, record, true, |_| true);
+    // What the copy's account is known by goes with the grant.
+    let carried: Vec<_> = parent_fields(draft.state, &record.object, record)
+        .filter(|(name, ..)| partner_takes(connection, &record.object, name))
+        .collect();
+    let mut of_parent: Vec<FieldName> = Vec::new();
+    for (name, value, stamp) in carried {
+        of_parent.push(name.clone());
+        content.set(name.clone(), value, stamp);
+    }
     let create_set = if whole {
         content.values.keys().cloned().collect()
     } else {
-        create_set_of(draft.state, record, &content)
+        let mut set = create_set_of(draft.state, record, &content);
+        set.extend(of_parent.into_iter().filter(|name| !set.contains(name)).collect::<Vec<_>>());
+        set
     };
     let grant = draft.position(connection);
     let more = content.values.len() > create_set.len();

@@ -9,7 +9,7 @@ use crate::decide::{compute, links};
 use crate::event::{Delivery, Origin, RecordAction, RecordChanged};
 use crate::mapping::{FieldMapping, SubscribeRule};
 use crate::reason::{Reason, ReasonCode};
-use crate::schema::ObjectSchema;
+use crate::schema::{ObjectSchema, record_type_field};
 use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareStatus, State};
 use crate::value::Value;
@@ -68,6 +68,11 @@ pub(super) fn refusals(
         let text = format!("{name} of {} is required: give it a value", object.name);
         Reason::new(ReasonCode::RequiredMissing, text).on_field(name)
     }));
+    if !object.record_types.is_empty() {
+        let kind = lookup(&record_type_field()).unwrap_or(&Value::Null);
+        let written = candidates.iter().map(|(name, candidate)| (name, &candidate.value));
+        reasons.extend(object.record_type_refusals(kind, written));
+    }
     // They see only values of the right type.
     if reasons.is_empty() {
         reasons = rules.refusals(lookup, now);
@@ -262,8 +267,5 @@ pub(super) fn shared_content(
 
 /// A share that is neither ended nor declined nor taken.
 pub(super) const fn is_open(share: &Share) -> bool {
-    matches!(
-        share.status,
-        ShareStatus::Offered | ShareStatus::Accepting | ShareStatus::Granted | ShareStatus::Active
-    )
+    share.is_open()
 }

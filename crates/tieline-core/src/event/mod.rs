@@ -65,8 +65,9 @@ pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, Va
 pub use report::{ReportRemoved, ReportSet};
 pub use request::RequestAnswered;
 pub use share::{
-    Closing, GrantRequested, OfferAnswered, OfferReceived, ShareClosed, ShareGranted, ShareHeard,
-    ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent, SnapshotSent,
+    AccountRuleSet, ChildGranted, Closing, DecisionSent, GrantRequested, OfferAnswered, OfferReceived,
+    ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused, ShareRestored,
+    ShareStatesSent, SnapshotSent,
 };
 pub use view::{InboxViewRemoved, InboxViewSet, RecordViewRemoved, RecordViewSet};
 
@@ -150,6 +151,9 @@ numbered_kinds! {
         191 RecordViewRemoved,
         192 InboxViewSet,
         193 InboxViewRemoved,
+        194 ChildGranted,
+        196 DecisionSent,
+        197 AccountRuleSet,
         130 EffectQueued,
         131 EffectEnded,
         132 EffectRetried,

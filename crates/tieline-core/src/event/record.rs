@@ -116,6 +116,9 @@ pub struct PendingValue {
     /// Whether it waits for a person's approval.
     #[serde(default)]
     pub approval: bool,
+    /// Whether a person has refused it: it is known, and not asked about again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rejected: bool,
     /// Whether its share has ended since: then it counts as written here once it is written, and
     /// goes to everybody with whom the record is shared by then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -1,12 +1,15 @@
 //! Shares: offers, answers, grants, ends.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
+use crate::account::AccountRule;
 use crate::content::Content;
 use crate::event::Delivery;
-use crate::message::{EndReason, Recreate, ShareStates};
+use crate::message::{EndReason, ParentLink, Recreate, ShareStates, ValueDecided};
 use crate::reason::ReasonCode;
 use crate::reference::Links;
+use crate::sharing::Forwarding;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{
@@ -30,6 +33,61 @@ pub struct ShareOffered {
     pub preview: VecMap<FieldName, Value>,
     /// The position of the message.
     pub position: Position,
+    /// By whom.
+    pub actor: UserName,
+    /// With how many, and with which tasks.
+    #[serde(default, skip_serializing_if = "Forwarding::is_plain")]
+    pub how: Forwarding,
+}
+
+/// A task was shared with a connection that has what it belongs to (S2S-44).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildGranted {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The record.
+    pub record: RecordId,
+    /// Its object.
+    pub object: ObjectName,
+    /// The published fields as they are.
+    pub content: Content,
+    /// What it belongs to.
+    pub parents: Vec<ParentLink>,
+    /// The position of the message.
+    pub position: Position,
+    /// The shares of the records that its references name.
+    #[serde(default, skip_serializing_if = "VecMap::is_empty")]
+    pub links: Links,
+    /// By whom.
+    pub actor: UserName,
+}
+
+/// The partner is told what a person decided about a value of its (S2S-58).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionSent {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The position of the message.
+    pub position: Position,
+    /// The message.
+    pub decided: ValueDecided,
+    /// By whom; this stays here.
+    pub actor: UserName,
+}
+
+/// How the accounts of accepted records are found changed; no rule means that they are not (S2S-49).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRuleSet {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The partner's object.
+    pub object: ObjectName,
+    /// The rule.
+    pub rule: Option<AccountRule>,
     /// By whom.
     pub actor: UserName,
     /// How many orgs have offered it on by a rule, this one included.
@@ -57,6 +115,9 @@ pub struct OfferReceived {
     pub record: RecordId,
     /// The partner's view fields.
     pub preview: VecMap<FieldName, Value>,
+    /// What it belongs to: then it is no offer, and was granted at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<ParentLink>,
     /// How many orgs have offered it on by a rule.
     #[serde(default, skip_serializing_if = "is_none")]
     pub hops: u8,
@@ -79,6 +140,9 @@ pub struct OfferAnswered {
     /// The record of this org that becomes the copy; without one, a copy is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
+    /// The type of the copy, where it was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_type: Option<SmolStr>,
     /// Who accepted, and will own the record.
     pub owner: UserName,
     /// To whom the record is given instead, when it is created.

@@ -43,6 +43,8 @@ fn object() -> ObjectSchema {
         rules: Vec::new(),
         create_set: Vec::new(),
         view_fields: Vec::new(),
+        record_types: Vec::new(),
+        sharing_by_hand: true,
         version: 0,
     };
     object.sort();

@@ -42,6 +42,7 @@ impl ObjectSchema {
         }
         reasons.extend(self.check_sets());
         reasons.extend(self.check_rules());
+        reasons.extend(self.check_record_types());
         reasons.extend(self.check_computed());
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
@@ -182,6 +183,10 @@ impl FieldSchema {
                 ReasonCode::TooLong,
                 format!("has a label of more than {LABEL_CHARS_MAX} characters"),
             ));
+        }
+        if (self.kind == FieldKind::Parent) != crate::account::parent_path(self).is_some() {
+            let problem = "is of the kind parent and does not say of what; write parent = \"AccountId.Name\"";
+            return Some((ReasonCode::BadReference, problem.to_owned()));
         }
         self.size_problem().or_else(|| self.list_problem()).or_else(|| {
             let reason = self.default.as_ref()?.check(self).err()?;

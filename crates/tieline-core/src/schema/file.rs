@@ -5,7 +5,7 @@
 //! ones; what it does not name stays. Unknown keys are refused: a slip of the pen must not be a
 //! setting that silently does nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -14,11 +14,11 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::place::in_literal;
-use super::{FieldKind, FieldSchema, FieldType, ObjectSchema, PicklistValue, ValidationRule};
+use super::{FieldKind, FieldSchema, FieldType, ObjectSchema, PicklistValue, RecordType, ValidationRule};
 use crate::expr::Expression;
 use crate::reason::{Reason, ReasonCode, quoted};
 use crate::value::Value;
-use crate::{FieldName, ObjectName};
+use crate::{FieldName, ObjectName, RoleName};
 
 /// Why a file of an object is refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +76,9 @@ struct File {
     rules: BTreeMap<String, Spanned<RulePatch>>,
     create_set: Option<Vec<FieldName>>,
     view_fields: Option<Vec<FieldName>>,
+    sharing_by_hand: Option<bool>,
+    #[serde(default)]
+    record_types: BTreeMap<SmolStr, RecordTypePatch>,
 }
 
 /// What a file says of a field; what it does not say stays, or is the default of the type.
@@ -100,6 +103,7 @@ struct FieldPatch {
     tracked: Option<bool>,
     references: Option<ObjectName>,
     external_id: Option<bool>,
+    parent: Option<SmolStr>,
     expression: Option<String>,
 }
 
@@ -119,6 +123,22 @@ struct PicklistTable {
     label: SmolStr,
     #[serde(default = "super::yes")]
     active: bool,
+}
+
+/// A record type, whole.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordTypePatch {
+    #[serde(default)]
+    label: SmolStr,
+    #[serde(default = "super::yes")]
+    active: bool,
+    #[serde(default)]
+    default: bool,
+    #[serde(default)]
+    roles: BTreeSet<RoleName>,
+    #[serde(default)]
+    picklists: BTreeMap<FieldName, BTreeSet<SmolStr>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -192,6 +212,22 @@ impl ObjectFile {
         if let Some(set) = &self.parsed.view_fields {
             object.view_fields.clone_from(set);
         }
+        for (name, patch) in &self.parsed.record_types {
+            let known = RecordType {
+                name: name.clone(),
+                label: patch.label.clone(),
+                active: patch.active,
+                default: patch.default,
+                roles: patch.roles.clone(),
+                picklists: patch.picklists.clone(),
+            };
+            match object.record_types.iter_mut().find(|known| known.name == *name) {
+                Some(place) => *place = known,
+                None => object.record_types.push(known),
+            }
+        }
+        object.add_record_type_field();
+        object.sharing_by_hand = self.parsed.sharing_by_hand.unwrap_or(object.sharing_by_hand);
         for (name, patch) in &self.parsed.fields {
             let patched = patch.get_ref().patch(name, object.field(name.as_str()));
             let field = patched.map_err(|message| error(Some(patch.span()), message))?;
@@ -266,6 +302,8 @@ impl ObjectFile {
                     rules: Vec::new(),
                     create_set: Vec::new(),
                     view_fields: Vec::new(),
+                    record_types: Vec::new(),
+                    sharing_by_hand: true,
                     version: base.map_or(0, |base| base.version),
                 })
             }
@@ -313,6 +351,7 @@ impl FieldPatch {
         field.precision = self.precision.or(field.precision);
         field.scale = self.scale.or(field.scale);
         field.references = self.references.clone().or(field.references);
+        field.parent = self.parent.clone().or(field.parent);
         if let Some(values) = &self.values {
             field.values = values.iter().map(PicklistEntry::to_value).collect();
         }

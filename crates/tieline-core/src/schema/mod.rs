@@ -8,6 +8,7 @@ mod check;
 mod compatible;
 mod file;
 mod place;
+mod record_type;
 mod standard;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::{FieldName, ObjectName};
 pub(crate) use check::order;
 pub use compatible::{compatible, narrowing};
 pub use file::{ObjectFile, RuleFault, SchemaError};
+pub use record_type::{RecordType, record_type_field};
 pub use standard::{standard_objects, standard_sources, supported};
 
 codes! {
@@ -78,6 +80,8 @@ codes! {
         AutoNumber = 4 "auto_number",
         /// The org notes who did what and when.
         Audit = 5 "audit",
+        /// It is a field of the record that a reference names.
+        Parent = 16 "parent",
     }
 }
 
@@ -175,6 +179,9 @@ pub struct FieldSchema {
     /// Whether its value names the record in another system, so that it is distinct in the org.
     #[serde(default)]
     pub external_id: bool,
+    /// The field that it is, of the record that a reference names: `AccountId.Name` (S2S-49).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SmolStr>,
     /// What a formula field is computed from, in CEL; without it, its values come from elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
@@ -204,6 +211,7 @@ impl FieldSchema {
             tracked: false,
             references: None,
             external_id: false,
+            parent: None,
             expression: None,
         }
     }
@@ -278,9 +286,21 @@ pub struct ObjectSchema {
     /// The fields that inbox views list and filter by (S2S-46).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub view_fields: Vec<FieldName>,
+    /// Kinds of its records (S2S-47).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub record_types: Vec<RecordType>,
+    /// Whether people share its records; else only queues and rules do (S2S-41).
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub sharing_by_hand: bool,
     /// Rises by one with each saved change.
     #[serde(default)]
     pub version: u32,
+}
+
+// serde hands references to this.
+#[expect(clippy::trivially_copy_pass_by_ref)]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl ObjectSchema {
@@ -355,7 +375,7 @@ impl ObjectSchema {
             FieldKind::AutoNumber => refuse("an auto-number field", "each org numbers its own records"),
             FieldKind::Audit => refuse("an audit field", "each org notes its own dates and users"),
             FieldKind::Unknown => refuse("of a kind that this version does not know", "upgrade Tieline"),
-            FieldKind::Data => Ok(()),
+            FieldKind::Data | FieldKind::Parent => Ok(()),
         }
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::AccountRule;
 use crate::frame::{Chain, Figure};
 use crate::invitation::InvitedContact;
 use crate::mapping::{ComputedMappings, SubscribeRule};
-use crate::message::{OutcomeDetail, PausedObject, Subscription};
+use crate::message::{OutcomeDetail, ParentLink, PausedObject, Subscription};
 use crate::outcome::{Counts, Outcome};
 use crate::publish::{CatalogueObject, PublishRule};
 use crate::state::{
@@ -133,6 +134,9 @@ pub struct Connection {
     /// The last version that a subscribe rule was given.
     #[serde(default)]
     pub mapping_version: u32,
+    /// How the accounts of what is taken are found or made, by the partner's object.
+    #[serde(default)]
+    pub accounts: BTreeMap<ObjectName, AccountRule>,
     /// What the partner publishes.
     pub catalogue: BTreeMap<ObjectName, CatalogueObject>,
     /// What the partner takes, by our object.
@@ -172,6 +176,9 @@ pub struct Connection {
     /// Held messages by share, derived: what follows on the same share waits behind them.
     #[serde(skip)]
     pub(crate) held_by_share: Bulk<BTreeMap<(ShareId, Position), Timestamp>>,
+    /// The shares that belong to another one, derived.
+    #[serde(skip)]
+    pub(crate) children: BTreeMap<ShareId, BTreeSet<ShareId>>,
     /// Held messages by the share that they wait for, derived.
     #[serde(skip)]
     pub(crate) held_by_parent: Bulk<BTreeSet<(ShareId, Position)>>,
@@ -468,8 +475,36 @@ impl Connection {
         }
     }
 
+    /// Notes that a share belongs to others.
+    pub(crate) fn set_child(&mut self, child: ShareId, parents: &[ParentLink]) {
+        for parent in parents {
+            self.children.entry(parent.share).or_default().insert(child);
+        }
+    }
+
+    /// The open shares that belonged to `parent` and belong to nothing that is shared any more.
+    pub(crate) fn lost_children(&self, parent: ShareId) -> Vec<ShareId> {
+        let is_shared = |link: &ParentLink| self.shares.get(&link.share).is_some_and(Share::is_open);
+        let is_lost = |child: &&ShareId| {
+            let share = self.shares.get(*child);
+            let belongs = |share: &&Share| share.parents.iter().any(|link| link.share == parent);
+            share.filter(belongs).is_some_and(|share| share.is_open() && !share.parents.iter().any(is_shared))
+        };
+        self.children.get(&parent).into_iter().flatten().filter(is_lost).copied().collect()
+    }
+
     /// Rebuilds what is derived.
     pub(crate) fn derive(&mut self) {
+        self.children.clear();
+        let children: Vec<_> = self
+            .shares
+            .iter()
+            .filter(|(_, share)| !share.parents.is_empty())
+            .map(|(id, share)| (*id, share.parents.clone()))
+            .collect();
+        for (child, parents) in children {
+            self.set_child(child, &parents);
+        }
         self.compile_all();
         self.held_by_time.clear();
         self.held_by_share.clear();

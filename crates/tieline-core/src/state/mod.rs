@@ -20,6 +20,7 @@ mod record;
 mod request;
 mod select;
 mod share;
+mod sharing;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,6 +133,15 @@ pub struct State {
     /// Rules ready to run, derived.
     #[serde(skip)]
     rules: BTreeMap<ObjectName, Arc<CompiledRules>>,
+    /// The tasks of a record, derived.
+    #[serde(skip)]
+    tasks: BTreeMap<RecordId, BTreeSet<RecordId>>,
+    /// Accounts by their names as they are compared, derived.
+    #[serde(skip)]
+    accounts: BTreeMap<String, BTreeSet<RecordId>>,
+    /// Records with values that wait for approval, derived.
+    #[serde(skip)]
+    approvals: BTreeSet<RecordId>,
     /// References of records, derived.
     #[serde(skip)]
     pub(crate) link_index: Bulk<LinkIndex>,
@@ -290,6 +300,7 @@ impl State {
             .map(|(name, schema)| (name.clone(), Arc::new(CompiledRules::compile(schema))))
             .collect();
         self.derive_tokens();
+        self.derive_sharing();
         self.derive_automation();
         for connection in self.connections.values_mut() {
             connection.derive();

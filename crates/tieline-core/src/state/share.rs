@@ -1,11 +1,13 @@
 //! Shares as one side keeps them.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::content::Content;
-use crate::message::{EndReason, ShareStage};
+use crate::message::{EndReason, ParentLink, ShareStage};
 use crate::outcome::Outcome;
 use crate::reason::Reason;
+use crate::sharing::{Forwarding, TaskChoice};
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{AssignTo, FieldName, ObjectName, Position, RecordId, RuleName, Timestamp, UserName};
@@ -166,4 +168,49 @@ pub struct Share {
     /// Since when changes were held back because of a pause, and not caught up with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_back: Option<Timestamp>,
+    /// How it was offered here.
+    #[serde(default, skip_serializing_if = "Forwarding::is_plain")]
+    pub how: Forwarding,
+    /// The type that was chosen for the copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_type: Option<SmolStr>,
+    /// What the record belongs to: it ends with the last of them (S2S-44).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<ParentLink>,
+}
+
+impl Share {
+    /// A share as it begins on one side.
+    #[must_use]
+    pub const fn new(role: ShareRole, object: ObjectName, origin_record: RecordId, time: Timestamp) -> Self {
+        Self {
+            role,
+            object,
+            origin_record,
+            record: None,
+            adopted: false,
+            generation: 0,
+            status: ShareStatus::Offered,
+            offered: time,
+            actor: None,
+            updated: time,
+            preview: VecMap::empty(),
+            whole: false,
+            kept: None,
+            problem: None,
+            held_back: None,
+            how: Forwarding { many: false, tasks: TaskChoice::None, new_tasks: false },
+            record_type: None,
+            parents: Vec::new(),
+        }
+    }
+
+    /// Whether something may still come of it.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(
+            self.status,
+            ShareStatus::Offered | ShareStatus::Accepting | ShareStatus::Granted | ShareStatus::Active
+        )
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Refusal;
+use crate::schema::FieldKind;
 use crate::state::{Connection, Record, Share, ShareRole, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
@@ -99,7 +100,14 @@ impl State {
                 Some((mapping.local.clone(), rule.map_value(mapping, value, field).ok()?))
             })
         });
-        Some(offer_values(connection.display_name(), share.offered, mapped.collect()))
+        // Fields of the account are shown as they came: they go into no field of the record itself.
+        let carried = share
+            .preview
+            .iter()
+            .filter(|(remote, _)| object.field(*remote).is_some_and(|field| field.kind == FieldKind::Parent));
+        let carried = carried.map(|(name, value)| (name.clone(), value.clone()));
+        let values = mapped.chain(carried).collect();
+        Some(offer_values(connection.display_name(), share.offered, values))
     }
 
     /// Whether an offer belongs to an inbox view, and what it shows there.

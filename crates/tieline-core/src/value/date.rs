@@ -48,6 +48,16 @@ impl Date {
         Timestamp(self.0 as i64 * DAY_US)
     }
 
+    /// The last day of the quarter of the year that it lies in.
+    #[must_use]
+    pub fn end_of_quarter(self) -> Self {
+        let day = self.civil();
+        let month = (day.month() - 1) / 3 * 3 + 3;
+        let last = civil::Date::new(day.year(), month, 1).map(civil::Date::last_of_month);
+        let days = last.and_then(|last| civil::date(1970, 1, 1).until(last)).map(|span| span.get_days());
+        days.ok().and_then(Self::from_days).unwrap_or(self)
+    }
+
     fn civil(self) -> civil::Date {
         // Every day from MIN to MAX is one of jiff's, so the sum does not saturate.
         civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(i64::from(self.0)))

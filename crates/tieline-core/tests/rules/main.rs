@@ -6,10 +6,12 @@
 // A test ends where something is not as it has to be.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod accounts;
 mod automation;
 mod computed;
 mod config;
 mod conflicts;
+mod convert;
 mod drift;
 mod first_acceptance;
 mod golden;
@@ -24,7 +26,9 @@ mod pairing;
 mod pauses;
 mod queues;
 mod references;
+mod sharing;
 mod stamps;
+mod tasks;
 mod templates;
 mod waiting;
 mod writes;

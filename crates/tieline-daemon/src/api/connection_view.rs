@@ -380,7 +380,6 @@ impl ConnectionSummary {
             follow_up_lag: no_lag(),
             failures: 0,
             conflicts: ConflictsView::default(),
-            conflicts: ConflictsView { ours: 0, theirs: 0 },
         }
     }
 

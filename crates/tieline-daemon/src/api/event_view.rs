@@ -116,6 +116,7 @@ fn shown(event: &Event) -> Json {
         }
         Event::ShareOffered(event) => put_values(&mut body, "/preview", &event.preview),
         Event::OfferReceived(event) => put_values(&mut body, "/preview", &event.preview),
+        Event::ChildGranted(event) => put_values(&mut body, "/content/values", &event.content.values),
         Event::ShareGranted(event) => put_values(&mut body, "/content/values", &event.content.values),
         Event::ShareLinked(event) => {
             if let Some(kept) = &event.kept {
@@ -180,6 +181,7 @@ fn message(received: &Received) -> Json {
     match &message {
         Message::Offer(offer) => put_values(&mut body, "/preview", &offer.preview),
         Message::Grant(grant) => put_values(&mut body, "/content/values", &grant.content.values),
+        Message::ChildGrant(grant) => put_values(&mut body, "/content/values", &grant.content.values),
         Message::Snapshot(snapshot) => put_values(&mut body, "/content/values", &snapshot.content.values),
         Message::Change(change) => put_values(&mut body, "/content/values", &change.content.values),
         _ => {}

@@ -1,10 +1,12 @@
 //! Objects and fields as the API shows them: those of this org, and those of a partner's catalogue.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use serde_json::Value as Json;
 use tieline_core::FieldName;
 use tieline_core::publish::{CatalogueField, CatalogueObject};
-use tieline_core::schema::{FieldKind, FieldSchema, ObjectSchema, PicklistValue, ValidationRule};
+use tieline_core::schema::{FieldKind, FieldSchema, ObjectSchema, PicklistValue, RecordType, ValidationRule};
 use utoipa::ToSchema;
 
 /// An object of this org.
@@ -22,10 +24,47 @@ pub(crate) struct ObjectView {
     create_set: Vec<String>,
     /// The fields that the inbox lists (S2S-46).
     view_fields: Vec<String>,
+    /// Kinds of its records (S2S-47).
+    record_types: Vec<RecordTypeView>,
+    /// Whether people share its records; else only queues and rules do (S2S-41).
+    sharing_by_hand: bool,
     /// The fields, sorted by name.
     fields: Vec<FieldView>,
     /// The validation rules, in the order in which they are tried.
     rules: Vec<RuleView>,
+}
+
+/// A kind of records of one object.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RecordTypeView {
+    /// Its name: the value of the field `RecordType`.
+    name: String,
+    /// What people see.
+    label: String,
+    /// Whether new records may be of it.
+    active: bool,
+    /// Whether it is what records get if nothing else is said.
+    default: bool,
+    /// The roles whose users get it, before the default.
+    roles: Vec<String>,
+    /// The values that its records take of a picklist, by field.
+    picklists: BTreeMap<String, Vec<String>>,
+}
+
+impl From<&RecordType> for RecordTypeView {
+    fn from(known: &RecordType) -> Self {
+        let values = |(field, values): (&FieldName, &BTreeSet<_>)| {
+            (field.to_string(), values.iter().map(ToString::to_string).collect())
+        };
+        Self {
+            name: known.name.to_string(),
+            label: known.label.to_string(),
+            active: known.active,
+            default: known.default,
+            roles: known.roles.iter().map(ToString::to_string).collect(),
+            picklists: known.picklists.iter().map(values).collect(),
+        }
+    }
 }
 
 /// A field.
@@ -134,6 +173,8 @@ impl ObjectView {
             version: object.version,
             create_set: names(&object.create_set),
             view_fields: names(&object.view_fields),
+            record_types: object.record_types.iter().map(RecordTypeView::from).collect(),
+            sharing_by_hand: object.sharing_by_hand,
             fields: object.fields.iter().map(field).collect(),
             rules: object.rules.iter().map(RuleView::from).collect(),
         }

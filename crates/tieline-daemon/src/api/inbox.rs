@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
-use tieline_core::command::Command;
+use smol_str::SmolStr;
+use tieline_core::command::{Command, SharingCommand};
 use tieline_core::decide::answering;
 use tieline_core::job::JobKind;
 use tieline_core::state::{Connection, Share, ShareRole, ShareStatus, State};
@@ -17,14 +19,19 @@ use utoipa::ToSchema;
 
 use super::auth::Actor;
 use super::batch::{ItemResult, check_count};
+use super::connection_view::cause;
 use super::once::Keyed;
-use super::problem::{ErrorCode, Problem};
+use super::problem::{ErrorCode, Problem, ReasonView};
 use super::records::assign_to;
 use super::request::{Body, Params, cursor, page_size};
 use super::share_view::{ShareProblemView, status};
 use super::shares::{ItemResults, LOOKED_AT_MAX, StartedJob, start_jobs};
 use super::values::values_json;
 use super::{Api, select};
+use crate::org::Executed;
+
+/// How long a request waits for what comes of its acceptances.
+const ACCEPT_WAIT_S_MAX: u64 = 30;
 
 /// Which offers.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -63,7 +70,8 @@ pub(crate) struct OfferView {
     object: String,
     /// The partner's record.
     origin_record: String,
-    /// `offered`, or `granted` if it was accepted and could not be created.
+    /// `offered`, `accepting` while the partner has not answered, or `granted` if it was accepted and could
+    /// not be created.
     status: &'static str,
     /// When it was offered.
     offered: String,
@@ -74,6 +82,8 @@ pub(crate) struct OfferView {
     preview: Map<String, Json_>,
     /// Why it could not be created.
     problem: Option<ShareProblemView>,
+    /// What an accepted offer waits for.
+    waits_for: Option<String>,
 }
 
 /// Offers to be accepted: `shares`, or `all`.
@@ -98,6 +108,11 @@ pub(crate) struct AcceptBody {
     /// With `shares`, whether the assignment rules say who will own the records (S2S-47).
     #[serde(default)]
     assign: bool,
+    /// With `shares`, the type of the records, where it is chosen: for Account, Contact and Opportunity.
+    #[schema(value_type = Option<String>)]
+    record_type: Option<SmolStr>,
+    /// With `shares`, wait at most so many seconds for what comes of it; 30 at most.
+    wait_s: Option<u64>,
     /// With `shares`, the records of this org that become the copies, by share; they keep their
     /// owners. A share that is not named here gets a new record.
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
@@ -110,9 +125,30 @@ pub(crate) struct Accepted {
     /// One result for each share.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     results: Vec<ItemResult>,
+    /// What came of each share, if it was waited for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outcomes: Vec<AcceptOutcome>,
     /// The job that accepts all.
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<StartedJob>,
+}
+
+/// What came of an accepted offer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AcceptOutcome {
+    /// The share.
+    share: String,
+    /// How it stands: `active` with a record, `taken` by another, `granted` and not created, `accepting`
+    /// while the partner has not answered, `offered` if it was not accepted.
+    status: &'static str,
+    /// The record here, once there is one.
+    record: Option<String>,
+    /// Why there is none: `rule`, `taken`, `not_reachable`, `not_answered`, `no_permission`, `refused`.
+    cause: Option<&'static str>,
+    /// One sentence about the cause.
+    detail: Option<String>,
+    /// The rules, fields and values that refused the record.
+    reasons: Vec<ReasonView>,
 }
 
 /// Offers to be declined.
@@ -160,13 +196,37 @@ impl OfferView {
             generation: share.generation,
             preview: values_json(&share.preview),
             problem: share.problem.as_deref().map(ShareProblemView::from),
+            waits_for: None,
         }
+    }
+
+    /// The same, with what an accepted offer waits for.
+    fn awaited(api: &Api, connection: &Connection, id: ShareId, share: &Share) -> Self {
+        let accepted = share.status == ShareStatus::Accepting;
+        let waits_for = accepted.then(|| awaited(api, connection).1);
+        Self { waits_for, ..Self::of(connection, id, share) }
+    }
+}
+
+/// Why a partner has not answered: a cause and a sentence.
+fn awaited(api: &Api, connection: &Connection) -> (&'static str, String) {
+    let name = connection.display_name();
+    match cause(api, connection) {
+        Some(cause) => {
+            ("not_reachable", format!("{name} cannot be reached: {cause}; it is asked as soon as it can"))
+        }
+        None => ("not_answered", format!("{name} has not answered yet")),
     }
 }
 
 /// Whether a share waits for a person: offered, or granted and not created.
 pub(crate) fn waits(share: &Share) -> bool {
     share.role == ShareRole::Copy && matches!(share.status, ShareStatus::Offered | ShareStatus::Granted)
+}
+
+/// Whether a share is shown in the inbox: it waits for a person, or was accepted and is not here yet.
+fn is_shown(share: &Share) -> bool {
+    waits(share) || share.role == ShareRole::Copy && share.status == ShareStatus::Accepting
 }
 
 /// Everything in the inbox after `after`, of one connection or of all.
@@ -211,8 +271,8 @@ pub(crate) async fn list(
             }
             last = Some(Place(connection.id, id));
             let meant = query.object.as_deref().is_none_or(|object| share.object.as_str() == object);
-            if meant && waits(share) && reading.may(answering(connection, share)) {
-                page.offers.push(OfferView::of(connection, id, share));
+            if meant && is_shown(share) && reading.may(answering(connection, share)) {
+                page.offers.push(OfferView::awaited(&api, connection, id, share));
             }
         }
         Ok(page)
@@ -229,7 +289,7 @@ pub(crate) async fn accept(
     keyed: Keyed,
     Body(body): Body<AcceptBody>,
 ) -> Result<Json<Accepted>, Problem> {
-    let AcceptBody { connection, shares, all, object, owner, assign, into } = body;
+    let AcceptBody { connection, shares, all, object, owner, assign, record_type, wait_s, into } = body;
     let owner = assign_to(owner, assign)?;
     let into = into.unwrap_or_default();
     let connection = api.connection_id(&connection)?;
@@ -237,6 +297,7 @@ pub(crate) async fn accept(
     let accepted = match (shares, all) {
         (Some(_), false) if object.is_some() => return bad("object goes with all: leave it out"),
         (None, true) if owner.is_some() => return bad("owner and assign go with shares: leave them out"),
+        (None, true) if record_type.is_some() => return bad("record_type goes with shares: leave it out"),
         (None, true) if !into.is_empty() => return bad("into goes with shares: leave it out"),
         (Some(shares), false) if !into.keys().all(|share| shares.contains(share)) => {
             return bad("into names a share that shares does not");
@@ -246,22 +307,105 @@ pub(crate) async fn accept(
             let accept = |share| {
                 Ok(match into.get(&share) {
                     Some(record) => Command::Adopt { connection, share, record: *record },
-                    None => Command::Accept { connection, share, owner: owner.clone() },
+                    None => {
+                        let (owner, record_type) = (owner.clone(), record_type.clone());
+                        Command::Sharing(SharingCommand::Accept { connection, share, owner, record_type })
+                    }
                 })
             };
-            let commands = shares.into_iter().map(accept).collect();
+            let commands = shares.iter().copied().map(accept).collect();
             let results = api.execute_items(commands, &actor, &keyed).await?;
+            let outcomes = match wait_s {
+                Some(wait_s) => outcomes(&api, connection, &shares, &results, wait_s).await,
+                None => Vec::new(),
+            };
             let results = results.into_iter().map(|result| ItemResult::of(result, None)).collect();
-            Accepted { results, job: None }
+            Accepted { results, outcomes, job: None }
         }
         (None, true) => {
             let kinds = std::iter::once(JobKind::Accept { connection, object });
             let job = start_jobs(&api, &actor, &keyed, kinds).await?.pop();
-            Accepted { results: Vec::new(), job }
+            Accepted { results: Vec::new(), outcomes: Vec::new(), job }
         }
         _ => return bad("name shares, or set all to true: one of both"),
     };
     Ok(Json(accepted))
+}
+
+/// Waits until the partner has answered each acceptance, or the time is over; how each stands then.
+async fn outcomes(
+    api: &Api,
+    connection: ConnectionId,
+    shares: &[ShareId],
+    results: &[Result<Executed, Problem>],
+    wait_s: u64,
+) -> Vec<AcceptOutcome> {
+    let look = |state: &State| -> Vec<AcceptOutcome> {
+        let found = state.connections.get(&connection);
+        let each = shares.iter().zip(results);
+        each.map(|(share, result)| AcceptOutcome::of(api, found, *share, result.as_ref().err())).collect()
+    };
+    let mut durable = api.org.durable();
+    let end = tokio::time::Instant::now() + Duration::from_secs(wait_s.min(ACCEPT_WAIT_S_MAX));
+    loop {
+        durable.borrow_and_update();
+        let outcomes = api.org.read(look).await;
+        let awaited = outcomes.iter().any(|outcome| outcome.status == status(ShareStatus::Accepting));
+        if !awaited || tokio::time::timeout_at(end, durable.changed()).await.is_err() {
+            return outcomes;
+        }
+    }
+}
+
+impl AcceptOutcome {
+    fn of(api: &Api, connection: Option<&Connection>, id: ShareId, refused: Option<&Problem>) -> Self {
+        let share = connection.and_then(|connection| Some((connection, connection.shares.get(&id)?)));
+        let mut outcome = Self {
+            share: id.to_string(),
+            status: share.map_or("unknown", |(_, share)| status(share.status)),
+            record: None,
+            cause: None,
+            detail: None,
+            reasons: Vec::new(),
+        };
+        let Some((connection, share)) = share else {
+            return outcome.because("refused", "there is no such share");
+        };
+        if let Some(problem) = refused {
+            let cause = if problem.code == ErrorCode::NoPermission { "no_permission" } else { "refused" };
+            outcome.reasons.clone_from(&problem.reasons);
+            return outcome.because(cause, &problem.detail);
+        }
+        match share.status {
+            ShareStatus::Active => {
+                outcome.record = share.record.map(|record| record.to_string());
+                outcome
+            }
+            ShareStatus::Granted => {
+                let problem = share.problem.as_deref();
+                let reasons = problem.map(|problem| problem.reasons.iter().map(ReasonView::from).collect());
+                outcome.reasons = reasons.unwrap_or_default();
+                outcome.because(
+                    "rule",
+                    "the record was granted and is refused here: mend the cause, then try it again",
+                )
+            }
+            ShareStatus::Accepting => {
+                let (cause, detail) = awaited(api, connection);
+                outcome.because(cause, &detail)
+            }
+            ShareStatus::Taken => {
+                outcome.because("taken", &format!("another has the record of {}", connection.display_name()))
+            }
+            ended => outcome.because("refused", &format!("the offer is {}", ended.label())),
+        }
+    }
+
+    fn because(mut self, cause: &'static str, detail: &str) -> Self {
+        self.cause = Some(cause);
+        self.detail = Some(detail.to_owned());
+        self
+    }
 }
 
 /// Declines offers, or gives back grants whose records cannot be created.

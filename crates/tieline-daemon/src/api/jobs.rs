@@ -122,6 +122,7 @@ pub(crate) const fn kind(kind: &JobKind) -> &'static str {
     match kind {
         JobKind::Forward { .. } => "forward",
         JobKind::Accept { .. } => "accept",
+        JobKind::Tasks { .. } => "tasks",
         JobKind::Backfill { .. } => "backfill",
         JobKind::Reconcile { .. } => "reconcile",
         JobKind::Grant { .. } => "grant",
@@ -144,6 +145,7 @@ impl JobView {
             | JobKind::Compute { object } => Some(object),
             JobKind::Accept { object, .. } => object.as_ref(),
             JobKind::Reconcile { .. }
+            | JobKind::Tasks { .. }
             | JobKind::FillLinks { .. }
             | JobKind::TellLinks { .. }
             | JobKind::Grant { .. }

@@ -19,6 +19,8 @@
 //! | `records`, `batch`, `history`, `field_history` | `/v1/records`, `/v1/batch` |
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
 //! | `views`, `inbox_views` | `/v1/views`, `/v1/inbox-views` |
+//! | `accounts` | `/v1/connections/{c}/subscribe/{remote}/account`, `/v1/inbox/preview` |
+//! | `approvals` | `/v1/approvals` |
 //! | `effects`, `notices` | `/v1/effects`, `/v1/notices`, `/v1/notice-settings` |
 //! | `changes`, `reports` | `/v1/changes`, `/v1/reports` |
 //! | `jobs`, `log`, `export` | `/v1/jobs`, `/v1/failures`, `/v1/alarms`, `/v1/log` |
@@ -27,6 +29,8 @@
 //! with a code of a closed list ([`ErrorCode`]). Who may ask what stands in one table, `access`.
 
 mod access;
+mod accounts;
+mod approvals;
 mod as_of;
 mod audit;
 mod auth;
@@ -37,6 +41,7 @@ mod config;
 mod connection_view;
 mod connections;
 mod contacts;
+mod convert;
 mod drift;
 mod effects;
 mod event_view;
@@ -211,6 +216,7 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(records::show, records::change, records::delete))
         .routes(routes!(records::assign))
         .routes(routes!(batch::batch))
+        .routes(routes!(convert::convert))
         .routes(routes!(shares::forward))
         .routes(routes!(shares::stop))
         .routes(routes!(shares::retry))
@@ -273,6 +279,9 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(config::plan_files))
         .routes(routes!(config::apply_files))
         .routes(routes!(history::history))
+        .routes(routes!(records::tasks))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::decide))
         .routes(routes!(field_history::field_history))
         .routes(routes!(as_of::as_of))
         .routes(routes!(explain::of_record))
@@ -284,6 +293,8 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(queues::list))
         .routes(routes!(queues::show, queues::set, queues::remove))
         .routes(routes!(queues::share))
+        .routes(routes!(accounts::preview_offers))
+        .routes(routes!(accounts::show, accounts::set, accounts::remove))
         .routes(routes!(views::list))
         .routes(routes!(views::show, views::set, views::remove))
         .routes(routes!(views::rows))

@@ -89,6 +89,7 @@ error_codes! {
     BuiltInReport = "built_in_report", 409, "The report is in every org as it is";
     BuiltInRole = "built_in_role", 409, "The role is in every org as it is";
     ConnectionNotActive = "connection_not_active", 409, "The connection is not active";
+    Converted = "converted", 409, "The lead was converted";
     EditionCannotSend = "edition_cannot_send", 409, "The edition of the org may not send invitations";
     EditionCannotShare = "edition_cannot_share", 409, "The edition of the org takes no part in sharing";
     EffectsFull = "effects_full", 409, "Too many mails and webhooks wait to be sent";
@@ -97,6 +98,9 @@ error_codes! {
     LastAdministrator = "last_administrator", 409, "Nobody would be left who may do everything";
     NoLicence = "no_licence", 409, "All connection licences are in use";
     NoOrg = "no_org", 409, "The log has no org yet";
+    NotByHand = "not_by_hand", 409, "Only queues and rules share records of this object";
+    NotWaiting = "not_waiting", 409, "No such value waits for approval";
+    ParentNotShared = "parent_not_shared", 409, "What the task belongs to is not shared with this connection";
     NotInCatalogue = "not_in_catalogue", 409, "The partner does not publish this";
     NotAMember = "not_a_member", 409, "The connection is not a member of the queue";
     NotInviter = "not_inviter", 409, "The invitation is of another org";
@@ -144,6 +148,10 @@ error_codes! {
     KeyReused = "key_reused", 422, "The idempotency key was used for another request";
     KeyNotTaken = "key_not_taken", 422, "The request takes no idempotency key";
     BadLabel = "bad_label", 422, "The label is not valid";
+    RecordTypeByDefault = "record_type_by_default", 422, "Records of this object get the default type of their owner";
+    UnknownRecordType = "unknown_record_type", 422, "The object has no such record type";
+    NoAccount = "no_account", 422, "Records of this object name no account";
+    NotALead = "not_a_lead", 422, "Only leads are converted";
     LimitReached = "limit_reached", 422, "A limit would be exceeded";
     OwnInvitation = "own_invitation", 422, "The invitation is this org's own";
     SystemUser = "system_user", 422, "The user is not a person";

@@ -131,6 +131,8 @@ pub(crate) struct PendingView {
     written: String,
     /// Whether it waits for a person's approval.
     approval: bool,
+    /// Whether a person refused it.
+    rejected: bool,
     /// Why it is not applied.
     reasons: Vec<ReasonView>,
 }
@@ -181,6 +183,17 @@ pub(crate) struct RecordQuery {
     cursor: Option<String>,
     /// Only those of this owner: a user, or `queue:` with the name of a queue.
     owner: Option<String>,
+}
+
+/// Which tasks of a record.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TaskQuery {
+    /// Most tasks of the page: 100 if not said, 1,000 at most.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
 }
 
 /// The parsed query of a list.
@@ -262,6 +275,7 @@ impl RecordView {
                     connection: pending.origin.connection.to_string(),
                     written: pending.stamp.time.to_string(),
                     approval: pending.approval,
+                    rejected: pending.rejected,
                     reasons: pending.reasons.iter().map(ReasonView::from).collect(),
                 })
                 .collect(),
@@ -378,6 +392,39 @@ pub(crate) async fn show(
         Ok(RecordView::of(state, id, record(state, &name, id)?))
     });
     view.await.map(Json)
+}
+
+/// Lists the tasks of a record, each with its sharing (S2S-44).
+#[utoipa::path(get, path = "/v1/records/{object}/{id}/tasks", tag = "records",
+    params(("object" = String, Path, description = "The object."), ("id" = String, Path, description = "The record."),
+        TaskQuery),
+    responses((status = 200, body = RecordPage)))]
+pub(crate) async fn tasks(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route((name, id)): Route<(ObjectName, RecordId)>,
+    Params(query): Params<TaskQuery>,
+) -> Result<Json<RecordPage>, Problem> {
+    let after: Option<RecordId> = cursor(query.cursor.as_deref())?;
+    let limit = page_size(query.limit);
+    super::read(&api, |state| {
+        let reading = actor.reading(state);
+        reading.object(&name)?;
+        record(state, &name, id)?;
+        object(state, reading, tieline_core::sharing::TASK)?;
+        let mut page = RecordPage { records: Vec::new(), next: None };
+        let mut last = None;
+        for (task, found) in state.tasks_of(id, after).filter_map(|task| Some((task, state.record(task)?))) {
+            if page.records.len() == limit {
+                page.next = last.map(|id: RecordId| id.to_string());
+                break;
+            }
+            last = Some(task);
+            page.records.push(RecordView::of(state, task, found));
+        }
+        Ok(page)
+    })
+    .await
 }
 
 /// Writes fields of a record.

@@ -30,6 +30,10 @@ pub(crate) struct ShareView {
     pub(crate) reason: Option<&'static str>,
     /// How often the record was offered.
     pub(crate) generation: u32,
+    /// Whether several connections may have it.
+    pub(crate) several: bool,
+    /// The shares of what it belongs to, with which it ends.
+    pub(crate) parents: Vec<String>,
     /// Who offered it, or accepted it here.
     pub(crate) actor: Option<String>,
     /// When it was offered.
@@ -74,6 +78,8 @@ impl ShareView {
                 _ => None,
             },
             generation: share.generation,
+            several: share.how.many,
+            parents: share.parents.iter().map(|link| link.share.to_string()).collect(),
             actor: share.actor.as_ref().map(ToString::to_string),
             offered: share.offered.to_string(),
             updated: share.updated.to_string(),

@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
-use tieline_core::command::{Command, Reply};
+use tieline_core::command::{Command, Reply, SharingCommand};
 use tieline_core::job::JobKind;
 use tieline_core::message::EndReason;
+use tieline_core::sharing::{Forwarding, TaskChoice};
 use tieline_core::{ConnectionId, ObjectName, RecordId, ShareId, ViewName};
 use utoipa::ToSchema;
 
@@ -43,6 +44,41 @@ pub(crate) struct ForwardBody {
     /// The records that this list view chooses.
     #[schema(value_type = Option<String>)]
     view: Option<ViewName>,
+    /// How many may have each of them.
+    #[serde(default)]
+    acceptors: Acceptors,
+    /// Which tasks follow once they are accepted.
+    #[serde(default)]
+    tasks: Tasks,
+    /// Whether such tasks follow also when they are made later.
+    #[serde(default)]
+    new_tasks: bool,
+}
+
+/// How many may have a record that is offered to several connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Acceptors {
+    /// The first that accepts.
+    #[default]
+    First,
+    /// Everybody who accepts.
+    All,
+}
+
+/// Which tasks of a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Tasks {
+    /// None of them.
+    #[default]
+    None,
+    /// Those that are not done.
+    Open,
+    /// Those that are done.
+    Closed,
+    /// All of them.
+    All,
 }
 
 /// What became of a request to forward: `results`, or `jobs` if there was much to do.
@@ -120,7 +156,23 @@ pub(crate) struct SharePage {
     next: Option<String>,
 }
 
+impl ForwardResult {
+    pub(crate) fn new(connection: ConnectionId, record: RecordId, result: ItemResult) -> Self {
+        Self { connection: connection.to_string(), record: record.to_string(), result }
+    }
+}
+
 impl ForwardBody {
+    fn how(&self) -> Forwarding {
+        let tasks = match self.tasks {
+            Tasks::None => TaskChoice::None,
+            Tasks::Open => TaskChoice::Open,
+            Tasks::Closed => TaskChoice::Closed,
+            Tasks::All => TaskChoice::All,
+        };
+        Forwarding { many: self.acceptors == Acceptors::All, tasks, new_tasks: self.new_tasks }
+    }
+
     fn check(&self) -> Result<(), Problem> {
         if self.connections.is_empty() {
             return Err(Problem::new(ErrorCode::BadBody, "connections is empty: name at least one"));
@@ -160,9 +212,11 @@ pub(crate) async fn forward(
         let named = body.connections.iter().map(|selector| select::connection(state, selector));
         named.map(|found| found.map(|connection| connection.id)).collect::<Result<Vec<_>, _>>()
     })?;
+    let how = body.how();
     let forwarded = match body.records {
         Some(records) if records.len() * connections.len() <= AT_ONCE_MAX => {
-            let results = forward_now(&api, &actor, &keyed, &body.object, &connections, &records).await?;
+            let pairs = connections.iter().flat_map(|over| records.iter().map(|record| (*over, *record)));
+            let results = forward_now(&api, &actor, &keyed, &body.object, pairs.collect(), how).await?;
             Forwarded { results, jobs: Vec::new() }
         }
         records => {
@@ -171,6 +225,7 @@ pub(crate) async fn forward(
                 object: body.object.clone(),
                 records: records.clone(),
                 view: body.view.clone(),
+                how,
             });
             Forwarded { results: Vec::new(), jobs: start_jobs(&api, &actor, &keyed, kinds).await? }
         }
@@ -183,15 +238,14 @@ async fn forward_now(
     actor: &Actor,
     keyed: &Keyed,
     object: &ObjectName,
-    connections: &[ConnectionId],
-    named: &[RecordId],
+    pairs: Vec<(ConnectionId, RecordId)>,
+    how: Forwarding,
 ) -> Result<Vec<ForwardResult>, Problem> {
-    let pairs = connections.iter().flat_map(|connection| named.iter().map(|record| (*connection, *record)));
-    let pairs: Vec<(ConnectionId, RecordId)> = pairs.collect();
     let commands = api.org.peek(|state| {
         let commands = pairs.iter().map(|(connection, record)| {
             records::record(state, object, *record)?;
-            Ok(Command::Forward { record: *record, connection: *connection })
+            let (record, connection) = (*record, *connection);
+            Ok(Command::Sharing(SharingCommand::Forward { record, connection, how }))
         });
         commands.collect()
     });

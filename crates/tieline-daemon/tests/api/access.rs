@@ -125,6 +125,11 @@ const QUESTIONS: &[Question] = &[
     ("post /v1/rules/sharing/{rule}/apply", "/v1/rules/sharing/none/apply", "{}", MANAGES),
     ("get /v1/rule-failures", "/v1/rule-failures", "", ALL),
     ("post /v1/queues/{queue}/share", "/v1/queues/none/share", r#"{"connection": "globex"}"#, MANAGES),
+    ("get /v1/records/{object}/{id}/tasks", "/v1/records/Lead/LEAD/tasks", "", &["boss"]),
+    // It makes an account and a contact, too.
+    ("post /v1/records/{object}/{id}/convert", "/v1/records/Lead/LEAD/convert", "{}", BOSS),
+    ("get /v1/approvals", "/v1/approvals", "", ALL),
+    ("post /v1/approvals", "/v1/approvals", r#"{"record": "LEAD", "field": "City", "approve": true}"#, EDITS),
     ("get /v1/records/{object}/{id}/field-history", "/v1/records/Lead/LEAD/field-history", "", READS),
     ("get /v1/records/{object}/{id}/as-of", "/v1/records/Lead/LEAD/as-of?seq=1000", "", READS),
     ("get /v1/records/{object}/{id}/explain", "/v1/records/Lead/LEAD/explain", "", READS),
@@ -138,6 +143,26 @@ const QUESTIONS: &[Question] = &[
     ("post /v1/shares", "/v1/shares", r#"{"connections": ["globex"], "object": "Lead", "all": true}"#, EDITS),
     ("post /v1/shares/stop", "/v1/shares/stop", r#"{"connection": "globex", "records": ["LEAD"]}"#, EDITS),
     ("get /v1/inbox", "/v1/inbox", "", ALL),
+    (
+        "get /v1/connections/{c}/subscribe/{remote}/account",
+        "/v1/connections/globex/subscribe/Contact/account",
+        "",
+        MANAGES,
+    ),
+    (
+        "put /v1/connections/{c}/subscribe/{remote}/account",
+        "/v1/connections/globex/subscribe/Contact/account",
+        "{}",
+        MANAGES,
+    ),
+    (
+        "delete /v1/connections/{c}/subscribe/{remote}/account",
+        "/v1/connections/globex/subscribe/Contact/account",
+        "",
+        MANAGES,
+    ),
+    // There is no such share: whom it would concern is asked when there is.
+    ("post /v1/inbox/preview", "/v1/inbox/preview", r#"{"connection": "globex", "shares": ["NONE"]}"#, ALL),
     // Nothing is subscribed: whom it would concern is asked when something is.
     ("post /v1/inbox/accept", "/v1/inbox/accept", r#"{"connection": "globex", "all": true}"#, ALL),
     ("post /v1/inbox/decline", "/v1/inbox/decline", r#"{"connection": "globex", "shares": ["NONE"]}"#, ALL),

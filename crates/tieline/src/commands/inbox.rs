@@ -8,7 +8,7 @@ use super::share::{more, results};
 use super::{body, list};
 use crate::client::path;
 use crate::error::{CliError, Result};
-use crate::output::{Column, reasons, text, time, with};
+use crate::output::{Column, plain, reasons, text, time, with};
 use crate::session::Session;
 
 /// See and answer what partners offer.
@@ -62,6 +62,15 @@ pub(crate) struct Accept {
     /// Let the assignment rules say who will own the records; you, if they name nobody
     #[arg(long, conflicts_with_all = ["all", "owner"])]
     assign: bool,
+    /// Accept nothing: show which accounts would be matched or made
+    #[arg(long, conflicts_with = "all")]
+    preview: bool,
+    /// The type of the records, where it is chosen: Account, Contact and Opportunity
+    #[arg(long, value_name = "TYPE", conflicts_with = "all")]
+    record_type: Option<String>,
+    /// Wait at most so many seconds for what comes of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, conflicts_with = "all")]
+    wait: u64,
     /// The record of this org that becomes the copy, for one offer; else a copy is created
     #[arg(long, value_name = "RECORD", conflicts_with_all = ["all", "owner", "assign"])]
     into: Option<RecordId>,
@@ -84,8 +93,52 @@ const OFFERS: &[Column] = &[
     text("STATUS", "/status"),
     time("SENT", "/offered"),
     with("PREVIEW", "/preview", super::record::values),
-    with("PROBLEM", "/problem/reasons", reasons),
+    with("PROBLEM", "", problem),
 ];
+
+/// Why an offer is not a record yet: what refused it, or what it waits for.
+fn problem(offer: &Json) -> String {
+    let refused = offer.pointer("/problem/reasons").map(reasons).unwrap_or_default();
+    if refused.is_empty() { offer.get("waits_for").map(plain).unwrap_or_default() } else { refused }
+}
+
+const PREVIEWS: &[Column] = &[
+    text("SHARE", "/share"),
+    text("ACCOUNT", "/account"),
+    text("RECORD", "/record"),
+    text("NAME", "/name"),
+    text("MATCHES", "/found"),
+];
+
+const OUTCOMES: &[Column] = &[
+    text("SHARE", "/share"),
+    text("STATUS", "/status"),
+    text("RECORD", "/record"),
+    text("CAUSE", "/cause"),
+    with("WHY", "", why),
+];
+
+/// Rules, fields and values if there are any, else the sentence about the cause.
+fn why(outcome: &Json) -> String {
+    let named = outcome.get("reasons").map(reasons).unwrap_or_default();
+    if named.is_empty() { outcome.get("detail").map(plain).unwrap_or_default() } else { named }
+}
+
+/// Shows what came of each acceptance. If any was refused, the command fails after all are shown; one
+/// that waits for the partner is not refused.
+fn outcomes(session: &Session, answer: &Json) -> Result<()> {
+    let rows = list(answer, "outcomes");
+    session.output.show(answer, |output| output.table(OUTCOMES, rows))?;
+    let waits = |row: &&Json| {
+        let cause = row.get("cause").and_then(Json::as_str);
+        matches!(cause, None | Some("not_reachable" | "not_answered"))
+    };
+    let refused = rows.len() - rows.iter().filter(waits).count();
+    if refused == 0 {
+        return Ok(());
+    }
+    Err(CliError::refused(format!("{refused} of {} did not become records", rows.len())))
+}
 
 impl Inbox {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
@@ -108,7 +161,23 @@ impl Inbox {
                     Ok(())
                 })
             }
-            Self::Accept(Accept { connection, shares, all, object, owner, assign, into }) => {
+            Self::Accept(Accept { preview: true, connection, shares, .. }) => {
+                let body = json!({ "connection": connection, "shares": shares });
+                let answer = client.post(&path(["inbox", "preview"]), &body)?;
+                session.output.show(&answer, |output| output.table(PREVIEWS, list(&answer, "previews")))
+            }
+            Self::Accept(Accept {
+                connection,
+                shares,
+                all,
+                object,
+                owner,
+                assign,
+                record_type,
+                wait,
+                into,
+                ..
+            }) => {
                 let into = match (&shares[..], into) {
                     (_, None) => Json::Null,
                     ([share], Some(record)) => json!({ share.to_string(): record }),
@@ -123,11 +192,17 @@ impl Inbox {
                     chosen,
                     ("object", json!(object)),
                     ("owner", json!(owner)),
+                    ("record_type", json!(record_type)),
+                    ("wait_s", if all { Json::Null } else { json!(wait) }),
                     ("assign", json!(assign)),
                     ("into", into),
                 ]);
                 let answer = client.post(&path(["inbox", "accept"]), &body)?;
-                results(session, &answer, "SHARE", &shares)
+                if list(&answer, "outcomes").is_empty() {
+                    results(session, &answer, "SHARE", &shares)
+                } else {
+                    outcomes(session, &answer)
+                }
             }
             Self::Decline(Decline { connection, shares }) => {
                 let body = json!({ "connection": connection, "shares": shares });

@@ -4,6 +4,7 @@
 //! `--json`, else as a table or as facts. What a noun's answers look like stands beside its verbs.
 
 pub(crate) mod alarm;
+pub(crate) mod approval;
 pub(crate) mod backup;
 pub(crate) mod broker;
 pub(crate) mod changes;
@@ -72,6 +73,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Escalation(verb) => verb.run(session, rule::ESCALATION),
         Command::Share(verb) => verb.run(session),
         Command::Inbox(verb) => verb.run(session),
+        Command::Approval(verb) => verb.run(session),
         Command::View(verb) => verb.run(session),
         Command::Replay(replay) => replay.run(session),
         Command::Explain(verb) => verb.run(session),

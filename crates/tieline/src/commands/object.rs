@@ -176,6 +176,8 @@ impl View {
             rules: vec![],
             create_set: vec![],
             view_fields: self.view_fields,
+            record_types: Vec::new(),
+            sharing_by_hand: true,
             version: 0,
         })
     }

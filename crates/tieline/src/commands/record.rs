@@ -40,6 +40,10 @@ pub(crate) enum Record {
     Assign(Assign),
     /// List records of an object
     List(List),
+    /// List the tasks of a record, each with its sharing
+    Tasks(Tasks),
+    /// Make an account, a contact and an opportunity of a lead
+    Convert(Convert),
     /// Create records from a CSV, JSON or tree file
     Import(Import),
     /// Write the records of an object to standard output or a file
@@ -92,6 +96,46 @@ pub(crate) struct Get {
     /// Show it as it was after this event, or at this moment, as 2026-01-31T09:30:00Z
     #[arg(long, value_name = "SEQ|TIME", conflicts_with = "history")]
     at: Option<String>,
+}
+
+/// Convert a lead. What it becomes has its values; partners that had it see it inactive (converted).
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// The lead
+    lead: RecordId,
+    /// The account that it joins, instead of a new one
+    #[arg(long, value_name = "RECORD")]
+    account: Option<RecordId>,
+    /// The contact that it is, instead of a new one
+    #[arg(long, value_name = "RECORD")]
+    contact: Option<RecordId>,
+    /// Make an opportunity of this name, too
+    #[arg(long, value_name = "NAME")]
+    opportunity: Option<String>,
+    /// A field of the opportunity, as Amount=1000; may be repeated
+    #[arg(long = "with", value_name = "FIELD=VALUE", value_parser = assignment, requires = "opportunity")]
+    fields: Vec<(String, Given)>,
+    /// Who owns what is created, instead of the owner of the lead
+    #[arg(long, value_name = "USER")]
+    owner: Option<UserName>,
+    /// Offer what it became to the connections that had the lead
+    #[arg(long)]
+    share_back: bool,
+}
+
+/// List the tasks of a record.
+#[derive(Debug, Args)]
+pub(crate) struct Tasks {
+    /// The object of the record
+    object: ObjectName,
+    /// The record
+    id: RecordId,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    /// Go on where an earlier list ended
+    #[arg(long)]
+    cursor: Option<String>,
 }
 
 /// Write fields of a record.
@@ -186,9 +230,78 @@ impl Record {
             Self::Assign(assign) => assign.run(session),
             Self::History(history) => history.run(session),
             Self::List(list) => list.run(session),
+            Self::Tasks(tasks) => tasks.run(session),
+            Self::Convert(convert) => convert.run(session),
             Self::Import(import) => import.run(session),
             Self::Export(export) => export.run(session),
         }
+    }
+}
+
+const CONVERTED: &[Column] = &[
+    text("Account", "/account"),
+    text("Contact", "/contact"),
+    text("Opportunity", "/opportunity"),
+    text("Shares that ended", "/ended_shares"),
+];
+
+impl Convert {
+    fn run(self, session: &Session) -> Result<()> {
+        let client = session.client()?;
+        let opportunity = match self.opportunity {
+            Some(name) => {
+                let schema = Schema::fetch(&client, "Opportunity")?;
+                let mut fields = given(&schema, &self.fields)?;
+                fields.insert("Name".to_owned(), json!(name));
+                Json::Object(fields)
+            }
+            None => Json::Null,
+        };
+        let body = body([
+            ("account", json!(self.account)),
+            ("contact", json!(self.contact)),
+            ("opportunity", opportunity),
+            ("owner", json!(self.owner)),
+            ("share_back", json!(self.share_back)),
+        ]);
+        let answer = client.post(&path(["records", "Lead", &self.lead.to_string(), "convert"]), &body)?;
+        session.output.show(&answer, |output| output.facts(CONVERTED, &answer))?;
+        if list(&answer, "results").is_empty() {
+            return Ok(());
+        }
+        super::share::results::<RecordId>(session, &answer, "RECORD", &[])
+    }
+}
+
+const TASKS: &[Column] = &[
+    text("TASK", "/id"),
+    text("SUBJECT", "/fields/Subject"),
+    text("STATUS", "/fields/Status"),
+    text("DUE", "/fields/ActivityDate"),
+    text("OWNER", "/owner"),
+    with("SHARED WITH", "/shares", shared_with),
+];
+
+/// With whom a record is shared, and how that stands, in one line.
+fn shared_with(shares: &Json) -> String {
+    let shares = shares.as_array().into_iter().flatten();
+    let one = |share: &Json| {
+        let partner = share.get("partner").map(plain).unwrap_or_default();
+        format!("{partner}: {}", super::share::status(share))
+    };
+    shares.map(one).collect::<Vec<_>>().join(", ")
+}
+
+impl Tasks {
+    fn run(self, session: &Session) -> Result<()> {
+        let query = [("limit", Some(self.limit.to_string())), ("cursor", self.cursor)];
+        let route = path(["records", self.object.as_str(), &self.id.to_string(), "tasks"]);
+        let answer = session.client()?.get(&route, &query)?;
+        session.output.show(&answer, |output| {
+            output.table(TASKS, list(&answer, "records"))?;
+            super::share::more(output, &answer);
+            Ok(())
+        })
     }
 }
 
@@ -243,16 +356,20 @@ impl Fields {
             return read_fields(file);
         }
         // Texts are read for the field's type, as the cells of a CSV file are.
-        let schema = Schema::fetch(client, object.as_str())?;
-        let value = |(field, given): &(String, Given)| {
-            let value = match given {
-                Given::Text(text) => schema.value(field, text)?,
-                Given::Json(json) => json.clone(),
-            };
-            Ok((field.clone(), value))
-        };
-        self.fields.iter().map(value).collect()
+        given(&Schema::fetch(client, object.as_str())?, &self.fields)
     }
+}
+
+/// Fields as the API takes them, read for their types.
+fn given(schema: &Schema, fields: &[(String, Given)]) -> Result<Map<String, Json>> {
+    let value = |(field, given): &(String, Given)| {
+        let value = match given {
+            Given::Text(text) => schema.value(field, text)?,
+            Given::Json(json) => json.clone(),
+        };
+        Ok((field.clone(), value))
+    };
+    fields.iter().map(value).collect()
 }
 
 fn read_fields(file: &std::path::Path) -> Result<Map<String, Json>> {

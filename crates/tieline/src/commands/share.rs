@@ -1,6 +1,7 @@
 //! `tieline share`: offers records to partners, and stops sharing them.
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tieline_core::{ObjectName, RecordId, ShareId, ViewName};
 
@@ -40,6 +41,33 @@ pub(crate) struct Forward {
     /// To which connection; may be repeated: the first that accepts gets the record
     #[arg(long = "to", value_name = "CONNECTION", required = true)]
     connections: Vec<String>,
+    /// Who may have each record: the first that accepts it, or all who do
+    #[arg(long, value_name = "WHO", default_value = "first")]
+    acceptors: Acceptors,
+    /// Which tasks of each record follow once it is accepted
+    #[arg(long, value_name = "WHICH", default_value = "none")]
+    tasks: Tasks,
+    /// Such tasks follow also when they are made later
+    #[arg(long, requires = "tasks")]
+    new_tasks: bool,
+}
+
+/// How many may have a record.
+#[derive(Debug, Clone, Copy, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum Acceptors {
+    First,
+    All,
+}
+
+/// Which tasks of a record.
+#[derive(Debug, Clone, Copy, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum Tasks {
+    None,
+    Open,
+    Closed,
+    All,
 }
 
 /// Stop sharing records.
@@ -105,13 +133,29 @@ impl Share {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         let client = session.client()?;
         match self {
-            Self::Forward(Forward { object, records, view, all, connections }) => {
+            Self::Forward(Forward {
+                object,
+                records,
+                view,
+                all,
+                connections,
+                acceptors,
+                tasks,
+                new_tasks,
+            }) => {
                 let chosen = match view {
                     Some(view) => ("view", json!(view)),
                     None if all => ("all", json!(true)),
                     None => ("records", json!(records)),
                 };
-                let body = body([("connections", json!(connections)), ("object", json!(object)), chosen]);
+                let body = body([
+                    ("connections", json!(connections)),
+                    ("object", json!(object)),
+                    chosen,
+                    ("acceptors", json!(acceptors)),
+                    ("tasks", json!(tasks)),
+                    ("new_tasks", json!(new_tasks)),
+                ]);
                 let answer = client.post(&path(["shares"]), &body)?;
                 results::<RecordId>(session, &answer, "RECORD", &[])
             }

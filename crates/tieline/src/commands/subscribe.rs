@@ -27,6 +27,8 @@ pub(crate) enum Subscribe {
     List(One),
     /// Take nothing of an object any more
     Remove(Remove),
+    /// Match or make the account of each contact or opportunity that is accepted
+    Account(Account),
     /// Show what each object of a partner may be mapped to
     Suggest(One),
     /// Show which field types convert into which
@@ -99,6 +101,58 @@ pub(crate) struct Remove {
     object: ObjectName,
 }
 
+/// Match or make accounts. Without options it shows what is set; a new rule matches by name, and makes
+/// accounts with name and billing city, state and country.
+#[derive(Debug, Args)]
+pub(crate) struct Account {
+    /// Id, partner or label of the connection
+    connection: String,
+    /// The partner's object
+    object: ObjectName,
+    /// The fields of an account that have to be the same; may be repeated, or list several with commas
+    #[arg(long = "match", value_name = "FIELD", value_delimiter = ',')]
+    match_on: Vec<FieldName>,
+    /// A field of the partner and the field of the account that it goes into; may be repeated
+    #[arg(long = "field", value_name = "REMOTE=LOCAL", value_delimiter = ',')]
+    fields: Vec<FieldPair>,
+    /// Match with the usual fields, by name
+    #[arg(long)]
+    usual: bool,
+    /// Make no account if none matches
+    #[arg(long)]
+    match_only: bool,
+    /// Leave accounts alone
+    #[arg(long, conflicts_with_all = ["match_on", "fields", "usual", "match_only"])]
+    off: bool,
+}
+
+const ACCOUNT: &[Column] =
+    &[text("Fields", "/fields"), text("Matched by", "/match_on"), text("Made if none matches", "/create")];
+
+impl Account {
+    fn run(self, session: &Session, client: &Client) -> Result<()> {
+        let Self { connection, object, match_on, fields, usual, match_only, off } = self;
+        let route = path(["connections", &connection, "subscribe", object.as_str(), "account"]);
+        if off {
+            let answer = client.delete(&route)?;
+            return saved(session, &answer, &format!("Accounts of {object} are left alone"));
+        }
+        if match_on.is_empty() && fields.is_empty() && !usual && !match_only {
+            let answer = client.get(&route, &[])?;
+            return session.output.show(&answer, |output| output.facts(ACCOUNT, &answer));
+        }
+        let pairs: Map<String, Json> =
+            fields.iter().map(|pair| (pair.local.to_string(), json!(pair.remote))).collect();
+        let body = super::body([
+            ("fields", if pairs.is_empty() { Json::Null } else { pairs.into() }),
+            ("match_on", if match_on.is_empty() { Json::Null } else { json!(match_on) }),
+            ("create", json!(!match_only)),
+        ]);
+        let answer = client.put(&route, &body)?;
+        saved(session, &answer, &format!("Accounts of {object} are matched or made"))
+    }
+}
+
 const COLUMNS: &[Column] = &[
     text("OBJECT", "/remote"),
     text("AS", "/local"),
@@ -144,6 +198,7 @@ impl Subscribe {
                 session.output.show(&answer, |output| output.table(SUGGESTIONS, list(&answer, "suggestions")))
             }
             Self::Set(set) => set.run(session, &client),
+            Self::Account(account) => account.run(session, &client),
             Self::List(One { connection }) => {
                 let answer = client.get(&path(["connections", &connection, "subscribe"]), &[])?;
                 session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "subscribe")))

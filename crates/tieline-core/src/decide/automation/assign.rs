@@ -7,7 +7,7 @@ use crate::decide::automation::queue;
 use crate::decide::draft::Draft;
 use crate::decide::fields::Incoming;
 use crate::decide::write::{Candidates, Write, record_changed};
-use crate::decide::{people, record};
+use crate::decide::{people, record, task};
 use crate::event::RecordAction;
 use crate::state::State;
 use crate::{AssignTo, FieldName, ObjectName, Owner, RecordId, UserName};
@@ -58,6 +58,12 @@ pub(in crate::decide) fn owner_of_copy(
     candidates: &Candidates,
 ) -> Owner {
     let (connection, share, object) = (incoming.connection, incoming.share, &incoming.object.name);
+    // Whoever owns what a task belongs to has the task.
+    let of_parent = task::parents_here(draft.state, connection, share)
+        .find_map(|(_, parent)| Some(draft.state.record(parent)?.owner.clone()));
+    if let Some(owner) = of_parent {
+        return owner;
+    }
     let user = Owner::User(share.actor.as_ref().unwrap_or(&connection.owner).clone());
     match share.assign.as_deref() {
         None => user,

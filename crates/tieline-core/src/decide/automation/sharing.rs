@@ -14,6 +14,7 @@ use crate::event::RuleShared;
 use crate::limits::HOPS_MAX;
 use crate::message::EndReason;
 use crate::reason::Reason;
+use crate::sharing::Forwarding;
 use crate::state::{Connection, Record, ShareRole};
 use crate::{ConnectionId, FieldName, QueueName, RecordId, RuleName, ShareId};
 
@@ -25,7 +26,7 @@ pub(super) fn offer_to_members(draft: &mut Draft<'_>, touched: &Touched, queue: 
     for over in &queue.connections {
         if touched.by_person {
             // Whoever puts it there means the members, also those that had it before.
-            drop(share::forward(draft, touched.record, *over));
+            drop(share::forward(draft, touched.record, *over, Forwarding::default()));
             continue;
         }
         let Some((connection, record)) = state.connections.get(over).zip(state.record(touched.record)) else {
@@ -64,7 +65,7 @@ fn offer(
         tell_hops(draft, rule, id);
         return Ok(None);
     }
-    share::forward(draft, id, over)?;
+    share::forward(draft, id, over, Forwarding::default())?;
     Ok(draft.amend_offer(hops))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::decide::draft::Draft;
 use crate::effect::Purpose;
-use crate::event::{Closing, Event, MessageSettled, Received, ShareClosed};
+use crate::event::{Closing, Event, MessageSettled, Received, ShareClosed, ValuesPending};
 use crate::limits::NOTICES_AT_ONCE_MAX;
 use crate::message::{EndReason, Message, OutcomeDetail};
 use crate::notice::{Notice, NoticeKind};
@@ -52,6 +52,9 @@ fn may_tell(event: &Event) -> bool {
     match event {
         Event::Received(e) => e.outcome == Some(Outcome::Rejected),
         Event::MessageSettled(e) => e.outcome == Outcome::Rejected,
+        Event::ValuesPending(e) => {
+            e.values.values().flatten().any(|pending| pending.approval && !pending.rejected)
+        }
         Event::ShareClosed(_)
         | Event::ConnectionEstablished(_)
         | Event::ConnectionDeclined(_)
@@ -122,6 +125,7 @@ fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
             let to = e.connection.map_or(To::Administrators, To::Owner);
             Some((to, Notice::new(NoticeKind::Alarm, e.message.clone())))
         }
+        Event::ValuesPending(e) => approval(state, e),
         Event::ShareClosed(e) => closed(state, all, e),
         Event::Received(e) => failed(state, e),
         Event::MessageSettled(e) => settled(state, e),
@@ -149,6 +153,25 @@ fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
         }
         _ => None,
     }
+}
+
+/// Values of a partner wait for a person: whoever owns the record, or manages the connection (S2S-58).
+fn approval(state: &State, event: &ValuesPending) -> Option<(To, Notice)> {
+    let waiting = event.values.iter().filter_map(|(field, pending)| Some((field, pending.as_ref()?)));
+    let waiting: Vec<_> = waiting.filter(|(_, pending)| pending.approval && !pending.rejected).collect();
+    let connection = waiting.first()?.1.origin.connection;
+    let record = state.record(event.record)?;
+    let fields: Vec<&str> = waiting.iter().map(|(field, _)| field.as_str()).collect();
+    let partner = state.connections.get(&connection)?.display_name();
+    let text = format!(
+        "{partner} sent {} of {} {}, which waits for approval: see `tieline approval list`",
+        fields.join(", "),
+        record.object,
+        event.record
+    );
+    let to = record.owner.user().cloned().map_or(To::Owner(connection), To::User);
+    let notice = Notice::new(NoticeKind::ApprovalWaiting, text);
+    Some((to, notice.on_connection(connection).on_record(event.record)))
 }
 
 /// A share that the partner ended.

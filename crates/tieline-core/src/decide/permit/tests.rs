@@ -18,6 +18,7 @@ use crate::message::EndReason;
 use crate::people::{Group, OrgSettings, Role};
 use crate::publish::PublishRule;
 use crate::schema::standard_objects;
+use crate::sharing::Forwarding;
 use crate::state::OwnKey;
 use crate::template::ConnectionTemplate;
 use crate::value::Value;
@@ -124,8 +125,17 @@ fn state() -> State {
         let (record, preview) = (RecordId(9), VecMap::new());
         let object = parse(object);
         happens(
-            OfferReceived { connection: CONNECTION, share, generation: 1, object, record, preview, hops: 0 }
-                .into(),
+            OfferReceived {
+                connection: CONNECTION,
+                share,
+                generation: 1,
+                object,
+                record,
+                preview,
+                hops: 0,
+                parents: Vec::new(),
+            }
+            .into(),
         );
     }
     state
@@ -193,6 +203,7 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
     let manage: &[&str] = &["Manage Connections"];
     let create: &[&str] = &["read and create on Lead"];
     let edit: &[&str] = &["read and edit on Lead"];
+    let decides: &[&str] = &["read and edit on Lead", "edit on Lead.Status"];
     let rules: &[&str] = &["Manage Connections", "read and edit on Lead", "edit on Lead.Status"];
     let token = || NewToken::of([0; 32]);
     let (user, role): (UserName, RoleName) = (parse("bob"), RoleName::standard());
@@ -311,6 +322,35 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::UpdateRecord { record: RecordId(99), values: values() }, &[]),
         (Command::DeleteRecord { record: LEAD }, edit),
         (Command::Forward { record: LEAD, connection }, edit),
+        (
+            Command::Sharing(SharingCommand::Forward {
+                record: LEAD,
+                connection,
+                how: Forwarding::default(),
+            }),
+            edit,
+        ),
+        (
+            Command::Sharing(SharingCommand::Accept {
+                connection,
+                share: OFFER,
+                owner: None,
+                record_type: None,
+            }),
+            create,
+        ),
+        (
+            Command::Sharing(SharingCommand::SetAccountRule {
+                connection,
+                object: parse("Prospect__c"),
+                rule: None,
+            }),
+            manage,
+        ),
+        // The org of the table has no objects but those that its records name.
+        (Command::Sharing(SharingCommand::Convert { lead: LEAD, conversion: Box::default() }), edit),
+        (Command::Sharing(SharingCommand::Approve { record: LEAD, field: parse("Status") }), decides),
+        (Command::Sharing(SharingCommand::Reject { record: LEAD, field: parse("Status") }), decides),
         (Command::EndShare { record: LEAD, connection, reason: EndReason::Stopped }, edit),
         (Command::Retry { connection, share: OFFER }, create),
         (Command::Accept { connection, share: OFFER, owner: None }, create),
@@ -385,7 +425,16 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         ),
         (Command::Notice(NoticeCommand::Read { ids: Vec::new() }), &[]),
         (Command::Notice(NoticeCommand::Set { user: None, settings: None }), all),
-        (start(JobKind::Forward { connection, object: lead.clone(), records: None, view: None }), edit),
+        (
+            start(JobKind::Forward {
+                connection,
+                object: lead.clone(),
+                records: None,
+                view: None,
+                how: Forwarding::default(),
+            }),
+            edit,
+        ),
         (start(JobKind::Accept { connection, object: None }), create),
         (start(JobKind::Accept { connection, object: Some(parse("Other__c")) }), &[]),
         (Command::View(ViewCommand::Set { view: Box::new(view(&lead)) }), &["read on Lead"]),
@@ -458,6 +507,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("Command", include_str!("../../command/mod.rs")),
     ("AutomationCommand", include_str!("../../command/automation.rs")),
     ("ViewCommand", include_str!("../../command/view.rs")),
+    ("SharingCommand", include_str!("../../command/sharing.rs")),
     ("EffectCommand", include_str!("../../command/effect.rs")),
     ("InquiryCommand", include_str!("../../command/inquiry.rs")),
     ("InvitationCommand", include_str!("../../command/invitation.rs")),

@@ -19,16 +19,17 @@ use tieline_core::job::JobKind;
 use tieline_core::message::{EndReason, Recreate};
 use tieline_core::outcome::Outcome;
 use tieline_core::reason::{Reason, ReasonCode};
-use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, ValidationRule};
+use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, RecordType, ValidationRule};
 use tieline_core::template::{ConnectionTemplate, RuleFate};
 use tieline_core::value::Value;
 use tieline_core::vecmap::VecMap;
 use tieline_core::{AssignTo, FieldName, Incarnation, JobId, Position, Seq, ShareId};
 
 use super::messages::{
-    CONNECTION, MOMENT, RECORD, SHARE, a_catalogue, a_content, a_detail, a_notice, a_preview, a_stamp, runs,
-    states,
+    CONNECTION, MOMENT, RECORD, SHARE, a_catalogue, a_content, a_detail, a_notice, a_preview, a_stamp,
+    parents, runs, states,
 };
+use super::sharing::a_forwarding;
 use crate::kit::{deals_from_offers, fields, name, publish_rule};
 
 pub(super) fn samples() -> Vec<Event> {
@@ -90,6 +91,15 @@ fn org() -> Vec<Event> {
         rules: vec![rule],
         create_set: fields(&["Name"]),
         view_fields: fields(&["Name"]),
+        record_types: vec![RecordType {
+            name: "Large".into(),
+            label: "Large deal".into(),
+            active: false,
+            default: true,
+            roles: [name("sales")].into(),
+            picklists: [(name("Stage"), ["Open".into()].into())].into(),
+        }],
+        sharing_by_hand: false,
         version: 3,
     };
     let kind =
@@ -231,6 +241,7 @@ fn records() -> Vec<Event> {
         position: Position(8),
         reasons: vec![a_reason()],
         approval: true,
+        rejected: true,
         orphan: true,
     };
     vec![
@@ -281,10 +292,20 @@ fn shares() -> Vec<Event> {
             preview: a_preview(),
             position,
             actor: name("ann"),
+            how: a_forwarding(),
+        }
+        .into(),
+        OfferReceived {
+            connection,
+            share,
+            generation,
+            object,
+            record,
+            preview: a_preview(),
+            parents: parents(),
             hops: 1,
         }
         .into(),
-        OfferReceived { connection, share, generation, object, record, preview: a_preview(), hops: 1 }.into(),
         OfferAnswered {
             connection,
             share,
@@ -292,6 +313,7 @@ fn shares() -> Vec<Event> {
             accept: true,
             whole: true,
             record: Some(record),
+            record_type: Some("Large".into()),
             owner: name("bob"),
             assign: Some(AssignTo::Rules),
             position,

@@ -3,10 +3,10 @@
 
 use tieline_core::content::Content;
 use tieline_core::message::{
-    AcceptOffer, Catalogue, Change, DeclineOffer, EndReason, Grant, KeyAnnounced, Message, Offer,
-    OutcomeDetail, OutcomeReport, OutcomeRun, Profile, ReconcileRequest, Recreate, Refuse, ReturnGrant,
-    Settled, ShareEnded, ShareEntry, ShareStage, ShareStates, Snapshot, Subscription, SubscriptionNotice,
-    Void, WireReason,
+    AcceptOffer, Catalogue, Change, ChildGrant, DeclineOffer, EndReason, Grant, KeyAnnounced, Message, Offer,
+    OutcomeDetail, OutcomeReport, OutcomeRun, ParentLink, Profile, ReconcileRequest, Recreate, Refuse,
+    ReturnGrant, Settled, ShareEnded, ShareEntry, ShareStage, ShareStates, Snapshot, Subscription,
+    SubscriptionNotice, ValueDecided, Void, WireReason,
 };
 use tieline_core::outcome::Outcome;
 use tieline_core::publish::catalogue_object;
@@ -51,9 +51,23 @@ pub(super) fn samples() -> Vec<Message> {
         ReconcileRequest {}.into(),
         Profile { company: Some("Acme Group".to_owned()) }.into(),
         KeyAnnounced { public_key: [6; 32] }.into(),
+        ChildGrant {
+            share,
+            generation,
+            object: name("Task"),
+            record: RECORD,
+            content: a_content(),
+            parents: parents(),
+        }
+        .into(),
+        ValueDecided { share, position: Position(9), field: name("Note"), approved: true }.into(),
     ];
     all.extend(super::history::messages());
     all
+}
+
+pub(super) fn parents() -> Vec<ParentLink> {
+    vec![ParentLink { field: name("WhatId"), share: ShareId(3) }]
 }
 
 pub(super) fn a_stamp() -> Stamp {

@@ -1,10 +1,22 @@
 //! One event of each kind that is about views and about sharing by people, with every field set to
 //! something that is not its default.
 
-use tieline_core::event::{Event, InboxViewRemoved, InboxViewSet, RecordViewRemoved, RecordViewSet};
+use tieline_core::Position;
+use tieline_core::account::AccountRule;
+use tieline_core::event::{
+    AccountRuleSet, ChildGranted, DecisionSent, Event, InboxViewRemoved, InboxViewSet, RecordViewRemoved,
+    RecordViewSet,
+};
+use tieline_core::message::ValueDecided;
+use tieline_core::sharing::{Forwarding, TaskChoice};
 use tieline_core::view::{Audience, InboxView, RecordView, Sort};
 
+use super::messages::{CONNECTION, RECORD, SHARE, a_content, parents};
 use crate::kit::{fields, name};
+
+pub(super) const fn a_forwarding() -> Forwarding {
+    Forwarding { many: true, tasks: TaskChoice::Open, new_tasks: true }
+}
 
 pub(super) fn samples() -> Vec<Event> {
     let audience = Audience {
@@ -38,5 +50,37 @@ pub(super) fn samples() -> Vec<Event> {
         RecordViewRemoved { view: name("hot"), actor: name("ann") }.into(),
         InboxViewSet { view: inbox, actor: name("ann") }.into(),
         InboxViewRemoved { view: name("hot"), actor: name("ann") }.into(),
+        ChildGranted {
+            connection: CONNECTION,
+            share: SHARE,
+            generation: 2,
+            record: RECORD,
+            object: name("Task"),
+            content: a_content(),
+            parents: parents(),
+            position: Position(5),
+            links: [(name("WhatId"), SHARE)].into_iter().collect(),
+            actor: name("ann"),
+        }
+        .into(),
+        AccountRuleSet {
+            connection: CONNECTION,
+            object: name("Contact"),
+            rule: Some(AccountRule { create: false, ..AccountRule::default() }),
+            actor: name("ann"),
+        }
+        .into(),
+        DecisionSent {
+            connection: CONNECTION,
+            position: Position(5),
+            decided: ValueDecided {
+                share: SHARE,
+                position: Position(9),
+                field: name("Note"),
+                approved: true,
+            },
+            actor: name("ann"),
+        }
+        .into(),
     ]
 }

@@ -5,6 +5,7 @@ mod both;
 mod org;
 mod pair;
 mod partner;
+mod standard;
 
 use std::fmt::Debug;
 use std::str::FromStr;
@@ -20,6 +21,7 @@ pub(crate) use both::Both;
 pub(crate) use org::{Frame, Org};
 pub(crate) use pair::{connect, offers_from_deals, settle_all};
 pub(crate) use partner::{Partner, change_of, content, grant_of, offer_of, snapshot_of, stamp};
+pub(crate) use standard::{standard, standard_pair};
 
 /// The moment at which every case begins.
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000_000);

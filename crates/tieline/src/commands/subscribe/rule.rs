@@ -15,8 +15,8 @@ use crate::error::{CliError, Result};
 /// `REMOTE=LOCAL`, or one name for both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldPair {
-    remote: FieldName,
-    local: FieldName,
+    pub(super) remote: FieldName,
+    pub(super) local: FieldName,
 }
 
 impl FromStr for FieldPair {
@@ -106,7 +106,7 @@ pub(crate) struct Rule {
 
 #[derive(Debug)]
 struct Entry {
-    local: FieldName,
+    pub(super) local: FieldName,
     remote: Option<FieldName>,
     picklist: Option<Map<String, Json>>,
     rest: Map<String, Json>,

@@ -1,0 +1,200 @@
+//! Tasks follow what they belong to (`docs/protocol.md` §8, S2S-44).
+
+use tieline_core::command::{Command, Reply, SharingCommand};
+use tieline_core::message::EndReason;
+use tieline_core::outcome::Outcome;
+use tieline_core::schema::ValidationRule;
+use tieline_core::sharing::{Forwarding, TaskChoice};
+use tieline_core::state::{ShareRole, ShareStatus};
+use tieline_core::value::Value;
+use tieline_core::{ConnectionId, RecordId, ShareId};
+
+use crate::kit::{Org, name, settle_all, standard, standard_pair};
+
+const LEAD: [&str; 3] = ["LastName", "Company", "City"];
+const TASK: [&str; 3] = ["Subject", "Status", "Priority"];
+
+/// Two orgs that share leads and tasks both ways.
+fn pair() -> (Org, Org, ConnectionId) {
+    standard_pair(&[("Lead", &LEAD), ("Task", &TASK)])
+}
+
+fn lead(org: &mut Org) -> RecordId {
+    org.create("Lead", &[("LastName", Value::text("Curie")), ("Company", Value::text("Sorbonne"))])
+}
+
+fn task(org: &mut Org, subject: &str, status: &str, parent: RecordId) -> RecordId {
+    let given = [
+        ("Subject", Value::text(subject)),
+        ("Status", Value::picklist(status.into())),
+        ("WhoId", Value::Reference(parent)),
+    ];
+    org.create("Task", &given)
+}
+
+fn forward(org: &mut Org, record: RecordId, connection: ConnectionId, how: Forwarding) {
+    org.run(Command::Sharing(SharingCommand::Forward { record, connection, how }));
+}
+
+fn with_tasks(tasks: TaskChoice) -> Forwarding {
+    Forwarding { tasks, new_tasks: true, ..Forwarding::default() }
+}
+
+/// Accepts the only lead that is offered; its copy.
+fn accept(a: &mut Org, b: &mut Org, id: ConnectionId) -> Option<RecordId> {
+    settle_all(a, b, id);
+    let offered = |org: &Org| -> Vec<ShareId> {
+        let shares = &org.connection(id).shares;
+        shares.iter().filter(|(_, share)| share.status == ShareStatus::Offered).map(|(id, _)| *id).collect()
+    };
+    let [share] = offered(b)[..] else { panic!("one offer: {:?}", offered(b)) };
+    b.run(Command::Accept { connection: id, share, owner: None });
+    settle_all(a, b, id);
+    b.state().share(id, share).unwrap().record
+}
+
+/// The tasks of an org, by subject: status of their shares, and what they belong to.
+fn tasks(org: &Org, id: ConnectionId) -> Vec<(String, Option<ShareStatus>, Value)> {
+    let found = org.state().records_of(&name("Task"), None).map(|(_, record)| {
+        let Value::Text(subject) = record.value(&name("Subject")) else { panic!("a subject") };
+        let share = record.share_over(id).and_then(|share| org.state().share(id, share));
+        (subject.to_string(), share.map(|share| share.status), record.value(&name("WhoId")).clone())
+    });
+    let mut found: Vec<_> = found.collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+#[test]
+fn chosen_tasks_follow_an_accepted_lead_and_belong_to_its_copy() {
+    for (choice, expected) in [
+        (TaskChoice::None, &[][..]),
+        (TaskChoice::Open, &["call"][..]),
+        (TaskChoice::Closed, &["done"][..]),
+        (TaskChoice::All, &["call", "done"][..]),
+    ] {
+        let (mut a, mut b, id) = pair();
+        let record = lead(&mut a);
+        task(&mut a, "call", "Not Started", record);
+        task(&mut a, "done", "Completed", record);
+        forward(&mut a, record, id, with_tasks(choice));
+        assert!(tasks(&b, id).is_empty());
+        let copy = accept(&mut a, &mut b, id).unwrap();
+        let active =
+            |subject: &&str| ((*subject).to_owned(), Some(ShareStatus::Active), Value::Reference(copy));
+        assert_eq!(tasks(&b, id), expected.iter().map(active).collect::<Vec<_>>(), "{choice:?}");
+        let waits = b.connection(id).shares.values().filter(|share| share.status == ShareStatus::Offered);
+        assert_eq!(waits.count(), 0, "a task needs no inbox");
+        // A new one follows, if such tasks do.
+        task(&mut a, "later", "In Progress", record);
+        settle_all(&mut a, &mut b, id);
+        let later = tasks(&b, id).iter().any(|(subject, ..)| subject == "later");
+        assert_eq!(later, choice.takes(false), "{choice:?}");
+        assert!(b.connection(id).inbound.counts.balanced());
+    }
+}
+
+#[test]
+fn a_single_task_goes_only_where_its_parent_is() {
+    let (mut a, mut b, id) = pair();
+    let record = lead(&mut a);
+    let (mine, stray) = (task(&mut a, "call", "Not Started", record), a.create("Task", &[]));
+    let attempt = |a: &mut Org, record| a.attempt(Command::Forward { record, connection: id });
+    let refused = attempt(&mut a, mine).unwrap_err();
+    assert_eq!(refused.code, "parent_not_shared");
+    assert!(refused.message.contains(&format!("Lead {record} (WhoId) is not shared")), "{refused}");
+    assert!(attempt(&mut a, stray).unwrap_err().message.contains("belongs to no record"));
+    forward(&mut a, record, id, Forwarding::default());
+    assert!(attempt(&mut a, mine).unwrap_err().message.contains("is offered"));
+    let copy = accept(&mut a, &mut b, id).unwrap();
+    let Reply::Share(share) = attempt(&mut a, mine).unwrap() else { panic!("a share") };
+    assert_eq!(attempt(&mut a, mine).unwrap_err().code, "already_shared");
+    settle_all(&mut a, &mut b, id);
+    let there = b.state().share(id, share).unwrap();
+    assert_eq!((there.role, there.status), (ShareRole::Copy, ShareStatus::Active));
+    let theirs = there.record.unwrap();
+    assert_eq!(b.record(theirs).owner, name("ann"), "whoever owns the lead");
+    // It changes from both sides like any record, and the holder of a lead shares tasks of it back.
+    b.update(theirs, &[("Status", Value::picklist("Completed".into()))]);
+    let back = task(&mut b, "back", "Not Started", copy);
+    b.run(Command::Forward { record: back, connection: id });
+    settle_all(&mut a, &mut b, id);
+    assert_eq!(a.record(mine).value(&name("Status")), &Value::picklist("Completed".into()));
+    let named = tasks(&a, id).into_iter().find(|(subject, ..)| subject == "back").unwrap();
+    assert_eq!((named.1, named.2), (Some(ShareStatus::Active), Value::Reference(record)));
+
+    // With the lead's sharing that of its tasks ends, on both sides and without a word.
+    let before = a.connection(id).outbox.head().position;
+    a.run(Command::EndShare { record, connection: id, reason: EndReason::Stopped });
+    assert_eq!(a.connection(id).outbox.head().position, before.next());
+    settle_all(&mut a, &mut b, id);
+    for org in [&a, &b] {
+        let shared: Vec<_> = tasks(org, id).into_iter().filter_map(|(_, status, _)| status).collect();
+        assert_eq!(shared, vec![ShareStatus::Inactive(EndReason::Stopped); 2], "{}", org.name);
+    }
+    b.update(theirs, &[("Status", Value::picklist("Deferred".into()))]);
+    settle_all(&mut a, &mut b, id);
+    assert_eq!(a.record(mine).value(&name("Status")), &Value::picklist("Completed".into()));
+}
+
+#[test]
+fn a_task_is_held_while_its_parent_is_not_created() {
+    let (mut a, mut b, id) = pair();
+    let mut strict = standard("Lead");
+    strict.rules.push(ValidationRule {
+        name: "No Curie".to_owned(),
+        condition: "LastName == 'Curie'".to_owned(),
+        message: "Not her: choose another".to_owned(),
+        field: None,
+        active: true,
+    });
+    b.run(Command::DefineObject { schema: Box::new(strict) });
+    let record = lead(&mut a);
+    let mine = task(&mut a, "call", "Not Started", record);
+    forward(&mut a, record, id, with_tasks(TaskChoice::All));
+    assert_eq!(accept(&mut a, &mut b, id), None);
+    a.update(mine, &[("Subject", Value::text("call her"))]);
+    settle_all(&mut a, &mut b, id);
+    assert!(tasks(&b, id).is_empty());
+    assert_eq!(b.connection(id).inbound.counts.of(Outcome::Held), 2, "the task and its change");
+    assert_eq!(a.connection(id).outbox.outcomes.of(Outcome::Held), 2);
+
+    b.run(Command::DefineObject { schema: Box::new(standard("Lead")) });
+    settle_all(&mut a, &mut b, id);
+    while let Some(position) = b.connection(id).due(b.now) {
+        b.run(Command::TryHeld { connection: id, position });
+    }
+    settle_all(&mut a, &mut b, id);
+    let share = ShareId::derive(id, &a.name, record);
+    let copy = b.state().share(id, share).unwrap().record.unwrap();
+    assert_eq!(tasks(&b, id), [("call her".to_owned(), Some(ShareStatus::Active), Value::Reference(copy))]);
+    for counts in [b.connection(id).inbound.counts, a.connection(id).outbox.outcomes] {
+        assert!(counts.balanced() && counts.of(Outcome::Held) == 0, "{counts:?}");
+    }
+}
+
+/// A partner that was restored from before the acceptance gets the lead and its tasks again.
+#[test]
+fn a_restored_partner_gets_the_tasks_again() {
+    let (mut a, b, id) = pair();
+    let mut lost = b.clone();
+    let record = lead(&mut a);
+    task(&mut a, "call", "Not Started", record);
+    forward(&mut a, record, id, with_tasks(TaskChoice::All));
+    let mut b = b;
+    accept(&mut a, &mut b, id).unwrap();
+    assert_eq!(tasks(&b, id).len(), 1);
+    let cause = tieline_core::event::IncarnationCause::Restored;
+    let above = b.state().org.as_ref().unwrap().incarnation;
+    lost.run(Command::StartIncarnation { cause, connection: None, above });
+    let incarnation = lost.state().org.as_ref().unwrap().incarnation;
+    a.run(Command::TakeIncarnation { connection: id, incarnation });
+    settle_all(&mut a, &mut lost, id);
+    let share = ShareId::derive(id, &a.name, record);
+    let copy = lost.state().share(id, share).and_then(|share| share.record).expect("a copy");
+    while let Some(position) = lost.connection(id).due(lost.now) {
+        lost.run(Command::TryHeld { connection: id, position });
+    }
+    settle_all(&mut a, &mut lost, id);
+    assert_eq!(tasks(&lost, id), [("call".to_owned(), Some(ShareStatus::Active), Value::Reference(copy))]);
+}

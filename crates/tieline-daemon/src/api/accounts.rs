@@ -1,0 +1,204 @@
+//! The accounts of accepted contacts and opportunities: the rule, and what it would do (S2S-49).
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State as Extract;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json_};
+use tieline_core::account::{AccountPlan, AccountRule};
+use tieline_core::command::{Command, SharingCommand};
+use tieline_core::decide::answering;
+use tieline_core::state::{Connection, State};
+use tieline_core::{FieldName, ObjectName, ShareId};
+use utoipa::ToSchema;
+
+use super::auth::Actor;
+use super::batch::check_count;
+use super::problem::{ErrorCode, Problem};
+use super::request::{Body, Route};
+use super::values::values_json;
+use super::{Api, Done, select};
+
+/// How the account of an accepted record is found or made.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountRuleBody {
+    /// Fields of this org's accounts, and the partner's fields that they come from; without them, name and
+    /// billing city, state and country.
+    #[serde(default = "usual_fields")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    fields: BTreeMap<FieldName, FieldName>,
+    /// The fields of an account that have to be the same, without regard to case, spaces and punctuation;
+    /// without them, the name.
+    #[serde(default = "usual_keys")]
+    #[schema(value_type = Vec<String>)]
+    match_on: Vec<FieldName>,
+    /// Whether an account is made if none matches.
+    #[serde(default = "yes")]
+    create: bool,
+}
+
+fn usual_fields() -> BTreeMap<FieldName, FieldName> {
+    AccountRule::default().fields
+}
+
+fn usual_keys() -> Vec<FieldName> {
+    AccountRule::default().match_on
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Offers that are looked at before they are accepted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreviewBody {
+    /// Of which connection: id, partner or label.
+    connection: String,
+    /// The offers; at most 1,000.
+    #[schema(value_type = Vec<String>)]
+    shares: Vec<ShareId>,
+}
+
+/// What accepting would do with accounts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Previews {
+    /// One entry for each offer.
+    previews: Vec<AccountPreview>,
+}
+
+/// What accepting an offer would do with its account, as far as what was offered tells.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountPreview {
+    /// The share.
+    share: String,
+    /// `match`, `create`, `leave` if none matches and none is made, `unnamed` if the offer names no
+    /// account, or `no_rule`.
+    account: &'static str,
+    /// The account that matches.
+    record: Option<String>,
+    /// Its name, or that of the one that is made.
+    name: Option<String>,
+    /// How many match: the oldest is taken.
+    found: usize,
+    /// The values that an account is made with.
+    #[schema(value_type = Object)]
+    values: Map<String, Json_>,
+}
+
+fn found<'a>(
+    state: &'a State,
+    selector: &str,
+    remote: &ObjectName,
+) -> Result<(&'a Connection, &'a AccountRule), Problem> {
+    let connection = select::connection(state, selector)?;
+    let rule = connection.accounts.get(remote).ok_or_else(|| {
+        let detail = format!("accounts of {remote} of {} are not looked for", connection.display_name());
+        Problem::new(ErrorCode::UnknownRule, detail)
+    })?;
+    Ok((connection, rule))
+}
+
+/// Shows how the accounts of a partner's object are found or made.
+#[utoipa::path(get, path = "/v1/connections/{c}/subscribe/{remote}/account", tag = "subscribe",
+    params(("c" = String, Path, description = "Id, partner or label."),
+        ("remote" = String, Path, description = "The partner's object.")),
+    responses((status = 200, body = AccountRuleBody)))]
+pub(crate) async fn show(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route((selector, remote)): Route<(String, ObjectName)>,
+) -> Result<Json<AccountRuleBody>, Problem> {
+    super::read(&api, |state| {
+        let AccountRule { fields, match_on, create } = found(state, &selector, &remote)?.1.clone();
+        Ok(AccountRuleBody { fields, match_on, create })
+    })
+    .await
+}
+
+/// Sets how the accounts of a partner's object are found or made when its records are accepted.
+#[utoipa::path(put, path = "/v1/connections/{c}/subscribe/{remote}/account", tag = "subscribe",
+    request_body = AccountRuleBody,
+    params(("c" = String, Path, description = "Id, partner or label."),
+        ("remote" = String, Path, description = "The partner's object.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn set(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route((selector, object)): Route<(String, ObjectName)>,
+    Body(AccountRuleBody { fields, match_on, create }): Body<AccountRuleBody>,
+) -> Result<Json<Done>, Problem> {
+    let connection = api.connection_id(&selector)?;
+    let rule = Some(AccountRule { fields, match_on, create });
+    api.change(&actor, Command::Sharing(SharingCommand::SetAccountRule { connection, object, rule })).await
+}
+
+/// Leaves the accounts of a partner's object alone.
+#[utoipa::path(delete, path = "/v1/connections/{c}/subscribe/{remote}/account", tag = "subscribe",
+    params(("c" = String, Path, description = "Id, partner or label."),
+        ("remote" = String, Path, description = "The partner's object.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn remove(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route((selector, object)): Route<(String, ObjectName)>,
+) -> Result<Json<Done>, Problem> {
+    let connection = api.connection_id(&selector)?;
+    let rule = None;
+    api.change(&actor, Command::Sharing(SharingCommand::SetAccountRule { connection, object, rule })).await
+}
+
+fn preview(state: &State, connection: &Connection, id: ShareId) -> AccountPreview {
+    let none = |account| AccountPreview {
+        share: id.to_string(),
+        account,
+        record: None,
+        name: None,
+        found: 0,
+        values: Map::new(),
+    };
+    let Some(share) = connection.shares.get(&id) else { return none("unnamed") };
+    let Some(rule) = connection.accounts.get(&share.object) else { return none("no_rule") };
+    let text = |value: Json_| value.as_str().map(str::to_owned);
+    match rule.plan(state, |remote| share.preview.get(remote).cloned()) {
+        AccountPlan::Match { account, found } => {
+            let name = state.record(account).and_then(|record| {
+                let field = &state.object(&record.object)?.name_field;
+                text(record.value(field).to_json())
+            });
+            AccountPreview { record: Some(account.to_string()), name, found, ..none("match") }
+        }
+        AccountPlan::Create(values) => {
+            let values = values_json(&values);
+            AccountPreview { name: values.get("Name").cloned().and_then(text), values, ..none("create") }
+        }
+        AccountPlan::Leave => none("leave"),
+        AccountPlan::Unnamed => none("unnamed"),
+    }
+}
+
+/// Shows which accounts would be matched or made if offers were accepted now.
+#[utoipa::path(post, path = "/v1/inbox/preview", tag = "inbox", request_body = PreviewBody,
+    responses((status = 200, body = Previews)))]
+pub(crate) async fn preview_offers(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(PreviewBody { connection, shares }): Body<PreviewBody>,
+) -> Result<Json<Previews>, Problem> {
+    check_count("shares", shares.len())?;
+    super::read(&api, |state| {
+        let connection = select::connection(state, &connection)?;
+        let reading = actor.reading(state);
+        let mut previews = Vec::new();
+        for id in shares {
+            if let Some(share) = connection.shares.get(&id) {
+                reading.require(answering(connection, share))?;
+            }
+            previews.push(preview(state, connection, id));
+        }
+        Ok(Previews { previews })
+    })
+    .await
+}
