@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tieline_core::UserName;
-use tieline_core::command::{AutomationCommand, Command};
+use tieline_core::command::{AutomationCommand, Command, Reply};
 use tieline_core::decide::is_escalation_due;
 use tokio_util::sync::CancellationToken;
 
@@ -19,9 +19,13 @@ pub(crate) async fn run(org: OrgHandle, stop: CancellationToken) {
     loop {
         while !stop.is_cancelled() && org.peek(|state| is_escalation_due(state, now())) {
             let command = Command::Automation(AutomationCommand::Escalate);
-            if let Err(error) = org.execute(command, &UserName::connection_user()).await {
-                tracing::warn!(%error, "escalations were not looked at");
-                break;
+            match org.execute(command, &UserName::connection_user()).await {
+                Ok(executed) if executed.reply == Reply::Unchanged => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "escalations were not looked at");
+                    break;
+                }
             }
         }
         tokio::select! {

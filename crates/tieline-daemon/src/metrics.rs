@@ -189,6 +189,8 @@ metrics! {
         "Mails and webhooks that ended, sent or failed; the code says which.";
     EffectsOpen = "tieline_open_effects", Gauge, "effects", [Code],
         "Mails and webhooks that wait to be sent; the code says which.";
+    RuleFailures = "tieline_rule_failures_total", Counter, "failures", [],
+        "Times that a sharing, assignment, escalation or workflow rule could not do what it is for.";
     Jobs = "tieline_jobs", Gauge, "jobs", [],
         "Jobs that are not done.";
     HttpRequest = "tieline_http_request_seconds", Histogram, "seconds", [Code],

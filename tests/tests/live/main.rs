@@ -3,6 +3,7 @@
 // A test ends where something is not as it has to be.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 
+mod automation;
 mod broker;
 mod invitations;
 mod keys;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, FieldName, ObjectName, Owner, RuleName, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, Owner, RuleName, SecretName, UserName};
 
 const fn yes() -> bool {
     true
@@ -136,17 +136,32 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<UserName>,
     },
-    /// Tells users of it.
+    /// Tells users of it, each as that user has set it.
     Notify {
         /// Whom.
         users: BTreeSet<UserName>,
-        /// What they are told.
+        /// What they are told; `{{Field}}` is the value of a field.
         message: String,
     },
-    /// Calls a webhook.
+    /// Sends a mail.
+    Mail {
+        /// To whom: an address, or the field that holds it.
+        to: String,
+        /// The subject; `{{Field}}` is the value of a field.
+        subject: String,
+        /// The text, with values of fields likewise.
+        text: String,
+    },
+    /// Calls a web address with the record's id and some of its fields.
     Webhook {
-        /// Its address.
+        /// The address.
         url: String,
+        /// The fields that are sent.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        fields: BTreeSet<FieldName>,
+        /// The secret that signs the call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<SecretName>,
     },
 }
 

@@ -215,6 +215,9 @@ impl State {
                 RuleKind::Assignment => drop(automation.assignment.remove(key)),
                 RuleKind::Escalation => {
                     automation.escalation.remove(key);
+                    let records = &self.records;
+                    let other = |id: &RecordId| records.get(id).is_some_and(|r| r.object.as_str() != key);
+                    automation.escalated.retain(|id, _| other(id));
                     automation.looked.remove(key);
                     automation.waiting.remove(key);
                 }

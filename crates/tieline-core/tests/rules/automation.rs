@@ -309,6 +309,35 @@ fn a_rule_creates_a_task_assigns_and_shares_thereby() {
 }
 
 #[test]
+fn a_rule_tells_people_and_other_systems() {
+    let mut here = Org::new("acme", deal());
+    let actions = vec![
+        Action::Notify { users: [name("ann")].into(), message: "{{Name}} is here".to_owned() },
+        Action::Mail {
+            to: "ann@example.org".to_owned(),
+            subject: "About {{Name}}".to_owned(),
+            text: "{{ Count }} of them".to_owned(),
+        },
+        Action::Webhook {
+            url: "https://hooks.example/deal".to_owned(),
+            fields: fields(&["Count"]).into_iter().collect(),
+            secret: None,
+        },
+    ];
+    set(&mut here, workflow("tell", When::Created, "Count > 1", actions));
+    here.create("Deal__c", &[("Name", Value::text("quiet"))]);
+    assert_eq!(here.state().effects.open().len(), 0);
+    let record = here.create("Deal__c", &[("Name", Value::text("loud")), ("Count", Value::Integer(2))]);
+    let queued: Vec<String> =
+        here.state().effects.open().values().map(|open| format!("{:?}", open.effect)).collect();
+    let said = |text: &str| queued.iter().any(|effect| effect.contains(text));
+    assert!(said("About loud") && said("2 of them"), "{queued:?}");
+    assert!(said("https://hooks.example/deal") && said(&record.to_string()), "{queued:?}");
+    assert_eq!(failures(&here), []);
+    replays(&here);
+}
+
+#[test]
 fn what_nobody_changes_is_escalated_once() {
     let mut here = Org::new("acme", deal());
     let globex = Partner::of(&mut here, "globex");

@@ -28,7 +28,7 @@ const TRIED_MAX: usize = 20_000;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RuleList {
     /// One entry for each, sorted by name.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<serde_json::Value>)]
     rules: Vec<Json_>,
 }
 
@@ -176,7 +176,7 @@ pub(crate) async fn list(
 #[utoipa::path(get, path = "/v1/rules/{kind}/{rule}", tag = "automation",
     params(("kind" = String, Path, description = "The kind."),
         ("rule" = String, Path, description = "Its name; of assignment and escalation rules, the object.")),
-    responses((status = 200, body = Object)))]
+    responses((status = 200, body = serde_json::Value)))]
 pub(crate) async fn show(
     Extract(api): Extract<Api>,
     _actor: Actor,
@@ -186,7 +186,7 @@ pub(crate) async fn show(
 }
 
 /// Defines a rule, or changes it: the whole of it.
-#[utoipa::path(put, path = "/v1/rules/{kind}/{rule}", tag = "automation", request_body = Object,
+#[utoipa::path(put, path = "/v1/rules/{kind}/{rule}", tag = "automation", request_body = serde_json::Value,
     params(("kind" = String, Path, description = "The kind."),
         ("rule" = String, Path, description = "Its name; of assignment and escalation rules, the object.")),
     responses((status = 200, body = Done)))]

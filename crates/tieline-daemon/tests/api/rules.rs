@@ -80,12 +80,15 @@ fn rules_that_are_none_are_refused() {
         ("", set("Ratng", "Hot"), "unknown_field"),
         ("", json!({"set": {"field": "Rating", "formula": "1 +"}}), "bad_expression"),
         ("", set("NumberOfEmployees", "many"), "bad_number"),
-        ("", json!({"webhook": {"url": "https://hooks.example"}}), "bad_rule"),
+        ("", json!({"webhook": {"url": "https://hooks.example", "fields": ["Ratng"]}}), "unknown_field"),
+        ("", json!({"mail": {"to": "Rating", "subject": "a", "text": "b"}}), "bad_email"),
+        ("", json!({"notify": {"users": ["ann"], "message": "{{Ratng}}"}}), "unknown_field"),
     ] {
         let (status, refused, reasons) = workflow(criteria, action.clone());
         assert_eq!((status, refused.as_str()), (422, "record_refused"), "{action}");
         assert_eq!(reasons[0].0, code, "{criteria} {action}");
     }
+    assert_eq!(workflow("", json!({"webhook": {"url": "ftp://hooks.example"}})).1, "bad_url");
     let assign = workflow("", json!({"assign": {"to": "queue:none"}}));
     assert_eq!(assign.1, "unknown_queue");
     assert_eq!(org.get("/v1/rules/workflow").json(), json!({"rules": []}));

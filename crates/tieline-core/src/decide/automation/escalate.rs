@@ -12,6 +12,7 @@ use crate::decide::draft::Draft;
 use crate::decide::write::{Candidates, Write, record_changed};
 use crate::event::{Escalated, EscalationAdvanced, RecordAction, RecordChanged};
 use crate::limits::ESCALATION_SLICE_MAX;
+use crate::notice::{Notice, NoticeKind};
 use crate::reason::{Reason, ReasonCode};
 use crate::state::{Record, State};
 use crate::{FieldName, ObjectName, RecordId, Timestamp, UserName};
@@ -102,6 +103,14 @@ fn one(
                 failed(draft, RuleKind::Escalation, object.as_str(), Some(id), vec![reason]);
             }
         }
+    }
+    for user in &entry.notify {
+        let minutes = entry.after_minutes;
+        let text = format!(
+            "{object} {id} was not changed for {minutes} minutes: step {} of its escalation",
+            entry.name
+        );
+        draft.notify(user, Notice::new(NoticeKind::Rule, text).on_record(id));
     }
     draft.emit(Escalated { record: id, object: object.clone(), entry: entry.name.clone(), since });
     true

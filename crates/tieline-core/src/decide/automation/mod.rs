@@ -8,6 +8,7 @@ mod queue;
 mod rules;
 mod run;
 mod sharing;
+mod tell;
 mod workflow;
 
 use crate::automation::{Criteria, Facts, Rule, RuleKind, Was};

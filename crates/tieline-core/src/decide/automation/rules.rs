@@ -3,7 +3,9 @@
 use crate::automation::{Action, Rule, RuleKind};
 use crate::command::{Refusal, Reply};
 use crate::decide::automation::assign::check_owner;
+use crate::decide::automation::tell;
 use crate::decide::draft::Draft;
+use crate::decide::notice::check_url;
 use crate::decide::{people, record, share};
 use crate::event::{AssignmentRuleSet, EscalationRuleSet, RuleRemoved, SharingRuleSet, WorkflowRuleSet};
 use crate::expr::Expression;
@@ -15,7 +17,7 @@ use crate::reason::{Reason, ReasonCode, quoted};
 use crate::schema::{FieldKind, ObjectSchema};
 use crate::state::State;
 use crate::value::{Value, cast};
-use crate::{ConnectionId, FieldName, ObjectName};
+use crate::{ConnectionId, FieldName};
 
 /// The object of the tasks that workflow rules create.
 pub(super) const TASK: &str = "Task";
@@ -159,32 +161,29 @@ fn check_action(
         // Who can own a record was looked at before.
         Action::Assign { .. } => Ok(Ok(())),
         Action::Task { subject, owner, .. } => {
-            let task: &ObjectName = match state.objects.get_key_value(TASK) {
-                Some((name, _)) => name,
-                None => return bad("this org has no object Task: define it first"),
-            };
+            if !state.objects.contains_key(TASK) {
+                return bad("this org has no object Task: define it first");
+            }
             if let Some(owner) = owner {
                 people::find_active(state, owner)?;
             }
-            let long = subject.trim().is_empty() || subject.chars().count() > LABEL_CHARS_MAX;
-            if long {
-                bad("the subject of a task is a text of 1 to 255 characters")
-            } else {
-                let _ = task;
-                Ok(Ok(()))
+            if subject.trim().is_empty() || subject.chars().count() > LABEL_CHARS_MAX {
+                return bad("the subject of a task is a text of 1 to 255 characters");
             }
+            Ok(Ok(()))
         }
         Action::Notify { users, message } => {
             users.iter().try_for_each(|user| people::find_active(state, user).map(|_| ()))?;
-            if users.is_empty() {
-                bad("notify names nobody")
-            } else if message.trim().is_empty() {
-                bad("notify says nothing: give it a message")
-            } else {
-                Ok(Ok(()))
+            if users.is_empty() || message.trim().is_empty() {
+                return bad("notify needs users, and a message");
             }
+            Ok(tell::check_template(object, message))
         }
-        Action::Webhook { .. } => bad("webhooks cannot be called by rules yet"),
+        Action::Mail { to, subject, text } => Ok(tell::check_mail(object, to, subject, text)),
+        Action::Webhook { url, fields, .. } => {
+            check_url(url)?;
+            Ok(fields.iter().try_for_each(|field| object.require(field).map(|_| ())))
+        }
     }
 }
 

@@ -149,7 +149,7 @@ impl Run {
 
     /// The events of the next step; nothing if none is left.
     pub fn step(&mut self, state: &State, context: &Context) -> Option<Vec<Event>> {
-        loop {
+        while !self.is_done() {
             let mut draft = Draft::new(state, context);
             if let Some((touched, queue)) = self.queued.pop_front() {
                 draft.actor = touched.actor.clone();
@@ -163,14 +163,22 @@ impl Run {
             } else if let Some((_, touched)) = self.to_share.pop_first() {
                 draft.actor = touched.actor.clone();
                 sharing::look_at(&mut draft, &touched);
-            } else {
-                return None;
             }
             let events = draft.finish();
             if !events.is_empty() {
                 return Some(events);
             }
+            self.cause = None;
         }
+        None
+    }
+
+    /// Whether nothing is left to be looked at, as after most commands.
+    fn is_done(&self) -> bool {
+        self.current.is_none()
+            && self.queued.is_empty()
+            && self.changed.is_empty()
+            && self.to_share.is_empty()
     }
 
     /// Looks at a change from its `next` rule on, as far as the first that does something.

@@ -4,6 +4,7 @@ use crate::automation::{Action, CompiledWorkflow, Facts, RuleKind, beside_of};
 use crate::decide::automation::assign::check_owner;
 use crate::decide::automation::rules::{TASK, computed, constant};
 use crate::decide::automation::run::{Touched, failed};
+use crate::decide::automation::tell;
 use crate::decide::draft::Draft;
 use crate::decide::record::defaults;
 use crate::decide::settle::settle_recovered;
@@ -29,8 +30,12 @@ pub(super) fn fire(
     let owner = owner(draft.state, rule, record, &mut reasons);
     write(draft, &rule.rule.name, touched, record, values, owner, &mut reasons);
     for action in &rule.rule.actions {
-        if let Action::Task { .. } = action {
-            task(draft, rule, touched, record, action, &mut reasons);
+        match action {
+            Action::Task { .. } => task(draft, rule, touched, record, action, &mut reasons),
+            Action::Notify { .. } | Action::Mail { .. } | Action::Webhook { .. } => {
+                tell::tell(draft, &rule.rule.name, touched.record, record, action, &mut reasons);
+            }
+            Action::Set { .. } | Action::Assign { .. } => {}
         }
     }
     if !reasons.is_empty() {

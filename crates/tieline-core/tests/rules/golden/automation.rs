@@ -80,7 +80,16 @@ fn rules() -> Vec<Event> {
             Action::Assign { to: Owner::User(name("bob")) },
             Action::Task { subject: "Call".to_owned(), due_in_days: Some(3), owner: Some(name("bob")) },
             Action::Notify { users: [name("ann")].into(), message: "look".to_owned() },
-            Action::Webhook { url: "https://hooks.example".to_owned() },
+            Action::Mail {
+                to: "ann@example.org".to_owned(),
+                subject: "look".to_owned(),
+                text: "at {{Name}}".to_owned(),
+            },
+            Action::Webhook {
+                url: "https://hooks.example".to_owned(),
+                fields: [name("Name")].into(),
+                secret: Some(name("hook")),
+            },
         ],
     };
     vec![
