@@ -10,7 +10,7 @@ use crate::automation::{
 };
 use crate::event::RuleFailed;
 use crate::schema::ObjectSchema;
-use crate::state::{Record, State};
+use crate::state::{Bulk, Record, State};
 use crate::{ObjectName, Owner, QueueName, RecordId, RuleName, Seq, Timestamp};
 
 /// Most failures of rules that are at hand; the log keeps all.
@@ -52,7 +52,7 @@ pub struct Automation {
     compiled: BTreeMap<ObjectName, Arc<CompiledAutomation>>,
     /// The records of objects with an escalation rule by the time of their last change; derived.
     #[serde(skip)]
-    waiting: BTreeMap<ObjectName, BTreeSet<(Timestamp, RecordId)>>,
+    waiting: Bulk<BTreeMap<ObjectName, BTreeSet<(Timestamp, RecordId)>>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]

@@ -1,5 +1,7 @@
 //! Settings as files: planned, applied as one group, exported, applied elsewhere.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use tieline_core::command::{Command, ConfigCommand, Context, Refusal, Reply};
 use tieline_core::config::{self, Action, ConfigHash, Fault, Options, Plan, Source};
@@ -275,6 +277,91 @@ fn the_rules_of_a_connection_are_files_too() {
     assert_eq!((told(&plan.faults), plan.passed.len()), (vec![], 2));
     other.run(command(plan));
     assert!(other.state().objects.contains_key("Deal__c"));
+}
+
+/// One item of every noun that has no test of its own.
+const EVERYTHING: &str = r#"
+[org]
+company = "Acme Group"
+[queues.emea]
+objects = ["Deal__c"]
+users = ["ann"]
+connections = ["globex"]
+[views.big]
+object = "Deal__c"
+filter = "Count > 10"
+columns = ["Name", "Count"]
+sort = { field = "Count", descending = true }
+[inbox_views.offers]
+object = "Deal__c"
+audience = { users = ["ann"] }
+[mail_templates.hello]
+purpose = "invitation"
+subject = "A connection"
+text = "Answer here: {{connection_url}}"
+[reports.all]
+object = "Deal__c"
+rows = "records"
+columns = ["Name"]
+[notices]
+mail = false
+[user_notices.ann]
+digest_minutes = 5
+[sharing_rules.big]
+object = "Deal__c"
+criteria = "Count > 10"
+connections = ["globex"]
+[assignment_rules.Deal__c]
+entries = [{ owner = "queue:emea" }]
+[escalation_rules.Deal__c]
+entries = [{ name = "late", after_minutes = 60, notify = ["ann"] }]
+[workflow_rules.note]
+object = "Deal__c"
+criteria = "Count > 10"
+actions = [{ set = { field = "Note", value = "big" } }]
+[templates.partners.publish.Deal__c]
+fields = ["Name"]
+[templates.partners.subscribe.Offer__c]
+local = "Deal__c"
+fields = [{ local = "Name", from = "Title" }, { local = "Stage", constant = "Open" }]
+[connections.globex.pause]
+objects = ["Deal__c"]
+[connections.globex.settings]
+owner = "ann"
+"#;
+
+#[test]
+fn every_noun_is_planned_applied_exported_and_applied_again() {
+    let (mut acme, _) = pair();
+    let sources = [source("all.toml", EVERYTHING)];
+    let plan = plan_as(&acme, "ann", &sources, Options::default());
+    assert_eq!(told(&plan.faults), [""; 0], "{:?}", plan.faults);
+    acme.run(command(plan));
+    let again = plan_as(&acme, "ann", &sources, Options::default());
+    assert_eq!((told(&again.faults), items(&again)), (vec![], vec![]), "{:?}", again.changes);
+    let files = config::export(acme.state());
+    let same = plan_as(&acme, "ann", &files, PRUNE);
+    assert_eq!((told(&same.faults), items(&same)), (vec![], vec![]), "{:?}", same.changes);
+    assert!(
+        files.iter().any(|file| file.text.contains("connections = [\"globex\"]")),
+        "connections have names"
+    );
+
+    // All that can go, goes, and comes back from the files.
+    let names: BTreeSet<&str> = files
+        .iter()
+        .filter(|file| !file.name.contains('/'))
+        .map(|file| file.name.trim_end_matches(".toml"))
+        .collect();
+    let kept = ["org", "roles", "users", "notices"];
+    let empty: String =
+        names.iter().filter(|name| !kept.contains(*name)).map(|name| format!("[{name}]\n")).collect();
+    let plan = plan_as(&acme, "ann", &[source("none.toml", &empty)], PRUNE);
+    assert_eq!(told(&plan.faults), [""; 0], "{:?}", plan.faults);
+    assert_eq!(plan.changes.len(), 11, "{:?}", items(&plan));
+    acme.run(command(plan));
+    apply(&mut acme, &files, Options::default()).unwrap();
+    assert_eq!(config::export(acme.state()), files);
 }
 
 /// A random set of people and an object.
