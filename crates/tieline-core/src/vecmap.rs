@@ -13,6 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VecMap<K, V>(Vec<(K, V)>);
 
+/// So many entries are few.
+const FEW: usize = 12;
+
 impl<K, V> Default for VecMap<K, V> {
     fn default() -> Self {
         Self(Vec::new())
@@ -26,13 +29,24 @@ impl<K: Ord, V> VecMap<K, V> {
         Self::default()
     }
 
+    /// Where the entry of `key` lies. Few entries are looked at one by one: most differ from a key in
+    /// their first bytes, and searching by halves costs more than looking at so many.
+    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Option<usize>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        if self.0.len() <= FEW {
+            return self.0.iter().position(|(k, _)| k.borrow() == key);
+        }
+        self.0.binary_search_by(|(k, _)| k.borrow().cmp(key)).ok()
+    }
+
     /// The value of `key`.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: std::borrow::Borrow<Q>,
     {
-        let at = self.0.binary_search_by(|(k, _)| k.borrow().cmp(key)).ok()?;
-        self.0.get(at).map(|(_, v)| v)
+        self.0.get(self.place(key)?).map(|(_, v)| v)
     }
 
     /// The value of `key`, to change.
@@ -40,7 +54,7 @@ impl<K: Ord, V> VecMap<K, V> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        let at = self.0.binary_search_by(|(k, _)| k.borrow().cmp(key)).ok()?;
+        let at = self.place(key)?;
         self.0.get_mut(at).map(|(_, v)| v)
     }
 
@@ -82,7 +96,7 @@ impl<K: Ord, V> VecMap<K, V> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        let at = self.0.binary_search_by(|(k, _)| k.borrow().cmp(key)).ok()?;
+        let at = self.place(key)?;
         Some(self.0.remove(at).1)
     }
 

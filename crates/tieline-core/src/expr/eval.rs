@@ -307,22 +307,26 @@ fn equal(left: &Item<'_>, right: &Item<'_>) -> bool {
     left == right || none(left) && none(right)
 }
 
+/// Which of two comes first; nothing of what has no order.
+fn order(left: &Item<'_>, right: &Item<'_>) -> Option<Ordering> {
+    match (left, right) {
+        (Item::Number(a), Item::Number(b)) => Some(a.cmp(b)),
+        (Item::Text(a), Item::Text(b)) => Some(a.cmp(b)),
+        (Item::Date(a), Item::Date(b)) => Some(a.cmp(b)),
+        (Item::Moment(a), Item::Moment(b)) => Some(a.cmp(b)),
+        _ => None,
+    }
+}
+
 impl Relation {
     fn holds(self, left: &Item<'_>, right: &Item<'_>) -> bool {
-        let order = match (left, right) {
-            (Item::Number(a), Item::Number(b)) => Some(a.cmp(b)),
-            (Item::Text(a), Item::Text(b)) => Some(a.cmp(b)),
-            (Item::Date(a), Item::Date(b)) => Some(a.cmp(b)),
-            (Item::Moment(a), Item::Moment(b)) => Some(a.cmp(b)),
-            _ => None,
-        };
         match self {
             Self::Equal => equal(left, right),
             Self::NotEqual => !equal(left, right),
-            Self::Less => order == Some(Ordering::Less),
-            Self::LessOrEqual => order.is_some_and(Ordering::is_le),
-            Self::Greater => order == Some(Ordering::Greater),
-            Self::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
+            Self::Less => order(left, right).is_some_and(Ordering::is_lt),
+            Self::LessOrEqual => order(left, right).is_some_and(Ordering::is_le),
+            Self::Greater => order(left, right).is_some_and(Ordering::is_gt),
+            Self::GreaterOrEqual => order(left, right).is_some_and(Ordering::is_ge),
         }
     }
 }

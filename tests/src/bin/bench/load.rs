@@ -33,7 +33,7 @@ fn beside_live(report: &mut Report, sizes: &Sizes) {
         scope.spawn(|| {
             let mut i = 0;
             while !loaded.load(Ordering::Relaxed) {
-                post(&pair.a.api, &request(&pair.records, i, 1, i, CHANGE_BYTES));
+                post(&pair.a.api, &request(&pair.records, i, 1, 7_000_000 + i, CHANGE_BYTES));
                 i += 1;
                 let due = Duration::from_micros(i as u64 * 1_000_000 / RATE);
                 std::thread::sleep(due.saturating_sub(begun.elapsed()));

@@ -74,6 +74,7 @@ fn lag(report: &mut Report, pair: &mut Pair, keys: &str, sizes: &Sizes) {
         pair.forget_lags();
         pair.trickle(rate, sizes.seconds);
         let lags = pair.lags();
+        eprintln!("lag at {rate}/s: p50 {:.0} µs, p99 {:.0} µs", lags[0], lags[1]);
         for (name, lag) in ["p50", "p99", "p999"].into_iter().zip(lags) {
             report.sample(&format!("lag {name} {rate}"), lag);
         }

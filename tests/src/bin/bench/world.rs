@@ -116,7 +116,9 @@ impl Pair {
                         }
                         let due = Duration::from_micros((i * 1_000_000 / rate) as u64);
                         std::thread::sleep(due.saturating_sub(begun.elapsed()));
-                        post(&self.a.api, &request(&self.records, i, 1, i, CHANGE_BYTES));
+                        // No change may be one that was made before: it would change nothing.
+                        let salt = rate * 1_000_000 + i;
+                        post(&self.a.api, &request(&self.records, i, 1, salt, CHANGE_BYTES));
                     }
                 });
             }

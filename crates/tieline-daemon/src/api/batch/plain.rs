@@ -19,7 +19,7 @@ pub(super) fn read(text: &str) -> Option<Batch> {
     let mut operations = None;
     from.object(|from, key| {
         (key == "operations" && operations.is_none()).then_some(())?;
-        let mut read = Vec::new();
+        let mut read = Vec::with_capacity(64);
         from.list(|from| {
             (read.len() < BATCH_RECORDS_MAX).then_some(())?;
             read.push(from.operation()?);
@@ -95,9 +95,9 @@ impl<'a> Text<'a> {
     fn string(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;
         let rest = self.text.get(self.at..)?;
-        let end = rest.bytes().position(|byte| byte == b'"')?;
+        // It looks at many bytes at a time, as does the fold, which has no branch.
+        let end = rest.find('"')?;
         let string = rest.get(..end)?;
-        // A look at each byte without a branch.
         let odd = string.bytes().fold(false, |odd, byte| odd | (byte < b' ') | (byte == b'\\'));
         self.at += end + 1;
         (!odd).then_some(string)
