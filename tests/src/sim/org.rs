@@ -539,6 +539,7 @@ fn said(reply: &Reply) -> &'static str {
         Reply::Connection(_) => "connection",
         Reply::Job(_) => "job",
         Reply::HandedOver { .. } => "handed over",
+        Reply::Converted { .. } => "converted",
         Reply::Token(_) => "token",
         Reply::Welcome { .. } => "welcome",
     }

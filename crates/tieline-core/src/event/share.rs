@@ -38,6 +38,9 @@ pub struct ShareOffered {
     /// With how many, and with which tasks.
     #[serde(default, skip_serializing_if = "Forwarding::is_plain")]
     pub how: Forwarding,
+    /// How many orgs have offered it on by a rule, this one included.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub hops: u8,
 }
 
 /// A task was shared with a connection that has what it belongs to (S2S-44).
@@ -90,9 +93,6 @@ pub struct AccountRuleSet {
     pub rule: Option<AccountRule>,
     /// By whom.
     pub actor: UserName,
-    /// How many orgs have offered it on by a rule, this one included.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub hops: u8,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]

@@ -41,6 +41,8 @@ impl CatalogueObject {
             rules: Vec::new(),
             create_set: Vec::new(),
             view_fields: Vec::new(),
+            record_types: Vec::new(),
+            sharing_by_hand: true,
             version: 0,
         };
         schema.sort();

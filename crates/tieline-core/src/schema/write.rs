@@ -5,13 +5,26 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{FieldKind, FieldSchema, ObjectSchema, PicklistValue, ValidationRule};
+use super::{FieldKind, FieldSchema, ObjectSchema, PicklistValue, RecordType, ValidationRule};
 
 impl ObjectSchema {
     /// The keys of the object's file, but for the name of the object; its version is nobody's to set.
     #[must_use]
     pub fn to_written(&self) -> Json {
-        let Self { name: _, label, name_field, fields, rules, create_set, view_fields, version: _ } = self;
+        let Self {
+            name: _,
+            label,
+            name_field,
+            fields,
+            rules,
+            create_set,
+            view_fields,
+            record_types,
+            sharing_by_hand,
+            version: _,
+        } = self;
+        let record_types: Map<String, Json> =
+            record_types.iter().map(|kind| (kind.name.to_string(), kind.to_written())).collect();
         let fields: Map<String, Json> =
             fields.iter().map(|field| (field.name.to_string(), field.to_written())).collect();
         let rules: Map<String, Json> =
@@ -21,6 +34,12 @@ impl ObjectSchema {
         written.insert("name_field".to_owned(), json!(name_field));
         written.insert("create_set".to_owned(), json!(create_set));
         written.insert("view_fields".to_owned(), json!(view_fields));
+        if !record_types.is_empty() {
+            written.insert("record_types".to_owned(), record_types.into());
+        }
+        if !sharing_by_hand {
+            written.insert("sharing_by_hand".to_owned(), json!(sharing_by_hand));
+        }
         written.insert("fields".to_owned(), fields.into());
         written.insert("rules".to_owned(), rules.into());
         Json::Object(written)
@@ -47,6 +66,7 @@ impl FieldSchema {
             references,
             external_id,
             expression,
+            parent,
         } = self;
         let usual = Self::new(name.clone(), *field_type);
         let updatable_usually = *kind == FieldKind::Data;
@@ -73,7 +93,21 @@ impl FieldSchema {
         say(references.is_some(), "references", json!(references));
         say(*external_id, "external_id", json!(external_id));
         say(expression.is_some(), "expression", json!(expression));
+        say(parent.is_some(), "parent", json!(parent));
         Json::Object(written)
+    }
+}
+
+impl RecordType {
+    fn to_written(&self) -> Json {
+        let Self { name: _, label, active, default, roles, picklists } = self;
+        json!({
+            "label": label,
+            "active": active,
+            "default": default,
+            "roles": roles,
+            "picklists": picklists,
+        })
     }
 }
 

@@ -55,7 +55,8 @@ fn accept(a: &mut Org, b: &mut Org, id: ConnectionId) -> Option<RecordId> {
 
 /// The tasks of an org, by subject: status of their shares, and what they belong to.
 fn tasks(org: &Org, id: ConnectionId) -> Vec<(String, Option<ShareStatus>, Value)> {
-    let found = org.state().records_of(&name("Task"), None).map(|(_, record)| {
+    let task = name("Task");
+    let found = org.state().records_of(&task, None).map(|(_, record)| {
         let Value::Text(subject) = record.value(&name("Subject")) else { panic!("a subject") };
         let share = record.share_over(id).and_then(|share| org.state().share(id, share));
         (subject.to_string(), share.map(|share| share.status), record.value(&name("WhoId")).clone())
@@ -113,7 +114,7 @@ fn a_single_task_goes_only_where_its_parent_is() {
     let there = b.state().share(id, share).unwrap();
     assert_eq!((there.role, there.status), (ShareRole::Copy, ShareStatus::Active));
     let theirs = there.record.unwrap();
-    assert_eq!(b.record(theirs).owner, name("ann"), "whoever owns the lead");
+    assert_eq!(b.record(theirs).owner, name::<tieline_core::Owner>("ann"), "whoever owns the lead");
     // It changes from both sides like any record, and the holder of a lead shares tasks of it back.
     b.update(theirs, &[("Status", Value::picklist("Completed".into()))]);
     let back = task(&mut b, "back", "Not Started", copy);

@@ -77,10 +77,10 @@ pub(crate) async fn convert(
     let ConvertBody { account, contact, opportunity, owner, share_back } = body;
     let prepared = api.org.peek(|state| {
         records::record(state, &name, id)?;
-        let opportunity = match &opportunity {
+        let opportunity = match opportunity {
             Some(fields) => {
                 let object = records::object(state, actor.reading(state), "Opportunity")?;
-                Some(fields.values(object).map_err(Problem::refused)?)
+                Some(fields.into_values(object).map_err(Problem::refused)?)
             }
             None => None,
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
-use tieline_core::{ObjectName, Owner, RecordId};
+use tieline_core::{ObjectName, Owner, RecordId, UserName};
 
 use super::{body, list, saved};
 use crate::client::{Client, path};

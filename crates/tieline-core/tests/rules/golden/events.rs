@@ -293,6 +293,7 @@ fn shares() -> Vec<Event> {
             position,
             actor: name("ann"),
             how: a_forwarding(),
+            hops: 1,
         }
         .into(),
         OfferReceived {
