@@ -5,17 +5,21 @@ use crate::decide::draft::Draft;
 use crate::decide::receive::overruled;
 use crate::decide::share;
 use crate::decide::write::is_open;
-use crate::decide::{connection, copy, jobs, key, notice, pause, reconcile};
+use crate::decide::{connection, copy, jobs, key, notice, pause, reconcile, settle};
 use crate::drift::{self, Change};
-use crate::event::{AlarmRaised, Closing, ConflictNoted, DriftNoted, Loser, LostValue, PendingValue};
+use crate::event::{
+    AlarmRaised, Closing, ConflictNoted, DriftNoted, Loser, LostValue, OfferReceived, PendingValue,
+};
 use crate::job::JobKind;
 use crate::mapping::SubscribeRule;
-use crate::message::{Catalogue, EndReason, Message, OutcomeDetail, Refuse, ReturnGrant, SubscriptionNotice};
+use crate::message::{
+    Catalogue, EndReason, Message, Offer, OutcomeDetail, Refuse, ReturnGrant, SubscriptionNotice,
+};
 use crate::outcome::Outcome;
-use crate::reason::ReasonCode;
+use crate::reason::{Reason, ReasonCode};
 use crate::state::{AwaitedLink, Connection, Record, Share, ShareRole, ShareStatus, State};
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, ShareId};
+use crate::{ConnectionId, FieldName, ObjectName, Position, ShareId};
 
 /// Decides what a control message does. What only tells something is folded as it came.
 pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Message) {
@@ -180,15 +184,59 @@ fn backfill_new(draft: &mut Draft<'_>, connection: &Connection, notice: &Subscri
 /// The offer is gone. So is ours of the same generation, if the two crossed: the partner took our
 /// offer for the answer to its own, and had given its record away.
 fn take_refusal(draft: &mut Draft<'_>, connection: &Connection, refuse: &Refuse) {
+    let closing = match refuse.code {
+        ReasonCode::Taken => Closing::Taken,
+        ReasonCode::RecordDeleted => Closing::Ended(EndReason::Deleted),
+        _ => Closing::Ended(EndReason::Withdrawn),
+    };
+    if let Some((position, offer)) = held_offer(connection, refuse) {
+        return refuse_held(draft, connection, position, &offer, closing);
+    }
     let Some(share) = connection.shares.get(&refuse.share) else { return };
     if share.generation == refuse.generation && is_open(share) {
-        let closing = match refuse.code {
-            ReasonCode::Taken => Closing::Taken,
-            ReasonCode::RecordDeleted => Closing::Ended(EndReason::Deleted),
-            _ => Closing::Ended(EndReason::Withdrawn),
-        };
         share::close(draft, connection, refuse.share, share, closing, false);
     }
+}
+
+/// The offer that is refused, if it is held here: control messages overtake what is held.
+fn held_offer(connection: &Connection, refuse: &Refuse) -> Option<(Position, Offer)> {
+    let of_share = (refuse.share, Position(0))..=(refuse.share, Position(u64::MAX));
+    let mut positions = connection.held_by_share.range(of_share).map(|((_, position), _)| *position);
+    positions.find_map(|position| {
+        let held = connection.inbound.held.get(&position)?;
+        match Message::decode(held.kind, &held.body) {
+            Ok(Message::Offer(offer)) if offer.generation == refuse.generation => Some((position, offer)),
+            _ => None,
+        }
+    })
+}
+
+/// An offer that is held and gone already: it is known, as both sides know it, and waits for nothing.
+fn refuse_held(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    position: Position,
+    offer: &Offer,
+    closing: Closing,
+) {
+    settle::report(draft, connection);
+    draft.emit(OfferReceived {
+        connection: connection.id,
+        share: offer.share,
+        generation: offer.generation,
+        object: offer.object.clone(),
+        record: offer.record,
+        preview: VecMap::new(),
+        parents: Vec::new(),
+        hops: offer.hops,
+    });
+    let gone = Share {
+        generation: offer.generation,
+        ..Share::new(ShareRole::Copy, offer.object.clone(), offer.record, draft.now)
+    };
+    share::close(draft, connection, offer.share, &gone, closing, false);
+    let reason = Reason::new(ReasonCode::Taken, "the offer was taken back while it was held");
+    settle::settle_held(draft, connection, position, Outcome::Filtered, Some(offer.share), vec![reason]);
 }
 
 /// The holder could not create the record.
