@@ -244,7 +244,7 @@ mod tests {
             "connection list",
             "connection list --status pending --side inviter --owner ann --search initech",
             "connection invite --contact 01 --account 02 --owner ann --mail branded --template standard --expires 7d",
-            "connection invite --contact 01,02 --save",
+            "connection invite --contact 01 --contact 02 --save",
             "connection invite --contacts MailingCity=='Oslo' --preview",
             "connection send 01",
             "connection discard 01",

@@ -171,11 +171,10 @@ fn of_a_storm_the_first_comes_at_once_and_the_rest_together() {
     here.run(digest);
     assert_eq!(mails(&here).len(), before + 2, "nothing waits any more");
     // The next one waits again: one was sent a moment ago.
-    globex.send(
-        &mut here,
-        change_of(share, 1, content(&[("Number", Value::Integer(500))], stamp(3_650, OTHER))),
-    );
-    assert!(notices(&here).last().unwrap().waits);
+    let refused = change_of(share, 1, content(&[("Number", Value::Integer(600))], stamp(3_650, OTHER)));
+    assert_eq!(globex.send(&mut here, refused).outcome, Some(Outcome::Rejected));
+    let last = notices(&here).pop().unwrap();
+    assert!(last.kind == NoticeKind::UpdateFailed && last.waits, "{last:?}");
     assert_replays(&here);
 }
 

@@ -1,19 +1,21 @@
 //! `tieline connection`: the agreed links with partners.
 
 mod audit;
+mod invite;
 
 use std::io::Read;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
-use tieline_core::{ConnectionTemplateName, MailTemplateName, ObjectName, RecordId, UserName};
+use tieline_core::{ConnectionTemplateName, ObjectName, UserName};
 
-use super::contact::{Contacts, results};
+use super::contact::results;
 use super::{body, list, saved};
 use crate::client::path;
 use crate::error::{CliError, Result};
 use crate::output::{Column, Output, text, time, with};
 use crate::session::Session;
+use invite::{ContactSearch, Invite};
 
 /// Invite partners, answer invitations, see and end connections.
 ///
@@ -60,55 +62,6 @@ pub(crate) enum Connection {
     Drift(One),
     /// Show every action on a connection and everything that was refused
     Audit(audit::Audit),
-}
-
-/// Make an invitation.
-#[derive(Debug, Args)]
-pub(crate) struct Invite {
-    /// What the connection is called here
-    #[arg(long, value_name = "TEXT")]
-    label: Option<String>,
-    /// How long the invitation can be answered: minutes, hours or days, as 90m, 12h or 7d; at most 30d
-    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = seconds)]
-    expires: u64,
-    /// Who manages the connection here, instead of you
-    #[arg(long, value_name = "USER")]
-    owner: Option<UserName>,
-    /// A template that the connection gets as soon as it is active
-    #[arg(long, value_name = "NAME")]
-    template: Option<ConnectionTemplateName>,
-    #[command(flatten)]
-    contacts: Contacts,
-    #[command(flatten)]
-    by_mail: ByMail,
-}
-
-/// What is said of an invitation that is mailed.
-#[derive(Debug, Args)]
-pub(crate) struct ByMail {
-    /// The account that the connection is for, instead of the contact's own
-    #[arg(long, value_name = "ACCOUNT", requires = "Contacts")]
-    account: Option<RecordId>,
-    /// What the mail says: see tieline mail list
-    #[arg(long, value_name = "TEMPLATE", requires = "Contacts")]
-    mail: Option<MailTemplateName>,
-    /// Also contacts that have an open invitation or an active connection
-    #[arg(long, requires = "Contacts")]
-    again: bool,
-    /// Save the invitations, to send them later
-    #[arg(long, requires = "Contacts")]
-    save: bool,
-    /// Show what would be sent, and send nothing
-    #[arg(long, requires = "Contacts", conflicts_with = "save")]
-    preview: bool,
-}
-
-/// List contacts.
-#[derive(Debug, Args)]
-pub(crate) struct ContactSearch {
-    /// Only those whose name, address or account contains this
-    #[arg(long, value_name = "TEXT")]
-    search: Option<String>,
 }
 
 /// List connections.
@@ -279,11 +232,7 @@ impl Connection {
                     Ok(())
                 })
             }
-            Self::Contacts(ContactSearch { search }) => {
-                let answer =
-                    session.client()?.get(&path(["invitations", "contacts"]), &[("search", search)])?;
-                session.output.show(&answer, |output| output.table(CONTACTS, list(&answer, "contacts")))
-            }
+            Self::Contacts(search) => search.run(session),
             Self::Send(one) => {
                 let at = path(["invitations", "saved", &one.connection, "send"]);
                 let answer = session.client()?.post(&at, &json!({}))?;
@@ -340,60 +289,6 @@ impl Connection {
             Self::RotateKey(one) => one.act(session, "rotate-key", "getting a new key"),
             Self::Audit(audit) => audit.run(session),
         }
-    }
-}
-
-impl Invite {
-    fn run(self, session: &Session) -> Result<()> {
-        if !self.contacts.is_empty() {
-            return self.by_mail(session);
-        }
-        let body = body([
-            ("label", json!(self.label)),
-            ("expires_in_s", json!(self.expires)),
-            ("owner", json!(self.owner)),
-            ("template", json!(self.template)),
-        ]);
-        let answer = session.client()?.post(&path(["invitations"]), &body)?;
-        session.output.show(&answer, |output| {
-            output.line(answer.get("url").and_then(Json::as_str).unwrap_or_default())?;
-            let facts = |pointer| answer.pointer(pointer).map(crate::output::moment).unwrap_or_default();
-            output.status(&format!(
-                "Connection {} waits for an answer until {}",
-                facts("/connection"),
-                facts("/expires")
-            ));
-            output.hint(
-                "Whoever holds the URL can answer once: send it to the partner over a channel that you trust",
-            );
-            Ok(())
-        })
-    }
-}
-
-impl Invite {
-    /// Mails an invitation to each contact.
-    fn by_mail(&self, session: &Session) -> Result<()> {
-        let ByMail { account, mail, again, save, preview } = &self.by_mail;
-        let request = body([
-            ("contacts", self.contacts.body()),
-            ("account", json!(account)),
-            ("owner", json!(self.owner)),
-            ("label", json!(self.label)),
-            ("mail_template", json!(mail)),
-            ("template", json!(self.template)),
-            ("expires_in_s", json!(self.expires)),
-            ("again", json!(again)),
-            ("save", json!(save)),
-            ("preview", json!(preview)),
-        ]);
-        let answer = session.client()?.post(&path(["invitations", "contacts"]), &request)?;
-        let done = match (save, preview) {
-            (true, _) => "were saved",
-            (_, true) => "would be invited",
-            _ => "were invited",
-        };
-        results(session, &answer, done)
     }
 }
 
@@ -499,15 +394,6 @@ const INVITATION: &[Column] = &[
     text("Sent by", "/sender"),
     text("Address of the sender", "/sender_email"),
     text("Addressed to", "/contact"),
-];
-
-const CONTACTS: &[Column] = &[
-    text("CONTACT", "/contact"),
-    text("NAME", "/name"),
-    text("E-MAIL", "/email"),
-    text("ACCOUNT", "/account_name"),
-    text("CONNECTION", "/connection"),
-    text("ASKED", "/inquiry"),
 ];
 
 const FACTS: &[Column] = &[
