@@ -264,7 +264,7 @@ mod tests {
             "entries": [{"owner": "ann"}, {"criteria": "is_new", "owner": "queue:emea"}],
             "actions": [{"set": {"field": "Rating", "value": "Hot"}}, {"assign": {"to": "ann"}}],
         });
-        assert_eq!(active(&rule), "true");
+        assert_eq!(active(&rule), "yes");
         assert_eq!(entries(&rule["entries"]), "(every record) → ann; is_new → queue:emea");
         assert_eq!(actions(&rule["actions"]), "set; assign");
     }

@@ -20,7 +20,7 @@ use crate::reason::{Reason, ReasonCode};
 use crate::state::{Record, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{FieldName, QueueName, RecordId, RuleName, UserName};
+use crate::{FieldName, QueueName, RecordId, RuleName, Seq, UserName};
 
 /// What the changes of one command cause.
 #[derive(Debug, Default)]
@@ -31,8 +31,9 @@ pub struct Run {
     current: Option<(Touched, usize)>,
     /// Records that sharing rules have to look at, with their first change.
     to_share: BTreeMap<RecordId, Touched>,
-    /// What has been done or told of each record by now.
-    fired: BTreeSet<(RecordId, RuleName)>,
+    /// Which rules have fired for which record, and how much of the log each saw as it did.
+    fired: BTreeMap<(RecordId, RuleName), Seq>,
+    /// Of which rules and records something was told.
     told: BTreeSet<(RecordId, RuleName)>,
     /// The rule whose events are noted next, and how many stand behind it.
     cause: Option<Cause>,
@@ -62,6 +63,8 @@ pub(super) struct Touched {
     old: VecMap<FieldName, Value>,
     /// What was true of it.
     before: Option<Facts>,
+    /// The last event before it.
+    after: Seq,
     /// How many rules stand behind it, one after the other, and the last of them.
     depth: usize,
     rule: Option<RuleName>,
@@ -78,6 +81,7 @@ impl Touched {
             is_new: false,
             old: VecMap::new(),
             before: None,
+            after: Seq::default(),
             depth: 0,
             rule: None,
         }
@@ -228,13 +232,15 @@ impl Run {
                 return true;
             }
         }
-        if self.fired.contains(&key) {
-            // What it would write again is what it has written, or there is no end.
-            let again = touched.rule.as_ref() != Some(name)
+        if let Some(seen) = self.fired.get(&key) {
+            // What it saw as it fired, and what it wrote itself, is no reason to fire again. If it would
+            // write something else because of what came later, there is no end.
+            let again = touched.after >= *seen
+                && touched.rule.as_ref() != Some(name)
                 && workflow::would_write(draft, rule, touched, record, facts);
             return again && self.tell_loop(draft, touched.record, name);
         }
-        self.fired.insert(key);
+        self.fired.insert(key, draft.state.seq);
         self.cause = Some(Cause {
             rule: name.clone(),
             depth: touched.depth + 1,
@@ -270,6 +276,7 @@ fn touched(state: &State, id: RecordId, record: Option<&Record>, cause: Option<&
         is_new: false,
         old: VecMap::new(),
         before: record.map(|record| Facts::of(state, record, false)),
+        after: state.seq,
         depth: cause.map_or(0, |cause| cause.depth),
         rule: cause.map(|cause| cause.rule.clone()),
     }
