@@ -186,17 +186,6 @@ pub(crate) fn parent_path(field: &FieldSchema) -> Option<(FieldName, FieldName)>
     Some((reference.parse().ok()?, field.parse().ok()?))
 }
 
-/// The value of a field that is one of the record that a reference names.
-pub(crate) fn parent_value(state: &State, record: &Record, field: &FieldSchema) -> Value {
-    let Some((reference, field)) = parent_path(field) else { return Value::Null };
-    match record.value(&reference) {
-        Value::Reference(parent) => {
-            state.record(*parent).map_or(Value::Null, |parent| parent.value(&field).clone())
-        }
-        _ => Value::Null,
-    }
-}
-
 /// The fields of an object that are those of the record that a reference names, with their values and
 /// when they were written.
 pub(crate) fn parent_fields<'a>(

@@ -81,6 +81,8 @@ fn an_account_that_is_here_is_matched_by_the_keys_that_came() {
     let (mut a, mut b, over) = pair();
     let by = |keys: &[&str], create| AccountRule { match_on: fields(keys), create, ..AccountRule::default() };
     let paris = account(&mut b, "LA-SORBONNE", "Paris");
+    // Of two that match, the older is taken.
+    b.now = b.now.plus_us(1);
     account(&mut b, "La Sorbonne", "Lyon");
     let cases = [
         (by(&["Name"], true), "la sorbonne", "Rome", Some(paris), 2),

@@ -56,10 +56,10 @@ fn accept(a: &mut Org, b: &mut Org, id: ConnectionId) -> Option<RecordId> {
 /// The tasks of an org, by subject: status of their shares, and what they belong to.
 fn tasks(org: &Org, id: ConnectionId) -> Vec<(String, Option<ShareStatus>, Value)> {
     let task = name("Task");
-    let found = org.state().records_of(&task, None).map(|(_, record)| {
-        let Value::Text(subject) = record.value(&name("Subject")) else { panic!("a subject") };
+    let found = org.state().records_of(&task, None).filter_map(|(_, record)| {
+        let Value::Text(subject) = record.value(&name("Subject")) else { return None };
         let share = record.share_over(id).and_then(|share| org.state().share(id, share));
-        (subject.to_string(), share.map(|share| share.status), record.value(&name("WhoId")).clone())
+        Some((subject.to_string(), share.map(|share| share.status), record.value(&name("WhoId")).clone()))
     });
     let mut found: Vec<_> = found.collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));

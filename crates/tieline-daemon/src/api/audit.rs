@@ -252,6 +252,10 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
             let action = if e.rule.is_some() { "subscribed" } else { "subscription ended" };
             new(action).by(&e.actor).object(&e.object).detail(fields.unwrap_or_default())
         }
+        Event::AccountRuleSet(e) => {
+            let action = if e.rule.is_some() { "account rule set" } else { "account rule removed" };
+            new(action).by(&e.actor).object(&e.object)
+        }
         Event::JobStarted(e) => new("job began").by(&e.actor).detail(job_kind(&e.kind)),
         Event::AlarmRaised(e) => new("alarm").detail(format!("{}: {}", e.code, e.message)),
         _ => return None,
@@ -264,6 +268,14 @@ fn sharing(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
     Some(match event {
         Event::ShareOffered(e) => {
             new("offered").by(&e.actor).object(&e.object).record(Some(e.record)).share(e.share)
+        }
+        Event::ChildGranted(e) => {
+            let new = new("task shared").by(&e.actor).object(&e.object);
+            new.record(Some(e.record)).share(e.share)
+        }
+        Event::DecisionSent(e) => {
+            let action = if e.decided.approved { "value approved" } else { "value rejected" };
+            new(action).by(&e.actor).share(e.decided.share).detail(e.decided.field.to_string())
         }
         Event::OfferReceived(e) => new("offer received").by_partner().object(&e.object).share(e.share),
         Event::OfferAnswered(e) => {

@@ -347,8 +347,11 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
             }),
             manage,
         ),
-        // The org of the table has no objects but those that its records name.
-        (Command::Sharing(SharingCommand::Convert { lead: LEAD, conversion: Box::default() }), edit),
+        // Of what a lead becomes, the org of the table has contacts.
+        (
+            Command::Sharing(SharingCommand::Convert { lead: LEAD, conversion: Box::default() }),
+            &["read and edit on Lead", "read and create on Contact"],
+        ),
         (Command::Sharing(SharingCommand::Approve { record: LEAD, field: parse("Status") }), decides),
         (Command::Sharing(SharingCommand::Reject { record: LEAD, field: parse("Status") }), decides),
         (Command::EndShare { record: LEAD, connection, reason: EndReason::Stopped }, edit),
