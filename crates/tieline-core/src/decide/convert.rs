@@ -125,7 +125,7 @@ pub(super) fn convert(
     let converting = Converting { lead, lead_object, owner, stamp: draft.stamp() };
     let account = converting.part(draft, "Account", conversion.account, ACCOUNT, VecMap::new())?;
     let of_account: VecMap<_, _> = [(field("AccountId"), Value::Reference(account))].into_iter().collect();
-    let contact = converting.part(draft, "Contact", conversion.contact, CONTACT, of_account.clone())?;
+    let contact = converting.part(draft, "Contact", conversion.contact, CONTACT, of_account)?;
     let opportunity = match &conversion.opportunity {
         Some(given) => {
             let mut values = converting.opportunity(state, draft, given)?;

@@ -390,7 +390,7 @@ fn settings() -> impl Strategy<Value = String> {
             let message = message.replace('\\', "\\\\").replace('"', "\\\"");
             text.push_str(&format!("[objects.Thing__c.rules.{rule}]\ncondition = 'Name == \"x\"'\nmessage = \"{message}\"\nactive = {active}\nfield = \"Name\"\n"));
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for (role, connections, read, portal) in roles.iter().filter(|role| seen.insert(role.0.clone())) {
             let manage = *connections && !portal;
             text.push_str(&format!("[roles.{role}]\nmanage_connections = {manage}\nportal = {portal}\n[roles.{role}.objects.Thing__c]\nread = {read}\nread_only = [\"Name\"]\n"));
