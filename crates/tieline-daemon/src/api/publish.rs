@@ -4,14 +4,16 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use tieline_core::command::Command;
+use tieline_core::drift::changes_taken;
 use tieline_core::people::Permission;
-use tieline_core::publish::PublishRule;
+use tieline_core::publish::{PublishRule, catalogue_object};
 use tieline_core::reason::Reason;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::{ConnectionId, FieldName, ObjectName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
+use super::drift::ChangeView;
 use super::field_view::names;
 use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Route};
@@ -27,6 +29,20 @@ pub(crate) struct PublishBody {
     /// Every field that may be published. A field that is added later is not.
     #[serde(default)]
     all: bool,
+    /// Only say what would change.
+    #[serde(default)]
+    check: bool,
+}
+
+/// A publish rule that was saved, or looked at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Published {
+    /// The last event of the log when it was saved; none if it was only looked at.
+    seq: Option<u64>,
+    /// Whether anything changed, or would change.
+    changed: bool,
+    /// What the partner takes and does not get any more (S2S-31).
+    drift: Vec<ChangeView>,
 }
 
 /// What is published of an object.
@@ -124,26 +140,40 @@ pub(crate) async fn show(
     .await
 }
 
-/// Sets what is published of an object. The answer comes when nothing more than that can leave.
+/// Sets what is published of an object, and says what the partner takes of it and does not get any more.
+/// The answer comes when nothing more than that can leave. With `check` it is only looked at.
 #[utoipa::path(put, path = "/v1/connections/{c}/publish/{object}", tag = "rules", request_body = PublishBody,
     params(("c" = String, Path, description = "Id, partner or label."),
         ("object" = String, Path, description = "The object.")),
-    responses((status = 200, body = Done)))]
+    responses((status = 200, body = Published)))]
 pub(crate) async fn set(
     Extract(api): Extract<Api>,
     actor: Actor,
     Route((selector, object)): Route<(String, ObjectName)>,
     Body(body): Body<PublishBody>,
-) -> Result<Json<Done>, Problem> {
-    let (connection, fields) = api.org.peek(|state| {
-        let connection = select::connection(state, &selector)?.id;
+) -> Result<Json<Published>, Problem> {
+    let (connection, rule, differs, drift) = api.org.peek(|state| {
+        let connection = select::connection(state, &selector)?;
         let reading = actor.reading(state);
         let schema = records::object(state, reading, object.as_str())?;
         let may_edit = |field: &FieldName| reading.may(Permission::WriteField(&object, field));
-        Ok::<_, Problem>((connection, body.fields(schema, may_edit)?))
+        let rule = PublishRule::new(object.clone(), body.fields(schema, may_edit)?, 0);
+        rule.check(schema).map_err(Problem::refused)?;
+        let known = connection.publish.get(&object);
+        let changes = known.zip(connection.taken.get(&object)).map(|(known, taken)| {
+            let (old, new) = (catalogue_object(schema, known), catalogue_object(schema, &rule));
+            changes_taken(&old, Some(&new), taken)
+        });
+        let view = |change| ChangeView::ours(connection, object.as_str(), change);
+        let drift: Vec<ChangeView> = changes.unwrap_or_default().iter().map(view).collect();
+        let differs = known.is_none_or(|known| known.fields != rule.fields);
+        Ok::<_, Problem>((connection.id, rule, differs, drift))
     })?;
-    let rule = Some(PublishRule::new(object.clone(), fields, 0));
-    publish(&api, &actor, connection, object, rule).await
+    if body.check {
+        return Ok(Json(Published { seq: None, changed: differs, drift }));
+    }
+    let Json(Done { seq, changed }) = publish(&api, &actor, connection, object, Some(rule)).await?;
+    Ok(Json(Published { seq: Some(seq), changed, drift }))
 }
 
 /// Publishes nothing more of an object.

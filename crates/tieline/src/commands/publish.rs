@@ -36,6 +36,9 @@ pub(crate) struct Set {
     /// Every field that can be published
     #[arg(long, conflicts_with = "fields")]
     all: bool,
+    /// Only show what the partner takes and would not get any more
+    #[arg(long)]
+    check: bool,
 }
 
 /// A connection.
@@ -61,6 +64,8 @@ const FIELDS: &[Column] = &[
     text("WHY NOT", "/reason/message"),
 ];
 
+const LOST: &[Column] = &[text("FIELD", "/field"), text("WHAT THE PARTNER TAKES", "/message")];
+
 /// Publish nothing of an object.
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
@@ -75,11 +80,19 @@ impl Publish {
         let client = session.client()?;
         let columns = [text("OBJECT", "/object"), text("FIELDS", "/fields")];
         match self {
-            Self::Set(Set { connection, object, fields, all }) => {
-                let body = if all { json!({ "all": true }) } else { json!({ "fields": fields }) };
+            Self::Set(Set { connection, object, fields, all, check }) => {
+                let mut body = if all { json!({ "all": true }) } else { json!({ "fields": fields }) };
+                if check {
+                    body["check"] = true.into();
+                }
                 let answer =
                     client.put(&path(["connections", &connection, "publish", object.as_str()]), &body)?;
-                saved(session, &answer, &format!("What {connection} gets of {object} is set"))
+                let drift = list(&answer, "drift");
+                if !session.output.is_json() && !drift.is_empty() {
+                    session.output.table(LOST, drift)?;
+                }
+                let done = if check { "would change" } else { "is set" };
+                saved(session, &answer, &format!("What {connection} gets of {object} {done}"))
             }
             Self::List(One { connection }) => {
                 let answer = client.get(&path(["connections", &connection, "publish"]), &[])?;
