@@ -63,7 +63,7 @@ fn a_follower_misses_nothing_and_gets_nothing_twice_when_the_daemon_is_killed() 
     let (mut after, mut listed) = (0, BTreeSet::new());
     loop {
         let text = after.to_string();
-        let page = org.json(&["changes", "list", "--after", &text, "--limit", "7", "--json"]);
+        let page = org.json(&["changes", "list", "--after", &text, "--limit", "7"]);
         let changes = page["changes"].as_array().unwrap();
         assert!(changes.len() <= 7 && changes.iter().all(|change| change["seq"].as_u64() > Some(after)));
         listed.extend(changes.iter().map(|change| change["record"].as_str().unwrap().to_owned()));

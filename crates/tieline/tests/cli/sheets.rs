@@ -19,7 +19,7 @@ fn what_is_exported_is_guarded_and_imported_as_it_was() {
     let file = org.file("leads.csv", &csv);
     let imported = org.run(&["record", "import", "Lead", &file]);
     assert_eq!(imported.0, 0, "{}", imported.2);
-    let records = org.json(&["record", "list", "Lead", "--all", "--json"]);
+    let records = org.json(&["record", "list", "Lead", "--all"]);
     let companies = records["records"].as_array().unwrap().iter();
     let mut companies: Vec<&str> =
         companies.map(|record| record["fields"]["Company"].as_str().unwrap()).collect();
