@@ -65,7 +65,6 @@ pub fn connection_of(event: &Event) -> Option<ConnectionId> {
         Event::ConnectionOwnerSet(e) => e.connection,
         Event::TemplateGiven(e) => e.connection,
         Event::InvitationDiscarded(e) => e.connection,
-        Event::PostponementHeard(e) => e.connection,
         Event::PauseSet(e) => e.connection,
         Event::PauseHeard(e) => e.connection,
         Event::JobStarted(e) => return e.kind.connection(),

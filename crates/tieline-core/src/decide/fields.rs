@@ -4,6 +4,8 @@
 //! A field that may not be written stops no other message, and is never forgotten: it waits on the
 //! record, with its reason.
 
+mod conflict;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -14,19 +16,17 @@ use crate::decide::draft::Draft;
 use crate::decide::links::{self, Inward, Late};
 use crate::decide::record::write_with_pending;
 use crate::decide::write::{Candidate, Candidates, pending_candidates, refusals};
-use crate::event::{
-    ConflictNoted, InputsKept, LinksAwaited, Loser, LostValue, Origin, PendingValue, UnmappedSeen,
-    ValuesPending,
-};
+use crate::event::{InputsKept, LinksAwaited, LostValue, Origin, PendingValue, UnmappedSeen, ValuesPending};
 use crate::mapping::{FieldMapping, SubscribeRule, Unmapped};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::ObjectSchema;
 use crate::stamp::Stamp;
-use crate::state::{Connection, FieldState, Record, Share, ShareStatus};
+use crate::state::{Connection, FieldState, Record, Share};
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{FieldName, OrgId, Position, RecordId, ShareId, Timestamp, UserName};
+use conflict::{lost, note_conflict};
 
 /// How a message with fields ended.
 pub(super) struct FieldsEnd {
@@ -358,60 +358,6 @@ fn recomputed(field: &FieldState, value: Option<&Value>, stamp: Stamp, origin: O
     field.stamp.write() == stamp.write()
         && field.came_over() == Some(origin.connection)
         && value.is_some_and(|value| *value != field.value)
-}
-
-/// What an older value loses, if that is a conflict (S2S-51): it was never told before, so whoever
-/// wrote the later one had not seen it, and it has the lesser stamp, so its writer had not seen the
-/// later one. In a ring of orgs the writer's own word counts, and not that of an org that passes it on.
-fn lost(
-    draft: &Draft<'_>,
-    incoming: &Incoming<'_>,
-    record: &Record,
-    mapping: &FieldMapping,
-    value: &Value,
-    stamp: Stamp,
-) -> Option<LostValue> {
-    let is_of = |connection: &Connection| {
-        connection.partner.as_ref().is_some_and(|partner| OrgId::from(partner) == stamp.org)
-    };
-    let passed_on = || {
-        let mut others =
-            draft.state.shares_of(record).filter(|(_, share)| share.status == ShareStatus::Active);
-        !is_of(incoming.connection) && others.any(|(connection, _)| is_of(connection))
-    };
-    // An org has seen its own earlier writes.
-    let own = record.fields.get(&mapping.local).is_some_and(|field| field.stamp.org == stamp.org);
-    if stamp.time < incoming.unseen_from || own || passed_on() {
-        return None;
-    }
-    let field = incoming.object.field(&mapping.local);
-    let mapped = field.and_then(|field| incoming.rule.map_value(mapping, value, field).ok());
-    let value = mapped.unwrap_or_else(|| value.clone());
-    (record.value(&mapping.local) != &value).then_some(LostValue { value, stamp })
-}
-
-/// Notes what was lost, if something was.
-fn note_conflict(
-    draft: &mut Draft<'_>,
-    incoming: &Incoming<'_>,
-    id: RecordId,
-    record: &Record,
-    sorted: &Sorted<'_>,
-) {
-    let lost = sorted.older.iter().filter_map(|older| Some((older.local.clone(), Some(older.lost.clone()?))));
-    let fields: VecMap<FieldName, Option<LostValue>> = lost.collect();
-    if !fields.is_empty() {
-        draft.emit(ConflictNoted {
-            record: id,
-            object: record.object.clone(),
-            prev: record.last,
-            connection: incoming.connection.id,
-            share: incoming.id,
-            position: incoming.position,
-            loser: Loser::Theirs,
-            fields,
-        });
-    }
 }
 
 /// Writes the fields that are later than what is here: together with everything that waits on the

@@ -226,9 +226,6 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
         Event::ConnectionOwnerSet(e) => new("handed over").by(&e.actor).detail(format!("to {}", e.owner)),
         Event::TemplateGiven(e) => new("template given").by(&e.actor).detail(e.template.to_string()),
         Event::InvitationDiscarded(e) => new("invitation discarded").by(&e.actor),
-        Event::PostponementHeard(e) => {
-            new("decision postponed").by_partner().detail(format!("{} of {}", e.user, e.partner))
-        }
         Event::PauseSet(e) => {
             let made = new(if e.paused { "paused" } else { "unpaused" }).by(&e.actor);
             match &e.object {
