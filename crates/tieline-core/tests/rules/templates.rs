@@ -113,11 +113,13 @@ fn what_will_go_wrong_is_told_before_it_does() {
     };
     let of = |item: &str, code, detail: &str| (item.to_owned(), code, detail.to_owned());
     // A deal over 100 needs a note: both come after the create set. Nobody takes the deals.
+    // A remark may be longer than a note.
     assert_eq!(
         codes(&acme),
         [
             of("publish.Deal__c", "published_not_taken", ""),
-            of("subscribe.Offer__c", "create_set_rule", "Noted")
+            of("subscribe.Offer__c", "create_set_rule", "Noted"),
+            of("subscribe.Offer__c", "narrowing", "Note"),
         ]
     );
     // The partner publishes less than is taken.

@@ -40,7 +40,7 @@ fn files_are_planned_applied_and_exported() {
     assert_eq!((&again["changed"], &again["plan"]["unchanged"]), (&json!(false), &json!(3)));
     assert_eq!(again["seq"], applied["seq"]);
     let log = org.get(&format!("/v1/log?from={}", applied["seq"])).json();
-    assert_eq!(log["events"][0]["kind"], "ConfigApplied", "{log}");
+    assert_eq!(log["events"][0]["name"], "ConfigApplied", "{log}");
 
     let exported = org.get("/v1/config").json();
     let mut body = json!({ "files": exported["files"], "prune": true });
