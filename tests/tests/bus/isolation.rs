@@ -207,9 +207,10 @@ pub(crate) async fn a_message_id_that_was_used_before_suppresses_nothing(mut wor
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("Nats-Msg-Id", id.to_string());
         let subject = format!("to.beta.{CONNECTION}.f");
-        sender.publish_with_headers(subject, headers, noise(100, id)).await.unwrap();
+        let stored = sender.request_with_headers(subject, headers, noise(100, id)).await.unwrap();
+        let said = String::from_utf8_lossy(&stored.payload).into_owned();
+        assert!(said.contains(&format!("\"seq\":{id}")), "{said}");
     }
-    sender.flush().await.unwrap();
     // The server has them before it has stored them.
     let stored = async { while beta.ensure_inbox(&spec(&alpha)).await.unwrap().frames < 20 {} };
     within("the frames with ids", stored).await;
