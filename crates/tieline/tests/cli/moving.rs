@@ -66,7 +66,7 @@ fn each_part_is_told() {
         ("Opens__c", "changed", "TODAY()"),
         ("Fee__c", "changed", "0.015"),
         ("RecordType", "changed", "record type"),
-        ("Yearly__c", "left_out", "formula"),
+        ("Yearly__c", "changed", "computed here"),
         ("Status__c", "left_out", "global value set Missing"),
     ] {
         let (is, told) = part(&fund, "fields", "field", field);
@@ -77,7 +77,7 @@ fn each_part_is_told() {
         ("Code_Form", "taken", ""),
         ("Big_Has_Region", "changed", "Status__c is not there"),
         ("Size_Never_Falls", "left_out", "ISCHANGED"),
-        ("Yearly_Fee", "left_out", "Yearly__c, which was left out: it is a formula"),
+        ("Yearly_Fee", "taken", ""),
     ] {
         let (is, told) = part(&fund, "rules", "rule", rule);
         assert!(is == fate && told.contains(why), "{rule}: {is} {told}");
