@@ -136,6 +136,9 @@ pub const COMPUTED_MAPPINGS_MAX: usize = 100;
 pub const OBJECT_RULES_MAX: usize = 200;
 /// Most field mappings of one subscribe rule: one for each field of the local object.
 pub const RULE_MAPPINGS_MAX: usize = OBJECT_FIELDS_MAX;
+/// Most values in the picklist tables of one subscribe rule, all mappings together: the rule is one
+/// event, which has to be readable again.
+pub const RULE_PICKLIST_VALUES_MAX: usize = 20_000;
 
 // Views.
 
@@ -258,6 +261,10 @@ const _: () = {
     assert!(2 * QUEUE_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full queue passes the scan");
     assert!(2 * GROUP_MEMBERS_MAX < MSGPACK_NODES_MAX, "a full group passes the scan");
     assert!(4 * PICKLIST_VALUES_MAX < MSGPACK_NODES_MAX, "a full picklist passes the scan");
+    assert!(
+        2 * RULE_PICKLIST_VALUES_MAX + 24 * RULE_MAPPINGS_MAX < MSGPACK_NODES_MAX,
+        "a full subscribe rule passes the scan"
+    );
     assert!(MAIL_TEMPLATE_BYTES_MAX < EFFECT_BODY_BYTES_MAX, "a merged template is a mail");
     assert!(2 * EFFECT_BODY_BYTES_MAX < MESSAGE_BYTES_MAX, "a mail is an event");
     assert!(EFFECT_BODY_BYTES_MAX < EFFECTS_OPEN_BYTES_MAX, "many effects may wait");

@@ -9,7 +9,7 @@ use super::{FieldMapping, PicklistMapping, Source, SubscribeRule, Unmapped};
 use crate::FieldName;
 use crate::codes::codes;
 use crate::expr::{Expression, ExpressionError};
-use crate::limits::{COMPUTED_MAPPINGS_MAX, RULE_MAPPINGS_MAX};
+use crate::limits::{COMPUTED_MAPPINGS_MAX, RULE_MAPPINGS_MAX, RULE_PICKLIST_VALUES_MAX};
 use crate::publish::{CatalogueField, CatalogueObject};
 use crate::reason::{Reason, ReasonCode, quoted};
 use crate::schema::{FieldKind, FieldSchema, ObjectSchema, compatible, narrowing, supported};
@@ -63,6 +63,14 @@ impl SubscribeRule {
         }
         if self.computed().nth(COMPUTED_MAPPINGS_MAX).is_some() {
             let text = format!("{} has more than {COMPUTED_MAPPINGS_MAX} computed mappings", self.local);
+            return Err(vec![Reason::new(ReasonCode::LimitReached, text)]);
+        }
+        let tables = self.fields.iter().filter_map(|mapping| mapping.picklist.as_ref());
+        if tables.map(|table| table.values.len()).sum::<usize>() > RULE_PICKLIST_VALUES_MAX {
+            let text = format!(
+                "{} maps more than {RULE_PICKLIST_VALUES_MAX} picklist values; leave out those that stay as they are",
+                self.local
+            );
             return Err(vec![Reason::new(ReasonCode::LimitReached, text)]);
         }
         let mut written = BTreeSet::new();

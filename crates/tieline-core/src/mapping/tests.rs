@@ -176,6 +176,20 @@ fn unsound_rules_are_refused_by_name() {
     );
 }
 
+/// A rule is one event of the log, and a log that cannot be read back is lost.
+#[test]
+fn a_rule_with_too_many_picklist_values_is_refused() {
+    use crate::limits::RULE_PICKLIST_VALUES_MAX;
+    let with = |count: usize| {
+        let values = (0..count).map(|n| (format!("v{n}").into(), "Hot".into())).collect();
+        let picklist = Some(PicklistMapping { values, unmapped: Unmapped::Keep });
+        rule(vec![FieldMapping { picklist, ..same("Rating") }])
+    };
+    let full = with(RULE_PICKLIST_VALUES_MAX + 1);
+    assert_eq!(codes(&full, &lead(), &catalogue()), [ReasonCode::LimitReached]);
+    assert!(with(RULE_PICKLIST_VALUES_MAX).check(&lead(), &catalogue()).is_ok());
+}
+
 #[test]
 fn objects_are_paired_as_the_reference_pairs_them() {
     let renamed = |remote: &str, local: &str| {
