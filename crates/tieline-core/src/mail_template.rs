@@ -84,7 +84,7 @@ later:
 
 A connection alone shares nothing: each side chooses what the other gets.
 
-If you do not know {{sender}} ({{sender_email}}), ask before you answer.
+If you do not know {{sender}}, ask before you answer.
 ";
 
 const INQUIRY_TEXT: &str = "\

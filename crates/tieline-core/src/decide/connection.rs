@@ -248,8 +248,14 @@ pub(super) fn deactivate(
         ConnectionStatus::Active => {}
         ConnectionStatus::Deactivated => return Ok(Reply::Unchanged),
         status => {
-            let text =
-                format!("connection {id} is {}: only an active one can be deactivated", status.as_str());
+            let remedy = match status {
+                ConnectionStatus::Pending => "; a pending one is revoked",
+                _ => "",
+            };
+            let text = format!(
+                "connection {id} is {}: only an active one can be deactivated{remedy}",
+                status.as_str()
+            );
             return Err(Refusal::conflict("connection_not_active", text));
         }
     }

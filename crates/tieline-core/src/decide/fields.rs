@@ -118,6 +118,8 @@ struct Came<'a> {
     remote: &'a FieldName,
     value: Cow<'a, Value>,
     stamp: Stamp,
+    /// Whether a person has to approve it first: not if it is what stands here.
+    approval: bool,
 }
 
 impl Came<'_> {
@@ -135,7 +137,7 @@ impl Came<'_> {
             origin: incoming.origin(),
             position: incoming.position,
             reasons,
-            approval: self.mapping.approval,
+            approval: self.approval,
             rejected: false,
             orphan: false,
         }
@@ -182,7 +184,7 @@ impl<'a> Sorted<'a> {
 
     /// The fields whose values a person has to approve first.
     fn approval(&self) -> impl Iterator<Item = &FieldName> {
-        self.came.iter().filter(|came| came.mapping.approval).map(|came| &came.mapping.local)
+        self.came.iter().filter(|came| came.approval).map(|came| &came.mapping.local)
     }
 }
 
@@ -205,7 +207,8 @@ fn sort_fields<'a>(
                             Late::Renamed(share) => drop(sorted.links.insert(mapping.local.clone(), share)),
                             Late::Waits(reason) => {
                                 let value = Cow::Borrowed(value);
-                                let came = Came { mapping, remote, value, stamp: received };
+                                let approval = mapping.approval;
+                                let came = Came { mapping, remote, value, stamp: received, approval };
                                 sorted.apart.push((came, reason));
                             }
                             Late::Same | Late::Here => {}
@@ -220,13 +223,16 @@ fn sort_fields<'a>(
                     continue;
                 }
             };
-            let came = Came { mapping, remote, value: Cow::Borrowed(value), stamp: received };
-            if mapping.approval {
+            let inward = links::inward(draft, incoming, mapping, value, None);
+            let stands = matches!(&inward, Ok(Inward::Value(value)) if value == record.value(&mapping.local));
+            let approval = mapping.approval && !stands;
+            let came = Came { mapping, remote, value: Cow::Borrowed(value), stamp: received, approval };
+            if approval {
                 sorted.came.push(came);
                 continue;
             }
             note_unmapped(&mut sorted.unmapped, incoming, mapping, value);
-            let value = match links::inward(draft, incoming, mapping, value, None) {
+            let value = match inward {
                 Ok(Inward::Value(value)) => value,
                 Ok(Inward::Absent(absent)) if is_required(incoming.object, &mapping.local) => {
                     sorted.apart.push((came, absent.reason));
@@ -338,10 +344,13 @@ fn sort_computed<'a>(
                 continue;
             }
         };
-        let came = Came { mapping, remote, value: Cow::Owned(value.unwrap_or_default()), stamp };
+        let stands = mapped.as_ref().is_ok_and(|value| value == record.value(&mapping.local));
+        let approval = mapping.approval && !stands;
+        let value = Cow::Owned(value.unwrap_or_default());
+        let came = Came { mapping, remote, value, stamp, approval };
         match mapped {
             Err(reason) => sorted.refuse(came, reason),
-            Ok(_) if mapping.approval => sorted.came.push(came),
+            Ok(_) if approval => sorted.came.push(came),
             Ok(value) => {
                 sorted.came.push(came);
                 let received = (written != stamp).then_some(stamp);
@@ -468,7 +477,7 @@ fn wait(
     reasons: &[Reason],
     approval: bool,
 ) {
-    let meant = |came: &&Came<'_>| (!approval || came.mapping.approval) && !came.is_behind(record);
+    let meant = |came: &&Came<'_>| (!approval || came.approval) && !came.is_behind(record);
     let meant = sorted.came.iter().filter(meant);
     let values: VecMap<FieldName, Option<PendingValue>> = meant
         .map(|came| {

@@ -190,7 +190,9 @@ pub fn invitation_fields(
 ) -> MergeFields {
     let mut fields = common_fields(state, sender, contact);
     fields.insert("label", label.to_owned());
-    fields.insert("expires", expires.to_string());
+    // A person reads it: to the second.
+    let second = Timestamp(expires.0.div_euclid(1_000_000) * 1_000_000);
+    fields.insert("expires", second.to_string());
     fields
 }
 

@@ -120,6 +120,29 @@ fn an_approved_value_is_written_as_the_partners() {
 }
 
 #[test]
+fn what_stands_already_waits_for_nobody() {
+    let (mut a, mut b, id, record, copy) = approving();
+    decide(&mut b, copy, true).unwrap();
+    settle_all(&mut a, &mut b, id);
+    // The partner changes its mind before anybody has looked.
+    a.update(record, &[("Note", Value::text("new"))]);
+    settle_all(&mut a, &mut b, id);
+    assert_eq!(b.state().approvals_waiting(), 1);
+    a.update(record, &[("Note", Value::text("old"))]);
+    settle_all(&mut a, &mut b, id);
+    assert_eq!(b.state().approvals_waiting(), 0);
+    // Another mapping brings every value again; approval is switched on for what is here.
+    let mut rule = offers_from_deals();
+    rule.fields.retain(|mapping| mapping.local != name("Number"));
+    for mapping in &mut rule.fields {
+        mapping.approval = mapping.local == name("Remark") || mapping.local == name("Phase");
+    }
+    b.run(Command::Subscribe { connection: id, object: name("Deal__c"), rule: Some(rule) });
+    settle_all(&mut a, &mut b, id);
+    assert_eq!(b.state().approvals_waiting(), 0);
+}
+
+#[test]
 fn a_refused_value_is_told_and_not_asked_about_again() {
     let (mut a, mut b, id, record, copy) = approving();
     decide(&mut b, copy, false).unwrap();
