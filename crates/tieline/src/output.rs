@@ -110,6 +110,23 @@ impl Output {
         self.grid(&headings, rows.iter().map(|row| columns.iter().map(|column| column.of(row)).collect()))
     }
 
+    /// Writes the things that there are, as a table whose first column names each; if `quiet`, that
+    /// column alone, for scripts.
+    pub(crate) fn list(&self, columns: &[Column], rows: &[Json]) -> Result<()> {
+        let headings: Vec<&str> = columns.iter().map(|column| column.heading).collect();
+        self.named(&headings, rows.iter().map(|row| columns.iter().map(|column| column.of(row)).collect()))
+    }
+
+    /// The same for columns that are known only now.
+    pub(crate) fn named(&self, headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<()> {
+        if !self.quiet {
+            return self.grid(headings, rows);
+        }
+        rows.into_iter()
+            .filter_map(|row| row.into_iter().next())
+            .try_for_each(|name| self.line(&clean(&name)))
+    }
+
     /// Writes rows as CSV with a header.
     pub(crate) fn sheet(&self, columns: &[Column], rows: &[Json]) -> Result<()> {
         let mut sheet = Sheet::new(io::stdout().lock());

@@ -26,8 +26,8 @@ pub(crate) enum Connection {
     Invite(Invite),
     /// List the contacts that can be invited: those with an address
     Contacts(ContactSearch),
-    /// Send an invitation that was saved
-    Send(One),
+    /// Send invitations that were saved
+    Send(Saved),
     /// Discard an invitation that was saved
     Discard(One),
     /// Show what an invitation says and who sent it, without answering it
@@ -118,6 +118,14 @@ pub(crate) struct Answer {
 pub(crate) struct One {
     /// Id, partner or label of the connection
     connection: String,
+}
+
+/// Invitations that were saved.
+#[derive(Debug, Args)]
+pub(crate) struct Saved {
+    /// Ids of the invitations
+    #[arg(required = true)]
+    connections: Vec<String>,
 }
 
 /// Give a connection to another user.
@@ -233,14 +241,7 @@ impl Connection {
                 })
             }
             Self::Contacts(search) => search.run(session),
-            Self::Send(one) => {
-                let at = path(["invitations", "saved", &one.connection, "send"]);
-                let answer = session.client()?.post(&at, &json!({}))?;
-                let failed = answer.get("code").is_some_and(|code| !code.is_null());
-                let rows =
-                    json!({ "results": [answer], "done": u8::from(!failed), "failed": u8::from(failed) });
-                results(session, &rows, "was invited")
-            }
+            Self::Send(saved) => saved.send(session),
             Self::Discard(one) => {
                 let answer = session.client()?.delete(&path(["invitations", "saved", &one.connection]))?;
                 saved(session, &answer, "The invitation was discarded")
@@ -257,7 +258,7 @@ impl Connection {
                 ];
                 let answer = session.client()?.get(&path(["connections"]), &query)?;
                 session.output.show(&answer, |output| {
-                    output.table(LIST, list(&answer, "connections"))?;
+                    output.list(LIST, list(&answer, "connections"))?;
                     let licences = answer.get("licences").map(super::org::licences).unwrap_or_default();
                     output.status(&format!("Connection licences: {licences}"));
                     Ok(())
@@ -278,7 +279,7 @@ impl Connection {
             }
             Self::Resume(one) => one.act(session, "resume", "resumed"),
             Self::Pause(part) => part.act(session, "pause", "paused"),
-            Self::Unpause(part) => part.act(session, "unpause", "going on"),
+            Self::Unpause(part) => part.act(session, "unpause", "not paused any more"),
             Self::Reconcile(one) => one.act(session, "reconcile", "being compared with the partner"),
             Self::Set(Set { one, owner }) => {
                 let answer = session
@@ -313,6 +314,30 @@ impl One {
     fn act(&self, session: &Session, verb: &str, done: &str) -> Result<()> {
         let answer = session.client()?.post(&path(["connections", &self.connection, verb]), &json!({}))?;
         saved(session, &answer, &format!("Connection {} is {done}", self.connection))
+    }
+}
+
+impl Saved {
+    /// Sends each for itself: one that cannot be sent stops none of the others.
+    fn send(&self, session: &Session) -> Result<()> {
+        let client = session.client()?;
+        let send = |id: &String| client.post(&path(["invitations", "saved", id, "send"]), &json!({}));
+        let sent: Vec<Json> = match self.connections.as_slice() {
+            [one] => vec![send(one)?],
+            several => several
+                .iter()
+                .map(|id| {
+                    send(id).unwrap_or_else(|error| {
+                        let told = &error.to_json()["error"];
+                        json!({ "connection": id, "code": told["code"], "detail": told["message"] })
+                    })
+                })
+                .collect(),
+        };
+        let failed = sent.iter().filter(|answer| answer.get("code").is_some_and(|code| !code.is_null()));
+        let failed = failed.count();
+        let rows = json!({ "results": sent, "done": sent.len() - failed, "failed": failed });
+        results(session, &rows, "were invited")
     }
 }
 
@@ -462,7 +487,11 @@ pub(super) fn pauses(pauses: &Json) -> String {
 pub(super) fn counts(counts: &Json) -> String {
     let Json::Object(counts) = counts else { return String::new() };
     let some = counts.iter().filter(|(_, count)| count.as_u64() != Some(0));
-    some.map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+    let counted = |(name, count): (&String, &Json)| match (count.as_u64(), name.strip_suffix('s')) {
+        (Some(1), Some(one)) => format!("1 {one}"),
+        _ => format!("{count} {name}"),
+    };
+    some.map(counted).collect::<Vec<_>>().join(", ")
 }
 
 /// A lag in one line; nothing if none was measured.

@@ -71,7 +71,7 @@ impl Effect {
                     Status::Sent => "sent".to_owned(),
                 });
                 let answer = client.get(&path(["effects"]), &[("status", status)])?;
-                session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "effects")))
+                session.output.show(&answer, |output| output.list(COLUMNS, list(&answer, "effects")))
             }
             Self::Retry(One { effect }) => {
                 let answer = client.post(&path(["effects", &effect.to_string(), "retry"]), &json!({}))?;

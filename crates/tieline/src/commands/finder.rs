@@ -107,7 +107,7 @@ impl Finder {
             }
             Self::List(List { answer }) => {
                 let found = client.get(&path(["finder"]), &[("answer", answer)])?;
-                session.output.show(&found, |output| output.table(COLUMNS, list(&found, "inquiries")))
+                session.output.show(&found, |output| output.list(COLUMNS, list(&found, "inquiries")))
             }
             Self::Answer(Answer { inquiry, answer, org, listed, note }) => {
                 let said = body([

@@ -55,7 +55,7 @@ impl Group {
         match self {
             Self::List => {
                 let answer = client.get(&path(["groups"]), &[])?;
-                session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "groups")))
+                session.output.show(&answer, |output| output.list(COLUMNS, list(&answer, "groups")))
             }
             Self::Show(One { group }) => {
                 let answer = client.get(&path(["groups", group.as_str()]), &[])?;

@@ -156,7 +156,7 @@ impl Inbox {
                 ];
                 let answer = client.get(&path(["inbox"]), &query)?;
                 session.output.show(&answer, |output| {
-                    output.table(OFFERS, list(&answer, "offers"))?;
+                    output.list(OFFERS, list(&answer, "offers"))?;
                     more(output, &answer);
                     Ok(())
                 })

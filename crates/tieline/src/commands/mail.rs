@@ -94,7 +94,7 @@ impl Mail {
         match self {
             Self::List => {
                 let answer = client.get(&path(["mail-templates"]), &[])?;
-                session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "templates")))
+                session.output.show(&answer, |output| output.list(COLUMNS, list(&answer, "templates")))
             }
             Self::Show(One { template }) => {
                 let answer = client.get(&path(["mail-templates", template.as_str()]), &[])?;

@@ -126,7 +126,7 @@ impl Notice {
                 let unread = unread.then(|| "true".to_owned());
                 let answer = client.get(&path(["notices"]), &[("unread", unread)])?;
                 session.output.show(&answer, |output| {
-                    output.table(COLUMNS, list(&answer, "notices"))?;
+                    output.list(COLUMNS, list(&answer, "notices"))?;
                     let unread = answer.get("unread").and_then(Json::as_u64).unwrap_or_default();
                     output.status(&format!("Not read: {unread}"));
                     Ok(())

@@ -81,7 +81,7 @@ impl Object {
         match self {
             Self::List => {
                 let answer = client.get(&path(["objects"]), &[])?;
-                session.output.show(&answer, |output| output.table(LIST, list(&answer, "objects")))
+                session.output.show(&answer, |output| output.list(LIST, list(&answer, "objects")))
             }
             Self::Show(Show { object }) => {
                 let answer = client.get(&path(["objects", object.as_str()]), &[])?;

@@ -94,7 +94,7 @@ impl Queue {
         match self {
             Self::List => {
                 let answer = client.get(&path(["queues"]), &[])?;
-                session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "queues")))
+                session.output.show(&answer, |output| output.list(COLUMNS, list(&answer, "queues")))
             }
             Self::Show(One { queue }) => {
                 let answer = client.get(&path(["queues", queue.as_str()]), &[])?;

@@ -88,7 +88,7 @@ impl Report {
         match self {
             Self::List => {
                 let answer = session.client()?.get(&path(["reports"]), &[])?;
-                session.output.show(&answer, |output| output.table(REPORTS, list(&answer, "reports")))
+                session.output.show(&answer, |output| output.list(REPORTS, list(&answer, "reports")))
             }
             Self::Show(One { report }) => {
                 let answer = session.client()?.get(&path(["reports", report.as_str()]), &[])?;

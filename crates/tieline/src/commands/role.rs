@@ -223,7 +223,7 @@ impl Role {
         match self {
             Self::List => {
                 let answer = client.get(&path(["roles"]), &[])?;
-                session.output.show(&answer, |output| output.table(LIST, list(&answer, "roles")))
+                session.output.show(&answer, |output| output.list(LIST, list(&answer, "roles")))
             }
             Self::Show(One { role }) => {
                 let answer = client.get(&path(["roles", role.as_str()]), &[])?;

@@ -156,7 +156,7 @@ impl Rule {
         match self {
             Self::List => {
                 let answer = client.get(&path(["rules", kind.name]), &[])?;
-                session.output.show(&answer, |output| output.table(kind.columns, list(&answer, "rules")))
+                session.output.show(&answer, |output| output.list(kind.columns, list(&answer, "rules")))
             }
             Self::Show(One { rule }) => {
                 let answer = client.get(&path(["rules", kind.name, &rule]), &[])?;

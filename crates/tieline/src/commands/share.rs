@@ -186,7 +186,7 @@ impl List {
         ];
         let answer = session.client()?.get(&path(["connections", &self.connection, "shares"]), &query)?;
         session.output.show(&answer, |output| {
-            output.table(LIST, list(&answer, "shares"))?;
+            output.list(LIST, list(&answer, "shares"))?;
             more(output, &answer);
             Ok(())
         })

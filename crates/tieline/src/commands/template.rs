@@ -117,7 +117,7 @@ impl Template {
             }
             Self::List => {
                 let answer = client.get(&path(["templates"]), &[])?;
-                session.output.show(&answer, |output| output.table(LIST, list(&answer, "templates")))
+                session.output.show(&answer, |output| output.list(LIST, list(&answer, "templates")))
             }
             Self::Show(One { template }) => {
                 let answer = client.get(&path(["templates", template.as_str()]), &[])?;

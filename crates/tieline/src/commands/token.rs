@@ -79,7 +79,7 @@ impl Token {
             }
             Self::List(List { user }) => {
                 let answer = client.get(&path(["users", user.as_str(), "tokens"]), &[])?;
-                session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "tokens")))
+                session.output.show(&answer, |output| output.list(COLUMNS, list(&answer, "tokens")))
             }
             Self::Revoke(Revoke { user, token }) => {
                 let answer = client.delete(&path(["users", user.as_str(), "tokens", &token.to_string()]))?;

@@ -114,7 +114,7 @@ impl User {
         match self {
             Self::List => {
                 let answer = client.get(&path(["users"]), &[])?;
-                session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "users")))
+                session.output.show(&answer, |output| output.list(COLUMNS, list(&answer, "users")))
             }
             Self::Show(One { user }) => {
                 let answer = client.get(&path(["users", user.as_str()]), &[])?;

@@ -143,7 +143,7 @@ impl View {
             Self::List(List { inbox, all }) => {
                 let query = [("all", all.then(|| "true".to_owned()))];
                 let answer = client.get(&path([noun(inbox)]), if inbox { &query } else { &[] })?;
-                session.output.show(&answer, |output| output.table(LIST, list(&answer, "views")))
+                session.output.show(&answer, |output| output.list(LIST, list(&answer, "views")))
             }
             Self::Show(One { view, inbox }) => {
                 let answer = client.get(&path([noun(inbox), view.as_str()]), &[])?;
@@ -214,7 +214,7 @@ fn table(output: &Output, answer: &Json, inbox: bool) -> Result<()> {
             let values = names.clone().map(|name| cell(&format!("/values/{name}")));
             [cell(id)].into_iter().chain(values).collect()
         });
-        output.grid(&headings, rows)?;
+        output.named(&headings, rows)?;
     }
     more(output, answer);
     Ok(())

@@ -127,6 +127,6 @@ impl Invite {
 impl ContactSearch {
     pub(super) fn run(self, session: &Session) -> Result<()> {
         let answer = session.client()?.get(&path(["invitations", "contacts"]), &[("search", self.search)])?;
-        session.output.show(&answer, |output| output.table(CONTACTS, list(&answer, "contacts")))
+        session.output.show(&answer, |output| output.list(CONTACTS, list(&answer, "contacts")))
     }
 }

@@ -86,7 +86,7 @@ impl List {
                     .chain([cell(record, "/owner"), cell(record, "/modified_by")])
                     .collect()
             });
-            output.grid(&headings, rows)?;
+            output.named(&headings, rows)?;
         }
         crate::commands::share::more(output, answer);
         Ok(())
