@@ -12,6 +12,7 @@ pub mod load;
 pub mod loaded;
 pub mod nats;
 pub mod outside;
+pub mod pages;
 pub mod pair;
 pub mod process;
 pub mod proxy;

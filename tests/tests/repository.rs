@@ -121,10 +121,11 @@ fn every_code_has_its_line_in_the_documentation() {
     }
 }
 
-/// The rows of the reference, S2S-01 to S2S-75 with its gaps.
+/// The rows of the reference, S2S-01 to S2S-75 with its gaps, and those of the daemon.
 fn capabilities() -> BTreeSet<String> {
     let numbers = (1..=18).chain(20..=31).chain(40..=61).chain(70..=75);
-    numbers.map(|number| format!("S2S-{number:02}")).collect()
+    let daemon = (1..=21).map(|number| format!("OPS-{number:02}"));
+    numbers.map(|number| format!("S2S-{number:02}")).chain(daemon).collect()
 }
 
 #[test]
@@ -137,18 +138,23 @@ fn every_capability_has_its_row_with_a_command_and_a_test_that_are_there() {
     }
     let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let mut rows = BTreeSet::new();
-    for line in page.lines().filter(|line| line.starts_with("| S2S-")) {
+    for line in page.lines().filter(|line| line.starts_with("| S2S-") || line.starts_with("| OPS-")) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let [_, id, _, state, command, test, missing, _] = cells.as_slice() else {
             panic!("a row has six cells: {line}");
         };
         assert!(rows.insert((*id).to_owned()), "{id} stands twice");
         match *state {
-            "not yet" => assert_eq!((*command, *test), ("", ""), "{id}"),
+            "not yet" => assert_eq!((*command, *test, *missing), ("", "", ""), "{id}"),
             "whole" | "part" => {
                 assert_eq!(*state == "whole", missing.is_empty(), "{id} says what is missing, if it is");
                 let words = command.trim_matches('`').split(" --").next().unwrap();
-                assert!(help.contains(&format!("$ {words} --help")), "{id}: there is no `{words}`");
+                let of = help.split_once(&format!("$ {words} --help\n")).map(|(_, rest)| rest);
+                let of = of.unwrap_or_else(|| panic!("{id}: there is no `{words}`"));
+                let of = of.split("\n$ tieline ").next().unwrap();
+                for option in command.split_whitespace().filter(|word| word.starts_with("--")) {
+                    assert!(of.contains(option.trim_end_matches('`')), "{id}: `{words}` has no {option}");
+                }
                 let test = test.trim_matches('`');
                 assert!(code.contains(&format!("fn {test}(")), "{id}: there is no test {test}");
             }

@@ -71,7 +71,7 @@ pub(crate) struct Global {
     /// Print the answer of the daemon as JSON
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
-    /// Print results and errors only
+    /// Print results and errors only; of a list, the ids or names alone
     #[arg(long, short, global = true, help_heading = "Output")]
     pub(crate) quiet: bool,
 }
@@ -213,6 +213,9 @@ pub(crate) enum Command {
     /// Print the completions for a shell
     Completions(commands::completions::Completions),
 }
+
+#[cfg(test)]
+mod pages;
 
 #[cfg(test)]
 mod tests {
