@@ -53,6 +53,7 @@ pages! {
     history "history.md"
     invitations "invitations.md"
     moving_in "moving-in.md"
+    objects "objects.md"
     outside "outside.md"
     people "people.md"
     publish_and_subscribe "publish-and-subscribe.md"
