@@ -44,8 +44,8 @@ bench: ## Measure both daemons and the broker beside their baselines (ONLY=pipe,
 	target/release/bench $(if $(ONLY),--only $(ONLY)) $(BENCH)
 
 instructions: ## Count the instructions of the hot stages (WRITE=1: write them down)
-	cargo build --profile hot -p tieline-tests --bin hot
-	target/hot/hot $(if $(WRITE),write,check)
+	cargo build --release -p tieline-tests --bin hot
+	target/release/hot $(if $(WRITE),write,check)
 
 sim: ## Simulate orgs with a faulty bus (SEED=… RUNS=…)
 	cargo run --release -p tieline-tests --bin sim -- --seed $(SEED) --runs $(RUNS)
