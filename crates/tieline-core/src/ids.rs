@@ -103,6 +103,35 @@ macro_rules! name_type {
     };
 }
 
+/// The name of a field, parsed or not: fields are looked up by both.
+pub trait FieldText {
+    /// The name.
+    fn text(&self) -> &str;
+
+    /// Its first eight bytes as a number that is ordered as they are.
+    fn start(&self) -> u64;
+}
+
+impl FieldText for str {
+    fn text(&self) -> &str {
+        self
+    }
+
+    fn start(&self) -> u64 {
+        start(self)
+    }
+}
+
+impl FieldText for FieldName {
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn start(&self) -> u64 {
+        self.start
+    }
+}
+
 /// The first eight bytes as a number that is ordered as they are. A shorter text ends with zeros,
 /// which no name contains, so comparing these first and then the texts is comparing the texts.
 fn start(text: &str) -> u64 {

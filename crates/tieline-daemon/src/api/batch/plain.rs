@@ -96,9 +96,9 @@ impl<'a> Text<'a> {
         self.expect(b'"')?;
         let rest = self.text.get(self.at..)?;
         // It looks at many bytes at a time, as does the fold, which has no branch.
-        let end = rest.find('"')?;
-        let string = rest.get(..end)?;
-        let odd = string.bytes().fold(false, |odd, byte| odd | (byte < b' ') | (byte == b'\\'));
+        let end = memchr::memchr2(b'"', b'\\', rest.as_bytes())?;
+        let string = rest.get(..end).filter(|_| rest.as_bytes().get(end) == Some(&b'"'))?;
+        let odd = string.bytes().fold(false, |odd, byte| odd | (byte < b' '));
         self.at += end + 1;
         (!odd).then_some(string)
     }
