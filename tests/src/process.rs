@@ -261,6 +261,8 @@ fn serve(under: &[String], config: &Path, options: &[&str], log: File) -> Child 
         .args(["serve", "--config"])
         .arg(config)
         .args(options)
+        // As `deploy/systemd` has it.
+        .env("MIMALLOC_PURGE_DELAY", "60000")
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a handle"))
         .stderr(log)

@@ -86,16 +86,19 @@ fn main() {
     for name in &wanted {
         assert!(SCENARIOS.iter().any(|(known, ..)| known == name), "no scenario {name}: see `bench list`");
     }
+    let path = argument("--json").unwrap_or_else(|| "target/bench.json".to_owned());
+    let drawings = argument("--svg").unwrap_or_else(|| "target".to_owned());
     let mut report = Report::default();
     for (name, what, run) in SCENARIOS.iter().filter(|(name, ..)| wanted.contains(name)) {
         eprintln!("{name}: {what}");
         run(&mut report, &sizes);
+        // After each: a long run that is ended early has measured something.
+        std::fs::write(&path, report.json()).expect("a report");
     }
     println!("{}", report.table());
-    let path = argument("--json").unwrap_or_else(|| "target/bench.json".to_owned());
-    std::fs::write(&path, report.json()).expect("a report");
     println!("written to {path}");
-    for drawn in report.draw(&argument("--svg").unwrap_or_else(|| "target".to_owned())) {
+    std::fs::create_dir_all(&drawings).expect("a directory");
+    for drawn in report.draw(&drawings) {
         println!("drawn to {drawn}");
     }
 }

@@ -7,8 +7,8 @@ use crate::pipe::{RECORDS, throughput};
 use crate::report::Report;
 use crate::world::{self, BATCH, Pair, agree, concluded, create, post, request, requests, send, share_all};
 
-/// Bytes of one large text.
-const LARGE_BYTES: usize = 64 * 1024;
+/// Bytes of one large text: as long as a description may be.
+const LARGE_BYTES: usize = 30 * 1024;
 const MIB: usize = 1 << 20;
 
 /// Both orgs change leads of their own at once; what both take together counts.
@@ -81,7 +81,7 @@ pub(crate) fn large(report: &mut Report, sizes: &Sizes) {
         let [p50, p99, _] = pair.lags();
         report.sample(&format!("large p50 {mib}"), p50);
         report.sample(&format!("large p99 {mib}"), p99);
-        let line = |what: &str| format!("texts of 64 KiB at {mib} MiB/s: {what}");
+        let line = |what: &str| format!("texts of 30 KiB at {mib} MiB/s: {what}");
         report.line(&line("rate"), &format!("large {mib}"), "MiB/s", None, "");
         report.line(&line("CPU, A + broker + B"), &format!("large cpu {mib}"), "ms/MiB", None, "");
         report.line(&line("lag p50"), &format!("large p50 {mib}"), "µs", None, "");
