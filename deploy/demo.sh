@@ -14,5 +14,9 @@ command -v python3 >/dev/null || {
     echo 'demo.sh: python3 is missing: install it, it tells the story' >&2
     exit 1
 }
+[ -n "${TIELINE_BIN-}" ] || command -v cargo >/dev/null || {
+    echo 'demo.sh: cargo is missing: install Rust, or name a built binary with TIELINE_BIN' >&2
+    exit 1
+}
 cd "$root"
 exec python3 deploy/demo/story.py

@@ -12,7 +12,7 @@ use tieline_core::command::{AutomationCommand, Command, Reply};
 use tieline_core::people::Permission;
 use tieline_core::reason::{ReasonCode, quoted};
 use tieline_core::reference::NOT_SHARED;
-use tieline_core::schema::ObjectSchema;
+use tieline_core::schema::{ObjectSchema, supported};
 use tieline_core::state::{AwaitedLink, Record, ShareRole, ShareStatus, State};
 use tieline_core::value::Value;
 use tieline_core::{AssignTo, FieldName, InvalidId, ObjectName, Owner, RecordId};
@@ -313,8 +313,11 @@ pub(crate) fn object<'a>(
     name: &str,
 ) -> Result<&'a Arc<ObjectSchema>, Problem> {
     let object = state.objects.get(name).ok_or_else(|| {
+        // What cannot be shared at all is refused by its name, with what to do instead.
+        let why = name.parse::<ObjectName>().ok().and_then(|name| supported(&name).err());
+        let why = why.map_or_else(String::new, |reason| format!("; {}", reason.message));
         let name = quoted(name);
-        let detail = format!("there is no object {name}: see the objects with `tieline object list`");
+        let detail = format!("there is no object {name}: see the objects with `tieline object list`{why}");
         Problem::new(ErrorCode::UnknownObject, detail)
     })?;
     reading.object(&object.name)?;
