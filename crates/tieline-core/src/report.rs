@@ -27,7 +27,8 @@ codes! {
         Shares = 2 "shares",
         /// Each update of a tracked field that came over a connection.
         Updates = 3 "updates",
-        /// Each active connection that has an account.
+        /// Each active connection with what it is for: the account or contact of its invitation, else what has
+        /// its name.
         Connections = 4 "connections",
     }
 }
@@ -128,6 +129,10 @@ pub const COLUMNS: &[(&str, &[Rows])] = {
         ("connection.owner", CONNECTION),
         ("connection.partner_owner", CONNECTION),
         ("connection.since", CONNECTION),
+        ("connection.contact", CONNECTION),
+        ("connection.contact_email", CONNECTION),
+        // Whether the record is that of the invitation, or only has the name.
+        ("connection.matched_by", &[Connections]),
         ("update.seq", UPDATE),
         ("update.time", UPDATE),
         ("update.field", UPDATE),
@@ -245,6 +250,8 @@ pub fn ready_made(state: &State) -> Vec<Report> {
         "connection.owner",
         "connection.partner_owner",
         "connection.since",
+        "connection.contact",
+        "connection.matched_by",
     ];
     let account = state.objects.get("Account").and_then(|account| {
         let label = "Connections with Accounts".to_owned();

@@ -3,21 +3,16 @@
 //! All rows come from one state, so that they fit each other: the running one while its object is
 //! small, else one that is built beside it from snapshot and log, so that nobody waits.
 
-use tieline_core::event::{Event, RecordChanged};
 use tieline_core::expr::Expression;
 use tieline_core::limits::REPORT_ROWS_MAX;
 use tieline_core::report::{Report, Rows};
 use tieline_core::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
 use tieline_core::value::Value;
-use tieline_core::{ConnectionId, FieldName, RecordId, Seq, ShareId, Timestamp, UserName};
-use tieline_store::{LogReader, ReadError};
+use tieline_core::{ConnectionId, FieldName, RecordId, ShareId, Timestamp};
 
-/// The kind number of record events: others are not decoded.
-const RECORD_CHANGED: u16 = 30;
-/// Most events of the log that one run goes through.
-pub(crate) const EVENTS_MAX: u64 = 5_000_000;
-/// How far back what a field was before is looked for.
-const STEPS_MAX: usize = 1_000;
+mod updates;
+
+pub(crate) use updates::{Sought, Update, updates};
 
 /// The rows of a run, and whether there were more.
 #[derive(Debug, Default)]
@@ -38,24 +33,12 @@ impl Gathered {
     }
 }
 
-/// One update of a field that came over a connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Update {
-    pub(crate) seq: Seq,
-    pub(crate) time: Timestamp,
-    pub(crate) record: RecordId,
-    pub(crate) field: FieldName,
-    pub(crate) old: Value,
-    pub(crate) new: Value,
-    pub(crate) actor: UserName,
-    pub(crate) connection: ConnectionId,
-}
-
 /// What a row is about.
 struct Row<'a> {
     id: RecordId,
     record: Option<&'a Record>,
-    connection: Option<&'a Connection>,
+    /// The connection, and whether its invitation was for the record.
+    connection: Option<(&'a Connection, bool)>,
     share: Option<(ShareId, &'a Share)>,
     update: Option<&'a Update>,
 }
@@ -131,7 +114,8 @@ impl<'a> Run<'a> {
                 continue;
             }
             for (connection, share_id, share) in self.shares(state, record) {
-                let row = Row { connection: Some(connection), share: Some((share_id, share)), ..bare };
+                let row =
+                    Row { connection: Some((connection, false)), share: Some((share_id, share)), ..bare };
                 if !out.add(|| self.cells(&row)) {
                     return out;
                 }
@@ -140,33 +124,50 @@ impl<'a> Run<'a> {
         out
     }
 
-    /// Active connections with the account that has the partner's name, or that of the connection.
+    /// Active connections with their accounts: the one that the invitation was for; without such a one,
+    /// those that have the partner's name, or that of the connection (S2S-72).
     fn connections(&self, state: &State, out: &mut Gathered) {
-        let name_of = |record: &Record| {
-            let field = state.object(&record.object).map(|object| &object.name_field);
-            field.map(|field| record.value(field).to_json().as_str().unwrap_or_default().to_lowercase())
-        };
         let active = state
             .connections
             .values()
             .filter(|connection| connection.status == ConnectionStatus::Active && self.over(connection));
-        let active: Vec<&Connection> = active.collect();
-        for (id, record) in
-            state.records_of(&self.report.object, None).filter(|(_, record)| self.takes(record))
-        {
-            let Some(name) = name_of(record).filter(|name| !name.is_empty()) else { continue };
-            for connection in &active {
-                let partner = connection.partner.as_ref().map_or("", |partner| partner.as_str());
-                if name != partner.to_lowercase() && name != connection.label.to_lowercase() {
-                    continue;
-                }
-                let row =
-                    Row { id, record: Some(record), connection: Some(connection), share: None, update: None };
-                if !out.add(|| self.cells(&row)) {
-                    return;
-                }
+        let invited = active.map(|connection| (connection, self.invited(state, connection)));
+        let (known, unknown): (Vec<_>, Vec<_>) = invited.partition(|(_, invited)| invited.is_some());
+        let known = known.into_iter().filter_map(|(connection, invited)| Some((invited?, connection, true)));
+        let mut found: Vec<(RecordId, &Connection, bool)> = known.collect();
+        if !unknown.is_empty() {
+            let field = state.object(&self.report.object).map(|object| &object.name_field);
+            let name_of = |record: &Record| {
+                let name = field.map(|field| record.value(field).to_text().to_lowercase());
+                name.filter(|name| !name.is_empty())
+            };
+            for (id, record) in state.records_of(&self.report.object, None) {
+                let Some(name) = name_of(record) else { continue };
+                let named = unknown.iter().map(|(connection, _)| *connection).filter(|connection| {
+                    let partner = connection.partner.as_ref().map_or("", |partner| partner.as_str());
+                    name == partner.to_lowercase() || name == connection.label.to_lowercase()
+                });
+                found.extend(named.map(|connection| (id, connection, false)));
             }
         }
+        found.sort_by_key(|(id, connection, _)| (*id, connection.id));
+        for (id, connection, by_invitation) in found {
+            let Some(record) = state.record(id).filter(|record| self.takes(record)) else { continue };
+            let connection = Some((connection, by_invitation));
+            let row = Row { id, record: Some(record), connection, share: None, update: None };
+            if !out.add(|| self.cells(&row)) {
+                return;
+            }
+        }
+    }
+
+    /// The record of the report's object that a connection is for by its invitation: the account, or the
+    /// contact. One that was deleted since is none.
+    fn invited(&self, state: &State, connection: &Connection) -> Option<RecordId> {
+        let contact = connection.contact.as_ref()?;
+        let is_meant =
+            |id: &RecordId| state.record(*id).is_some_and(|record| record.object == self.report.object);
+        contact.account.into_iter().chain([contact.record]).find(is_meant)
     }
 
     /// Rows for updates, with what the state knows of their records and connections.
@@ -177,7 +178,7 @@ impl<'a> Run<'a> {
             if self.filter.is_some() && !record.is_some_and(|record| self.takes(record)) {
                 continue;
             }
-            let connection = state.connections.get(&update.connection);
+            let connection = state.connections.get(&update.connection).map(|connection| (connection, false));
             let row = Row { id: update.record, record, connection, share: None, update: Some(update) };
             if !out.add(|| self.cells(&row)) {
                 return out;
@@ -199,7 +200,10 @@ fn cell(column: &str, row: &Row<'_>) -> Value {
     match what {
         "record" => of_record(name, row),
         "share" => row.share.map_or(Value::Null, |(id, share)| of_share(name, id, share)),
-        "connection" => row.connection.map_or(Value::Null, |connection| of_connection(name, connection)),
+        "connection" => row.connection.map_or(Value::Null, |(connection, by_invitation)| match name {
+            "matched_by" => Value::text(if by_invitation { "invitation" } else { "name" }),
+            _ => of_connection(name, connection),
+        }),
         "update" => row.update.map_or(Value::Null, |update| of_update(name, update)),
         _ => Value::Null,
     }
@@ -240,6 +244,8 @@ fn of_connection(name: &str, connection: &Connection) -> Value {
         "owner" => text(&connection.owner),
         "partner_owner" => connection.partner_owner.as_ref().map_or(Value::Null, text),
         "since" => connection.answered.map_or(Value::Null, Value::DateTime),
+        "contact" => connection.contact.as_ref().map_or(Value::Null, |contact| text(&contact.name)),
+        "contact_email" => connection.contact.as_ref().map_or(Value::Null, |contact| text(&contact.email)),
         _ => Value::Null,
     }
 }
@@ -254,92 +260,4 @@ fn of_update(name: &str, update: &Update) -> Value {
         "actor" => text(&update.actor),
         _ => Value::Null,
     }
-}
-
-/// Which updates.
-pub(crate) struct Sought {
-    pub(crate) object: tieline_core::ObjectName,
-    pub(crate) tracked: Vec<FieldName>,
-    pub(crate) connection: Option<ConnectionId>,
-    pub(crate) since: Option<Timestamp>,
-    pub(crate) until: Option<Timestamp>,
-}
-
-/// The updates of tracked fields that came over connections, in order, and whether there were more.
-pub(crate) fn updates(log: &LogReader, sought: &Sought) -> Result<(Vec<Update>, bool), ReadError> {
-    let head = log.head().seq;
-    let first = match sought.since {
-        Some(since) => first_at(log, since, head)?,
-        None => Seq(1),
-    };
-    let begin = first.max(Seq(head.0.saturating_sub(EVENTS_MAX)));
-    let (mut found, mut truncated) = (Vec::new(), begin > first);
-    let mut cursor = log.cursor(begin);
-    while let Some(groups) = cursor.next_groups()? {
-        for stored in groups.events().filter(|stored| stored.kind == RECORD_CHANGED && stored.seq >= begin) {
-            if stored.seq > head || sought.until.is_some_and(|until| stored.time >= until) {
-                return Ok((found, truncated));
-            }
-            let Ok(Event::RecordChanged(changed)) = Event::decode(stored.kind, stored.body) else { continue };
-            if changed.object != sought.object || changed.origin.is_none() && changed.origins.is_empty() {
-                continue;
-            }
-            for (field, value) in changed.content.values.iter() {
-                let Some(origin) = changed.origin_of(field) else { continue };
-                let meant = sought.connection.is_none_or(|id| id == origin.connection);
-                if !meant || !sought.tracked.contains(field) {
-                    continue;
-                }
-                if found.len() == REPORT_ROWS_MAX {
-                    truncated = true;
-                    return Ok((found, truncated));
-                }
-                found.push(Update {
-                    seq: stored.seq,
-                    time: stored.time,
-                    record: changed.record,
-                    field: field.clone(),
-                    old: before(log, &changed, field)?,
-                    new: value.clone(),
-                    actor: changed.actor.clone(),
-                    connection: origin.connection,
-                });
-            }
-        }
-    }
-    Ok((found, truncated))
-}
-
-/// What a field was before an event of its record.
-fn before(log: &LogReader, changed: &RecordChanged, field: &FieldName) -> Result<Value, ReadError> {
-    let (record, mut prev) = (changed.record, changed.prev);
-    for _ in 0..STEPS_MAX {
-        if prev == Seq(0) {
-            break;
-        }
-        let Some(step) = crate::api::history_step(log, record, prev)? else { break };
-        for (_, event) in &step.events {
-            if let Event::RecordChanged(earlier) = event
-                && let Some(value) = earlier.content.values.get(field)
-            {
-                return Ok(value.clone());
-            }
-        }
-        prev = step.prev;
-    }
-    Ok(Value::Null)
-}
-
-/// The first event that was decided at a moment or later, found by halves: time never runs backwards
-/// within one life of a log, and between two a few events more are read.
-fn first_at(log: &LogReader, since: Timestamp, head: Seq) -> Result<Seq, ReadError> {
-    let (mut low, mut high) = (1, head.0 + 1);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match log.event(Seq(middle))? {
-            Some(event) if event.time < since => low = middle + 1,
-            _ => high = middle,
-        }
-    }
-    Ok(Seq(low))
 }

@@ -58,6 +58,10 @@ async fn an_invited_contact_looks_decides_later_and_accepts() {
     let (b, globex) = serve(&homes[1], &broker.url(), &smtp).await;
     let (c, initech) = serve(&homes[2], &broker.url(), &smtp).await;
     let pat = contact(&acme, "Ng", "pat@globex.example");
+    let holding = json!({ "fields": { "Name": "Holding of the Far East" } });
+    let holding = ask(|| acme.must("POST", "/v1/records/Account", &holding))["id"].clone();
+    let of_account = json!({ "fields": { "AccountId": holding } });
+    ask(|| acme.must("PATCH", &format!("/v1/records/Contact/{pat}"), &of_account));
 
     let preview = invite(&acme, &json!({ "contacts": { "ids": [pat] }, "preview": true }));
     let shown = preview["results"][0]["mail"]["text"].as_str().unwrap();
@@ -91,6 +95,17 @@ async fn an_invited_contact_looks_decides_later_and_accepts() {
     assert_eq!((&seen["answered_by"], &seen["partner"]), (&json!("admin"), &json!("globex")), "{seen}");
     assert!(seen["answered"].is_string() && seen["postponed_by"].is_null(), "{seen}");
     assert_eq!(ask(|| acme.get("/v1/connections?status=pending")).unwrap()["connections"], json!([]));
+    // The report knows the account by the invitation, whatever the partner is called.
+    let report = ask(|| acme.get("/v1/reports/connections-with-accounts/run")).unwrap();
+    let cell = |name: &str| {
+        let at = report["columns"].as_array().unwrap().iter().position(|column| column == name).unwrap();
+        report["rows"][0][at].clone()
+    };
+    assert_eq!((cell("record.id"), cell("connection.partner")), (holding, json!("globex")), "{report}");
+    assert_eq!(
+        (cell("connection.contact"), cell("connection.matched_by")),
+        (json!("Pat Ng"), json!("invitation"))
+    );
     let notices = ask(|| acme.get("/v1/notices")).unwrap();
     let kinds: Vec<_> = notices["notices"].as_array().unwrap().iter().map(|notice| &notice["kind"]).collect();
     assert_eq!(kinds, ["connection_accepted", "connection_postponed"]);

@@ -210,10 +210,10 @@ pub(crate) async fn run(
         };
         let log = api.org.log();
         let found = blocking(move || updates(&log, &sought)).await?;
-        let (found, truncated) = found.map_err(|error| unreadable(&error))?;
+        let found = found.map_err(|error| unreadable(&error))?;
         let gathered = |state: &State| {
             let run = Run::new(report, state, asked.connection, now());
-            (state.seq, run.of_updates(state, &found, truncated))
+            (state.seq, run.of_updates(state, &found.updates, found.truncated))
         };
         api.org.read(gathered).await
     } else if asked.records <= READ_IN_PLACE_MAX {
