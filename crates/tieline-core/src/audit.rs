@@ -53,6 +53,7 @@ pub fn connection_of(event: &Event) -> Option<ConnectionId> {
         Event::ChildGranted(e) => e.connection,
         Event::DecisionSent(e) => e.connection,
         Event::AccountRuleSet(e) => e.connection,
+        Event::OwnerMapSet(e) => e.connection,
         Event::OfferReceived(e) => e.connection,
         Event::OfferAnswered(e) => e.connection,
         Event::ShareGranted(e) => e.connection,

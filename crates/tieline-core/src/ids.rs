@@ -252,6 +252,17 @@ impl RoleName {
     }
 }
 
+impl RecordId {
+    /// The task for a value that waits for approval: one for each field of each record.
+    #[must_use]
+    pub fn of_approval(record: Self, field: &FieldName) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("tieline approval task 1");
+        hasher.update(&record.0.to_be_bytes());
+        hasher.update(field.as_str().as_bytes());
+        Self(first_128(&hasher.finalize()))
+    }
+}
+
 impl MailTemplateName {
     /// The name of the template that is used for a purpose where no other is named.
     #[must_use]

@@ -7,9 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::sharing::{Forwarding, TaskChoice};
 use crate::{
-    ConnectionId, FieldName, ObjectName, QueueName, RecordId, RuleName, ShareId, Timestamp, UserName,
-    ViewName,
+    AssignTo, ConnectionId, FieldName, ObjectName, Owner, QueueName, RecordId, RuleName, ShareId, Timestamp,
+    UserName, ViewName,
 };
+
+/// Which records are handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandedRecords {
+    /// None.
+    None,
+    /// Those that are or were shared.
+    Shared,
+    /// All.
+    All,
+}
 
 /// What a job does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +57,9 @@ pub enum JobKind {
         connection: ConnectionId,
         /// Only offers of this object of the partner.
         object: Option<ObjectName>,
+        /// To whom the records are given; to whoever asked if nobody is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<AssignTo>,
     },
     /// Sends fields that became visible to the partner.
     Backfill {
@@ -96,6 +111,44 @@ pub enum JobKind {
         /// Records of which object.
         object: ObjectName,
     },
+    /// Gives what a person leaves behind to somebody else (OPS-19).
+    HandOver {
+        /// Whose it is.
+        from: UserName,
+        /// Whose it becomes.
+        to: Owner,
+        /// Whether the connections go, too.
+        connections: bool,
+        /// Which records.
+        records: HandedRecords,
+    },
+    /// Gives the records of an object to somebody, or to whom the assignment rules name.
+    Assign {
+        /// Records of which object.
+        object: ObjectName,
+        /// To whom.
+        to: AssignTo,
+        /// Only what this list view chooses for whoever asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<ViewName>,
+    },
+    /// Tells the fields that records carry of one that has changed (S2S-49).
+    FollowParent {
+        /// The one that has changed.
+        record: RecordId,
+        /// What of it.
+        fields: Vec<FieldName>,
+        /// Only this record that refers to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<RecordId>,
+    },
+    /// Tells the owners of what is shared, after that came to be published (OPS-19).
+    TellOwners {
+        /// To which connection.
+        connection: ConnectionId,
+        /// Records of which object.
+        object: ObjectName,
+    },
     /// Sends what was held back during a pause.
     CatchUp {
         /// To which connection.
@@ -120,7 +173,10 @@ impl JobKind {
     #[must_use]
     pub const fn connection(&self) -> Option<ConnectionId> {
         Some(match self {
-            Self::Compute { .. } => return None,
+            Self::Compute { .. }
+            | Self::HandOver { .. }
+            | Self::Assign { .. }
+            | Self::FollowParent { .. } => return None,
             Self::Forward { connection, .. }
             | Self::Accept { connection, .. }
             | Self::Tasks { connection, .. }
@@ -131,6 +187,7 @@ impl JobKind {
             | Self::ShareQueue { connection, .. }
             | Self::FillLinks { connection, .. }
             | Self::TellLinks { connection, .. }
+            | Self::TellOwners { connection, .. }
             | Self::CatchUp { connection }
             | Self::ApplySharing { connection, .. }
             | Self::Close { connection } => *connection,

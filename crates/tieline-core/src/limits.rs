@@ -190,6 +190,10 @@ pub const PARENT_CIRCLE_MAX: usize = 32;
 
 /// Most changes of published fields that a connection remembers; the log keeps all.
 pub const DRIFT_KEPT: usize = 200;
+/// Most fields of one object that a converted lead fills.
+pub const CONVERSION_FIELDS_MAX: usize = 200;
+/// Most users of a partner that are mapped to owners here.
+pub const OWNERS_MAPPED_MAX: usize = 2_000;
 /// Most values without a mapping that are counted for one field.
 pub const UNMAPPED_VALUES_KEPT: usize = 200;
 

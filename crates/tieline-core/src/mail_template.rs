@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::MailTemplateName;
 use crate::codes::codes;
 use crate::command::Refusal;
 use crate::effect::{CONNECTION_URL_MARK, one_line};
 use crate::limits::{LABEL_CHARS_MAX, MAIL_TEMPLATE_BYTES_MAX};
 use crate::reason::quoted;
+use crate::{FieldName, MailTemplateName};
 
 codes! {
     /// What the mail of a template is for.
@@ -22,6 +22,8 @@ codes! {
         Invitation = 1 "invitation",
         /// It asks a contact whether a connection is possible (S2S-17).
         Inquiry = 2 "inquiry",
+        /// A workflow rule tells something about a record (S2S-70).
+        Workflow = 3 "workflow",
     }
 }
 
@@ -59,6 +61,8 @@ pub type MergeFields = BTreeMap<&'static str, String>;
 /// The fields of both kinds of mail.
 const COMMON: &[&str] =
     &["org", "sender", "sender_email", "contact", "contact_first_name", "contact_email", "account"];
+/// The fields of a mail about a record, beside those of the record.
+pub(crate) const OF_RULE: &[&str] = &["org", "object", "record", "owner", "rule"];
 /// The field that holds the connection URL.
 pub const CONNECTION_URL: &str = "connection_url";
 /// The field that holds the code of an inquiry.
@@ -97,23 +101,29 @@ Please answer this mail with yes or no, the name of your org if it has Tieline, 
 listed in our directory of partners. Name this code: {{answer_code}}
 ";
 
+const WORKFLOW_TEXT: &str = "\
+The rule {{rule}} of {{org}} tells that something happened to {{object}} {{record}}, which {{owner}} owns.
+";
+
 impl MailPurpose {
     /// The fields that its templates may have.
     #[must_use]
     pub fn fields(self) -> Vec<&'static str> {
         let own: &[&str] = match self {
+            Self::Workflow => return OF_RULE.to_vec(),
             Self::Inquiry => &[ANSWER_CODE],
             Self::Invitation | Self::Unknown => &[CONNECTION_URL, "expires", "label"],
         };
         own.iter().chain(COMMON).copied().collect()
     }
 
-    /// The field that its templates must have.
+    /// The field that its templates must have, if there is one.
     #[must_use]
-    pub const fn needed(self) -> &'static str {
+    pub const fn needed(self) -> Option<&'static str> {
         match self {
-            Self::Inquiry => ANSWER_CODE,
-            Self::Invitation | Self::Unknown => CONNECTION_URL,
+            Self::Workflow => None,
+            Self::Inquiry => Some(ANSWER_CODE),
+            Self::Invitation | Self::Unknown => Some(CONNECTION_URL),
         }
     }
 
@@ -124,6 +134,7 @@ impl MailPurpose {
     #[must_use]
     pub fn built_in(self) -> MailTemplate {
         let (subject, text) = match self {
+            Self::Workflow => ("{{object}} {{record}} of {{org}}", WORKFLOW_TEXT),
             Self::Inquiry => ("{{org}} asks: can we connect?", INQUIRY_TEXT),
             Self::Invitation | Self::Unknown => {
                 ("{{sender}} of {{org}} invites you to connect", INVITATION_TEXT)
@@ -179,7 +190,7 @@ impl MailTemplate {
     pub fn check(&self) -> Result<(), Refusal> {
         let bad = |text: String| Err(Refusal::invalid("bad_mail_template", text));
         if self.purpose == MailPurpose::Unknown {
-            return bad("purpose is invitation or inquiry".to_owned());
+            return bad("purpose is invitation, inquiry or workflow".to_owned());
         }
         if self.subject.trim().is_empty() || self.subject.chars().count() > LABEL_CHARS_MAX {
             return bad(format!("the subject has from 1 to {LABEL_CHARS_MAX} characters"));
@@ -207,27 +218,52 @@ impl MailTemplate {
             match piece {
                 Piece::Text(_) => {}
                 Piece::Open => return bad(format!("{part} has {{{{ without }}}}: close it")),
-                Piece::Field(name) if name == needed && part == "subject" => {
+                Piece::Field(name) if needed == Some(name) && part == "subject" => {
                     return bad(format!(
-                        "the subject may not have {{{{{needed}}}}}: subjects are seen by many"
+                        "the subject may not have {{{{{name}}}}}: subjects are seen by many"
                     ));
                 }
-                Piece::Field(name) if known.contains(&name) => found |= name == needed,
+                Piece::Field(name) if known.contains(&name) => found |= needed == Some(name),
+                // Whether the record has it is looked at with the rule.
+                Piece::Field(name) if self.is_of_record(name) => {}
                 Piece::Field(name) => {
                     let known = known.join(", ");
                     return bad(format!("{part} has the field {}: use one of {known}", quoted(name)));
                 }
             }
         }
-        if found || part == "subject" {
-            return Ok(());
+        match needed.filter(|_| !found && part != "subject") {
+            Some(needed) => {
+                bad(format!("{part} lacks {{{{{needed}}}}}: without it nobody can answer the mail"))
+            }
+            None => Ok(()),
         }
-        bad(format!("{part} lacks {{{{{needed}}}}}: without it nobody can answer the mail"))
+    }
+
+    /// Whether a name in it is that of a field of the record.
+    fn is_of_record(&self, name: &str) -> bool {
+        self.purpose == MailPurpose::Workflow && name.parse::<FieldName>().is_ok()
+    }
+
+    /// The fields of a record that it names.
+    pub fn record_fields(&self) -> impl Iterator<Item = &str> {
+        let parts = [Some(&self.subject), Some(&self.text), self.html.as_ref()];
+        let pieces = parts.into_iter().flatten().flat_map(|text| pieces(text));
+        pieces.filter_map(|piece| match piece {
+            Piece::Field(name) if !OF_RULE.contains(&name) => Some(name),
+            _ => None,
+        })
     }
 
     /// The mail with the fields merged. The connection URL is left to whoever sends it.
     #[must_use]
     pub fn render(&self, fields: &MergeFields) -> RenderedMail {
+        self.render_with(&|name| fields.get(name).cloned())
+    }
+
+    /// The same with fields that are looked up.
+    #[must_use]
+    pub fn render_with(&self, fields: &dyn Fn(&str) -> Option<String>) -> RenderedMail {
         RenderedMail {
             subject: one_line(&merge(&self.subject, fields, one_line)),
             text: merge(&self.text, fields, ToOwned::to_owned),
@@ -236,7 +272,7 @@ impl MailTemplate {
     }
 }
 
-fn merge(text: &str, fields: &MergeFields, shown: impl Fn(&str) -> String) -> String {
+fn merge(text: &str, fields: &dyn Fn(&str) -> Option<String>, shown: impl Fn(&str) -> String) -> String {
     let mut merged = String::with_capacity(text.len() + 256);
     for piece in pieces(text) {
         match piece {
@@ -244,7 +280,7 @@ fn merge(text: &str, fields: &MergeFields, shown: impl Fn(&str) -> String) -> St
             Piece::Field(CONNECTION_URL) => merged.push_str(CONNECTION_URL_MARK),
             Piece::Field(name) => {
                 // What is merged is no field, whatever it holds.
-                let value = fields.get(name).map(String::as_str).unwrap_or_default().replace("{{", "{ {");
+                let value = fields(name).unwrap_or_default().replace("{{", "{ {");
                 merged.push_str(&shown(&value));
             }
             Piece::Open => {}

@@ -62,6 +62,9 @@ pub struct FieldMapping {
     /// Whether a person approves each incoming value before it is written (S2S-58).
     #[serde(default)]
     pub approval: bool,
+    /// Whether a value that waits is also a task for the owner of the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approval_task: bool,
     /// The partner's fields that a computed mapping reads; noted when the rule is saved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<FieldName>,
@@ -108,7 +111,15 @@ impl FieldMapping {
     #[must_use]
     pub const fn rename(remote: FieldName, local: FieldName) -> Self {
         let source = Source::Field(remote);
-        Self { local, source, default: None, picklist: None, approval: false, inputs: Vec::new() }
+        Self {
+            local,
+            source,
+            default: None,
+            picklist: None,
+            approval: false,
+            approval_task: false,
+            inputs: Vec::new(),
+        }
     }
 
     /// The partner's field that it takes as it is.

@@ -13,7 +13,7 @@ use crate::publish::CatalogueObject;
 use crate::reason::ReasonCode;
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{FieldName, ObjectName, Position, RecordId, Seq, ShareId, Timestamp, UserName};
+use crate::{FieldName, ObjectName, Owner, Position, RecordId, Seq, ShareId, Timestamp, UserName};
 
 /// The first kind number that is not counted.
 pub const FIRST_CONTROL_KIND: u16 = 64;
@@ -48,6 +48,7 @@ numbered_kinds! {
         95 ValueDecided,
         100 PauseNotice,
         105 Profile,
+        110 OwnerNotice,
     }
 }
 
@@ -57,6 +58,21 @@ pub struct Profile {
     /// The company that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub company: Option<String>,
+}
+
+/// Who owns a shared record at its origin, if that is published (OPS-19).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerNotice {
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The user or queue there; nothing if that may not be told any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// How many orgs have passed the owner on.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub hops: u8,
 }
 
 /// A record offered: it waits in the partner's inbox (S2S-41).

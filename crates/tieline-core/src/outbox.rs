@@ -10,8 +10,8 @@ use crate::event::{
 };
 use crate::message::{
     AcceptOffer, Change, ChildGrant, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
-    OutcomeReport, PauseNotice, Profile, ReconcileRequest, Refuse, ReturnGrant, Settled, ShareEnded,
-    Snapshot, Void,
+    OutcomeReport, OwnerNotice, PauseNotice, Profile, ReconcileRequest, Refuse, ReturnGrant, Settled,
+    ShareEnded, Snapshot, Void,
 };
 use crate::publish::{self, PublishRule};
 use crate::value::Value;
@@ -102,6 +102,10 @@ fn message(
         Event::ReconcileAsked(_) => ReconcileRequest {}.into(),
         Event::ProfileSent(e) => Profile { company: e.company.clone() }.into(),
         Event::KeyAnnounced(e) => KeyAnnounced { public_key: e.public_key }.into(),
+        Event::OwnerTold(e) => {
+            let owner = publish::visible_owner(rules.get(&e.object), &e.owner).cloned();
+            OwnerNotice { share: e.share, generation: e.generation, owner, hops: e.hops }.into()
+        }
         Event::PauseTold(e) => PauseNotice { objects: e.objects.clone() }.into(),
         // No other event makes a message.
         _ => return None,

@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::{FieldSchema, FieldType, ObjectSchema, supported};
-use crate::{FieldName, ObjectName};
+use crate::{FieldName, ObjectName, Owner};
 
 /// What one side sends of one object over one connection (S2S-20).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct PublishRule {
     /// The fields, sorted by name.
     #[serde(default)]
     pub fields: Vec<FieldName>,
+    /// Whether the partner is told who owns each shared record (OPS-19).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owners: bool,
     /// Rises by one with each saved change.
     #[serde(default)]
     pub version: u32,
@@ -30,7 +33,13 @@ impl PublishRule {
     pub fn new(object: ObjectName, mut fields: Vec<FieldName>, version: u32) -> Self {
         fields.sort_unstable();
         fields.dedup();
-        Self { object, fields, version }
+        Self { object, fields, owners: false, version }
+    }
+
+    /// The same rule, with or without the owners of records.
+    #[must_use]
+    pub fn with_owners(self, owners: bool) -> Self {
+        Self { owners, ..self }
     }
 
     /// Whether the rule lets a field out.
@@ -77,6 +86,12 @@ pub fn visible<T>(
     items.retain(|item| rule.is_some_and(|rule| rule.publishes(name(item))));
     let withheld = before - items.len();
     (items, withheld)
+}
+
+/// The owner of a record, if that may leave the org under `rule`.
+#[must_use]
+pub fn visible_owner<'a>(rule: Option<&PublishRule>, owner: &'a Owner) -> Option<&'a Owner> {
+    rule.is_some_and(|rule| rule.owners).then_some(owner)
 }
 
 /// A field as the partner's catalogue shows it.

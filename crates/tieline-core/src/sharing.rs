@@ -29,6 +29,12 @@ pub enum TaskChoice {
 }
 
 impl TaskChoice {
+    /// Whether no task is chosen.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+    pub(crate) const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// Whether a task is chosen.
     #[must_use]
     pub const fn takes(self, closed: bool) -> bool {
@@ -49,17 +55,11 @@ pub struct Forwarding {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub many: bool,
     /// The tasks that follow once it is accepted (S2S-44).
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "TaskChoice::is_none")]
     pub tasks: TaskChoice,
     /// Such tasks follow also when they are made later.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub new_tasks: bool,
-}
-
-// serde hands references to this.
-#[expect(clippy::trivially_copy_pass_by_ref)]
-const fn is_none(choice: &TaskChoice) -> bool {
-    matches!(choice, TaskChoice::None)
 }
 
 impl Forwarding {
@@ -81,6 +81,11 @@ pub(crate) fn task_object() -> ObjectName {
     // A constant, and a test shares a task by it.
     #[expect(clippy::unwrap_used)]
     TASK.parse().unwrap()
+}
+
+/// The status of a task that is done.
+pub(crate) fn closed_status() -> Value {
+    Value::picklist(CLOSED.into())
 }
 
 /// Whether a task with this status is done.

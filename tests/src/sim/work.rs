@@ -238,7 +238,7 @@ impl World {
                 view: None,
                 how: Forwarding::default(),
             },
-            1 => JobKind::Accept { connection, object: None },
+            1 => JobKind::Accept { connection, object: None, to: None },
             _ => JobKind::Retry { connection },
         };
         drop(self.execute(at, &Command::StartJob { kind }, "starts a job")?);

@@ -1,9 +1,12 @@
 //! The way of one record: offered, accepted, granted, followed, changed from both sides.
 
-use tieline_core::command::Command;
+use tieline_core::AssignTo;
+use tieline_core::command::{AutomationCommand, Command, SharingCommand};
 use tieline_core::outcome::Outcome;
+use tieline_core::owner_map::OwnerMap;
+use tieline_core::publish::PublishRule;
 use tieline_core::state::ShareStatus;
-use tieline_tests::live::{OrgHome, connect, pick, publish, subscribe, text};
+use tieline_tests::live::{OrgHome, connect, parse, pick, publish, subscribe, text};
 use tieline_tests::nats::{Edition, NatsServer};
 
 const FIELDS: [&str; 6] = ["LastName", "Company", "Status", "City", "Website", "Rating"];
@@ -114,6 +117,53 @@ async fn an_offer_is_accepted_into_a_record_that_is_there() {
         .await;
     let refused = b.try_execute(Command::Adopt { connection, share, record: theirs }).await.unwrap_err();
     assert!(refused.to_string().contains("is shared with acme already"), "{refused}");
+    a.daemon.stop().await;
+    b.daemon.stop().await;
+}
+
+/// Owners travel once they are published, and are those of this org: as a copy is created, and as the
+/// owner changes there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_there_is_mapped_to_an_owner_here() {
+    let (acme, globex) = (OrgHome::make("acme"), OrgHome::make("globex"));
+    let broker = NatsServer::start(Edition::Pinned, vec![acme.access(), globex.access()]).unwrap().unwrap();
+    let (a, b) = (acme.start(&broker.url()).await, globex.start(&broker.url()).await);
+    let connection = connect(&a, &b).await;
+    for (org, user) in [(&a, "bob"), (&a, "carl"), (&b, "eve"), (&b, "fay")] {
+        let role = tieline_core::RoleName::administrator();
+        org.execute(Command::AddUser { user: parse(user), email: None, role }).await;
+    }
+    let names = FIELDS.iter().map(|field| parse(field)).collect();
+    let rule = Some(PublishRule::new(parse("Lead"), names, 0).with_owners(true));
+    a.execute(Command::Publish { connection, object: parse("Lead"), rule }).await;
+    subscribe(&b, connection, "Lead", &FIELDS, true).await;
+    let owners = OwnerMap { users: [(parse("bob"), parse("eve"))].into(), default: Some(parse("fay")) };
+    b.execute(Command::Sharing(SharingCommand::SetOwnerMap { connection, owners })).await;
+
+    let lead = a.create("Lead", &[("LastName", text("Curie")), ("Company", text("Sorbonne"))]).await;
+    let assign = |owner: &str| {
+        let to = AssignTo::Owner(parse(owner));
+        Command::Automation(AutomationCommand::Assign { record: lead, to })
+    };
+    a.execute(assign("bob")).await;
+    a.execute(Command::Forward { record: lead, connection }).await;
+    let owned = async |by: &'static str| {
+        b.until(by, |state| {
+            let (id, record) = state.records_of(&parse("Lead"), None).next()?;
+            (record.owner == parse::<tieline_core::UserName>(by)).then_some(id)
+        })
+        .await
+    };
+    let copy = owned("eve").await;
+    let created = b.handle().read(|state| state.record(copy).map(|record| record.created)).await;
+    assert!(created.is_some());
+    // Nobody stands in the table for carl: it goes to the default, and is counted.
+    a.execute(assign("carl")).await;
+    assert_eq!(owned("fay").await, copy);
+    let counted = b.handle().read(|state| state.connections[&connection].unmapped_owners.len()).await;
+    assert_eq!(counted, 1);
+    a.execute(assign("bob")).await;
+    assert_eq!(owned("eve").await, copy);
     a.daemon.stop().await;
     b.daemon.stop().await;
 }

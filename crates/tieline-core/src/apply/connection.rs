@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::take_position;
 use crate::event::{
     ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended, IncarnationCause,
-    IncarnationStarted, InvitationAnswered, InvitationRevoked, InvitationSent, PartnerReincarnated,
-    PublishRuleSet, ReceiptNoted, ReconcileAsked, SubscribeRuleSet,
+    IncarnationStarted, InvitationAnswered, InvitationRevoked, InvitationSent, OwnerHeard, OwnerMapSet,
+    PartnerReincarnated, PublishRuleSet, ReceiptNoted, ReconcileAsked, SubscribeRuleSet,
 };
 use crate::frame::Figure;
+use crate::owner_map::{self, OwnerMap};
 use crate::state::{Bulk, Connection, ConnectionStatus, Inbound, Outbox, OwnKeys, Side, State};
 use crate::{ConnectionId, Incarnation, Seq, Timestamp, UserName};
 
@@ -52,6 +53,8 @@ fn new_connection(
         template: None,
         mapping_version: 0,
         accounts: BTreeMap::new(),
+        owners: OwnerMap::default(),
+        unmapped_owners: BTreeMap::new(),
         catalogue: BTreeMap::new(),
         taken: BTreeMap::new(),
         outbox: Outbox::default(),
@@ -242,4 +245,21 @@ pub(super) fn reconcile_asked(state: &mut State, seq: Seq, time: Timestamp, even
     if let Some(connection) = state.connections.get_mut(&event.connection) {
         connection.reconciling = true;
     }
+}
+
+/// A partner said who owns a record there.
+pub(super) fn owner_heard(state: &mut State, time: Timestamp, event: &OwnerHeard) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    if event.unmapped {
+        owner_map::note(&mut connection.unmapped_owners, time, &event.owner);
+    }
+    if let Some(share) = connection.shares.get_mut(&event.share) {
+        share.partner_owner = Some(Box::new(event.owner.clone()));
+    }
+}
+
+pub(super) fn owner_map_set(state: &mut State, event: &OwnerMapSet) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    connection.owners = event.owners.clone();
+    connection.unmapped_owners.retain(|owner, _| !event.owners.users.contains_key(owner));
 }

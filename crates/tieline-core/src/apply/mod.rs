@@ -104,6 +104,10 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
                 connection.owner = e.owner.clone();
             }
         }
+        Event::OwnerTold(e) => take_position(state, e.connection, e.position, seq, time),
+        Event::OwnerHeard(e) => connection::owner_heard(state, time, e),
+        Event::OwnerMapSet(e) => connection::owner_map_set(state, e),
+        Event::ConversionMapSet(e) => state.conversion = e.map.clone(),
         Event::ReportSet(e) => {
             state.reports.insert(e.report.name.clone(), e.report.clone());
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, FieldName, ObjectName, Owner, RuleName, SecretName, UserName};
+use crate::sharing::TaskChoice;
+use crate::{ConnectionId, FieldName, MailTemplateName, ObjectName, Owner, RuleName, SecretName, UserName};
 
 const fn yes() -> bool {
     true
@@ -34,6 +35,12 @@ pub struct SharingRule {
     /// Whether a record that meets the criteria no more is shared no more: only what this rule shared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unshare: bool,
+    /// The tasks that follow once a record is accepted (S2S-44).
+    #[serde(default, skip_serializing_if = "TaskChoice::is_none")]
+    pub tasks: TaskChoice,
+    /// Such tasks follow also when they are made later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_tasks: bool,
 }
 
 /// One line of an assignment rule.
@@ -147,9 +154,14 @@ pub enum Action {
     Mail {
         /// To whom: an address, or the field that holds it.
         to: String,
+        /// A mail template for this purpose, instead of subject and text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        template: Option<MailTemplateName>,
         /// The subject; `{{Field}}` is the value of a field.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         subject: String,
         /// The text, with values of fields likewise.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
     },
     /// Calls a web address with the record's id and some of its fields.

@@ -3,6 +3,8 @@
 use smol_str::SmolStr;
 
 use crate::account::AccountRule;
+use crate::conversion::ConversionMap;
+use crate::owner_map::OwnerMap;
 use crate::sharing::Forwarding;
 use crate::value::Value;
 use crate::vecmap::VecMap;
@@ -53,6 +55,18 @@ pub enum SharingCommand {
         object: ObjectName,
         /// The rule.
         rule: Option<AccountRule>,
+    },
+    /// Sets who owns here what a partner's users own (OPS-19).
+    SetOwnerMap {
+        /// The connection.
+        connection: ConnectionId,
+        /// The whole table.
+        owners: OwnerMap,
+    },
+    /// Sets which fields of a lead become which of what it becomes (S2S-56).
+    SetConversionMap {
+        /// All of it.
+        map: ConversionMap,
     },
     /// Makes an account, a contact and, if asked for, an opportunity of a lead (S2S-56).
     Convert {

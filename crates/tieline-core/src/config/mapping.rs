@@ -19,17 +19,19 @@ use crate::{FieldName, ObjectName, Owner};
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenPublish {
     fields: Vec<FieldName>,
+    #[serde(default)]
+    owners: bool,
 }
 
 impl WrittenPublish {
     pub(super) fn rule(self, object: ObjectName) -> PublishRule {
-        PublishRule::new(object, self.fields, 0)
+        PublishRule::new(object, self.fields, 0).with_owners(self.owners)
     }
 }
 
 pub(super) fn show_publish(rule: &PublishRule) -> Json {
-    let PublishRule { object: _, fields, version: _ } = rule;
-    json!({ "fields": fields })
+    let PublishRule { object: _, fields, owners, version: _ } = rule;
+    without_nulls(json!({ "fields": fields, "owners": owners.then_some(true) }))
 }
 
 /// What is taken of a partner's object.
@@ -134,7 +136,7 @@ fn mapping(written: &Json, local: &ObjectSchema) -> Result<FieldMapping, Reason>
         match key.as_str() {
             "local" => drop(kept.insert(key, json!(field.name))),
             "default" => drop(kept.insert(key, value(&entry)?)),
-            "picklist" | "approval" => drop(kept.insert(key, entry)),
+            "picklist" | "approval" | "approval_task" => drop(kept.insert(key, entry)),
             "from" => sources.push(("field".to_owned(), entry)),
             "expression" => sources.push(("computed".to_owned(), entry)),
             "constant" => sources.push((key, value(&entry)?)),

@@ -52,6 +52,7 @@ static NOUNS: &[&Noun] = &[
     &rows::VIEWS,
     &rows::INBOX_VIEWS,
     &rows::MAIL_TEMPLATES,
+    &rows::CONVERSION,
     &rows::REPORTS,
     &rows::NOTICES,
     &rows::USER_NOTICES,
@@ -59,6 +60,8 @@ static NOUNS: &[&Noun] = &[
     &rows::SETTINGS,
     &PUBLISH,
     &SUBSCRIBE,
+    &rows::ACCOUNTS,
+    &rows::OWNERS,
     &rows::PAUSE,
     // What happens by itself comes last: it needs what is published.
     &rows::SHARING_RULES,

@@ -7,8 +7,11 @@ use serde_json::{Value as Json, json};
 use super::nouns::{Noun, shown, shown_linked, stays, texts};
 use crate::automation::{Rule, RuleKind};
 use crate::command::{
-    AutomationCommand, Command, Handover, InvitationCommand, NoticeCommand, Pause, ReportChange, ViewCommand,
+    AutomationCommand, Command, Handover, InvitationCommand, NoticeCommand, Pause, ReportChange,
+    SharingCommand, ViewCommand,
 };
+use crate::conversion::ConversionMap;
+use crate::owner_map::OwnerMap;
 use crate::state::Connection;
 use crate::{ObjectName, UserName};
 
@@ -130,6 +133,60 @@ pub(super) static SETTINGS: Noun = Noun {
         Ok(changed.map(handover).into_iter().collect())
     },
     remove: stays,
+};
+
+/// How the accounts of accepted records are found or made, by the partner's object.
+pub(super) static ACCOUNTS: Noun = Noun {
+    name: "accounts",
+    of_connection: true,
+    single: false,
+    names: |_, connection| connection.map(|c| texts(c.accounts.keys())).unwrap_or_default(),
+    show: |_, connection, name| shown(connection?.accounts.get(name), ""),
+    set: |item, _, connection| {
+        let Some(connection) = connection.map(|connection| connection.id) else { return Ok(Vec::new()) };
+        let (object, rule) = (item.id()?, Some(item.parse()?));
+        Ok(vec![Command::Sharing(SharingCommand::SetAccountRule { connection, object, rule })])
+    },
+    remove: |_, connection, name| {
+        let (connection, object) = (connection?.id, name.parse().ok()?);
+        Some(Command::Sharing(SharingCommand::SetAccountRule { connection, object, rule: None }))
+    },
+};
+
+/// Who owns here what a partner's users own.
+pub(super) static OWNERS: Noun = Noun {
+    name: "owners",
+    of_connection: true,
+    single: true,
+    names: |_, connection| {
+        connection.filter(|c| !c.owners.is_empty()).map(|_| String::new()).into_iter().collect()
+    },
+    show: |_, connection, _| shown(Some(&connection?.owners).filter(|owners| !owners.is_empty()), ""),
+    set: |item, _, connection| {
+        let Some(connection) = connection.map(|connection| connection.id) else { return Ok(Vec::new()) };
+        let owners = item.parse()?;
+        Ok(vec![Command::Sharing(SharingCommand::SetOwnerMap { connection, owners })])
+    },
+    remove: |_, connection, _| {
+        let (connection, owners) = (connection?.id, OwnerMap::default());
+        Some(Command::Sharing(SharingCommand::SetOwnerMap { connection, owners }))
+    },
+};
+
+/// Which fields of a lead become which of what it becomes.
+pub(super) static CONVERSION: Noun = Noun {
+    name: "conversion",
+    of_connection: false,
+    single: true,
+    names: |state, _| {
+        let is_set = state.conversion != ConversionMap::default();
+        is_set.then(String::new).into_iter().collect()
+    },
+    show: |state, _, _| shown(Some(&state.conversion), ""),
+    set: |item, _, _| Ok(vec![Command::Sharing(SharingCommand::SetConversionMap { map: item.parse()? })]),
+    remove: |_, _, _| {
+        Some(Command::Sharing(SharingCommand::SetConversionMap { map: ConversionMap::default() }))
+    },
 };
 
 /// What of a connection is paused.

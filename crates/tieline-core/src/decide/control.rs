@@ -5,7 +5,7 @@ use crate::decide::draft::Draft;
 use crate::decide::receive::overruled;
 use crate::decide::share;
 use crate::decide::write::is_open;
-use crate::decide::{connection, copy, jobs, key, notice, pause, reconcile, settle};
+use crate::decide::{connection, copy, jobs, key, notice, owner, pause, reconcile, settle};
 use crate::drift::{self, Change};
 use crate::event::{
     AlarmRaised, Closing, ConflictNoted, DriftNoted, Loser, LostValue, OfferReceived, PendingValue,
@@ -62,6 +62,7 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
             notice::told_by_partner(draft, connection, message);
         }
         Message::PauseNotice(notice) => pause::take(draft, connection, notice),
+        Message::OwnerNotice(notice) => owner::take(draft, connection, notice),
         Message::Profile(_)
         | Message::ValueDecided(_)
         | Message::Unknown { .. }

@@ -3,12 +3,15 @@
 //! The lead stays, marked, and is not shared any more: partners see it inactive (converted) and convert
 //! nothing. What it became is shared like any other record.
 
+use std::collections::BTreeMap;
+
 use crate::command::{Conversion, Refusal, Reply};
+use crate::conversion::{ConversionMap, Part};
 use crate::decide::draft::Draft;
 use crate::decide::record::{self, defaults};
 use crate::decide::share;
 use crate::decide::write::{Candidate, Candidates, Write, deliveries, record_changed, refusals};
-use crate::event::RecordAction;
+use crate::event::{ConversionMapSet, RecordAction};
 use crate::message::EndReason;
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::{FieldKind, ObjectSchema};
@@ -20,44 +23,6 @@ use crate::{FieldName, ObjectName, Owner, RecordId};
 
 /// The status of a converted lead, where its object has it.
 const CONVERTED_STATUS: &str = "Closed - Converted";
-
-const ACCOUNT: &[(&str, &str)] = &[
-    ("Company", "Name"),
-    ("Street", "BillingStreet"),
-    ("City", "BillingCity"),
-    ("State", "BillingState"),
-    ("PostalCode", "BillingPostalCode"),
-    ("Country", "BillingCountry"),
-    ("Phone", "Phone"),
-    ("Fax", "Fax"),
-    ("Website", "Website"),
-    ("Industry", "Industry"),
-    ("AnnualRevenue", "AnnualRevenue"),
-    ("NumberOfEmployees", "NumberOfEmployees"),
-    ("Rating", "Rating"),
-    ("LeadSource", "AccountSource"),
-    ("Description", "Description"),
-];
-
-const CONTACT: &[(&str, &str)] = &[
-    ("Salutation", "Salutation"),
-    ("FirstName", "FirstName"),
-    ("LastName", "LastName"),
-    ("Title", "Title"),
-    ("Email", "Email"),
-    ("Phone", "Phone"),
-    ("MobilePhone", "MobilePhone"),
-    ("Fax", "Fax"),
-    ("Street", "MailingStreet"),
-    ("City", "MailingCity"),
-    ("State", "MailingState"),
-    ("PostalCode", "MailingPostalCode"),
-    ("Country", "MailingCountry"),
-    ("LeadSource", "LeadSource"),
-    ("Description", "Description"),
-];
-
-const OPPORTUNITY: &[(&str, &str)] = &[("LeadSource", "LeadSource"), ("Description", "Description")];
 
 fn field(name: &str) -> FieldName {
     // Every name is a constant of this file, and a test converts a lead with all of them.
@@ -71,18 +36,37 @@ fn object_name(name: &str) -> ObjectName {
     name.parse().unwrap()
 }
 
-/// What of the lead goes into an object: by the table, and custom fields of the same name.
+/// Sets which fields of a lead become which of what it becomes.
+pub(super) fn set(draft: &mut Draft<'_>, map: &ConversionMap) -> Result<Reply, Refusal> {
+    let state = draft.state;
+    if state.conversion == *map {
+        return Ok(Reply::Unchanged);
+    }
+    let lead = record::object(state, &object_name("Lead"))?;
+    let mut reasons = Vec::new();
+    for part in Part::ALL.into_iter().filter(|part| map.own(*part).is_some()) {
+        let object = record::object(state, &object_name(part.object()))?;
+        reasons.extend(map.check(part, lead, object).err().into_iter().flatten());
+    }
+    if !reasons.is_empty() {
+        return Err(Refusal::record(reasons));
+    }
+    draft.emit(ConversionMapSet { map: map.clone(), actor: draft.actor.clone() });
+    Ok(Reply::Done)
+}
+
+/// What of the lead goes into an object: by the table of the org, and custom fields of the same name.
 fn mapped(
     lead: &Record,
     lead_object: &ObjectSchema,
     object: &ObjectSchema,
-    table: &[(&str, &str)],
+    mut table: BTreeMap<FieldName, FieldName>,
 ) -> VecMap<FieldName, Value> {
-    let pairs = table.iter().map(|(from, to)| (field(from), field(to)));
-    let custom = lead_object.fields.iter().filter(|known| known.name.as_str().ends_with("__c"));
-    let custom = custom.map(|known| (known.name.clone(), known.name.clone()));
+    for custom in lead_object.fields.iter().filter(|known| known.name.as_str().ends_with("__c")) {
+        table.entry(custom.name.clone()).or_insert_with(|| custom.name.clone());
+    }
     let mut values = VecMap::new();
-    for (from, to) in pairs.chain(custom) {
+    for (to, from) in table {
         let Some(known) = object.field(&to).filter(|known| known.kind == FieldKind::Data) else { continue };
         let value = lead.value(&from);
         // What the other object's field does not take stays with the lead.
@@ -123,15 +107,15 @@ pub(super) fn convert(
     }
     let owner = conversion.owner.clone().map_or_else(|| lead.owner.clone(), Owner::User);
     let converting = Converting { lead, lead_object, owner, stamp: draft.stamp() };
-    let account = converting.part(draft, "Account", conversion.account, ACCOUNT, VecMap::new())?;
+    let account = converting.part(draft, Part::Account, conversion.account, VecMap::new())?;
     let of_account: VecMap<_, _> = [(field("AccountId"), Value::Reference(account))].into_iter().collect();
-    let contact = converting.part(draft, "Contact", conversion.contact, CONTACT, of_account)?;
+    let contact = converting.part(draft, Part::Contact, conversion.contact, of_account)?;
     let opportunity = match &conversion.opportunity {
         Some(given) => {
             let mut values = converting.opportunity(state, draft, given)?;
             values.insert(field("AccountId"), Value::Reference(account));
             values.insert(field("ContactId"), Value::Reference(contact));
-            Some(converting.part(draft, "Opportunity", None, OPPORTUNITY, values)?)
+            Some(converting.part(draft, Part::Opportunity, None, values)?)
         }
         None => None,
     };
@@ -152,14 +136,13 @@ impl Converting<'_> {
     fn part(
         &self,
         draft: &mut Draft<'_>,
-        name: &str,
+        part: Part,
         existing: Option<RecordId>,
-        table: &[(&str, &str)],
         more: VecMap<FieldName, Value>,
     ) -> Result<RecordId, Refusal> {
         let state = draft.state;
-        let object = record::object(state, &object_name(name))?;
-        let mut values = mapped(self.lead, self.lead_object, object, table);
+        let object = record::object(state, &object_name(part.object()))?;
+        let mut values = mapped(self.lead, self.lead_object, object, state.conversion.fields(part));
         for (name, value) in more.iter() {
             if object.field(name).is_some() {
                 values.insert(name.clone(), value.clone());

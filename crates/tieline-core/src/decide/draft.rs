@@ -87,6 +87,8 @@ impl<'a> Draft<'a> {
 
     /// The events, and what people are told of them.
     pub(crate) fn finish(mut self) -> Vec<Event> {
+        super::owner::derive(&mut self);
+        super::follow::derive(&mut self);
         super::notice::derive(&mut self);
         self.events
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::automation::{Action, WorkflowRule};
 use crate::command::{InvitationCommand, Refusal, Reply};
+use crate::decide::automation::check_named;
 use crate::decide::draft::Draft;
 use crate::decide::{connection, org, people, template};
 use crate::effect::{Cause, Mail, Purpose};
@@ -351,6 +353,10 @@ fn set_template(draft: &mut Draft<'_>, template: &MailTemplate) -> Result<Reply,
         let text = format!("the template {} is the one for the purpose {purpose}", template.name);
         return Err(Refusal::invalid("bad_mail_template", text));
     }
+    for rule in rules_with(draft.state, &template.name) {
+        let fits = draft.state.object(&rule.object).map_or(Ok(()), |object| check_named(object, template));
+        fits.map_err(|reason| Refusal::record(vec![reason.by_rule(rule.name.as_str())]))?;
+    }
     let templates = &draft.state.invitations.templates;
     let known = templates.get(&template.name);
     if known == Some(template) {
@@ -369,6 +375,21 @@ fn remove_template(draft: &mut Draft<'_>, name: &MailTemplateName) -> Result<Rep
         let text = format!("there is no mail template {name} of this org's own: see `tieline mail list`");
         return Err(Refusal::not_found("unknown_mail_template", text));
     }
+    let built_in = MailPurpose::ALL.iter().any(|purpose| MailTemplateName::of(*purpose) == *name);
+    if let Some(rule) = rules_with(draft.state, name).next().filter(|_| !built_in) {
+        let text = format!(
+            "the workflow rule {} sends mails by the template {name}: change that rule first",
+            rule.name
+        );
+        return Err(Refusal::conflict("mail_template_in_use", text));
+    }
     draft.emit(MailTemplateRemoved { name: name.clone(), actor: draft.actor.clone() });
     Ok(Reply::Done)
+}
+
+/// The workflow rules that send mails by a template.
+fn rules_with<'a>(state: &'a State, name: &'a MailTemplateName) -> impl Iterator<Item = &'a WorkflowRule> {
+    let names =
+        move |action: &Action| matches!(action, Action::Mail { template: Some(named), .. } if named == name);
+    state.automation.workflow.values().filter(move |rule| rule.actions.iter().any(names))
 }

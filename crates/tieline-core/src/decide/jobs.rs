@@ -1,18 +1,25 @@
 //! Jobs: the next slice, within the allowance that the connection's outbox leaves.
 
+use crate::account::parent_fields;
 use crate::command::{Refusal, Reply};
-use crate::decide::automation::share_on_demand;
+use crate::decide::automation::{known_owner, share_on_demand};
 use crate::decide::draft::Draft;
-use crate::decide::write::{is_open, shared_content};
-use crate::decide::{compute, connection, control, links, pause, permit, reconcile, share, task};
+use crate::decide::write::{is_open, partner_takes, shared_content};
+use crate::decide::{connection, control, links, owner, pause, permit, reconcile, share, task};
 use crate::event::{Closing, JobAdvanced, JobStarted};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
 use crate::message::EndReason;
 use crate::people::Permission;
 use crate::sharing::{Forwarding, TaskChoice, task_object};
-use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
-use crate::{ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, RuleName, ShareId, ViewName};
+use crate::state::{Connection, Record, Share, ShareRole, ShareStatus, State};
+use crate::view::{OpenView, RecordView};
+use crate::{
+    AssignTo, ConnectionId, FieldName, JobId, ObjectName, QueueName, RecordId, RuleName, ShareId, Timestamp,
+    UserName, ViewName,
+};
+
+mod whole;
 
 /// Most items that a slice looks at, whether or not it has something to do for them.
 const LOOKED_AT_MAX: usize = 10 * JOB_SLICE_MAX;
@@ -20,7 +27,8 @@ const LOOKED_AT_MAX: usize = 10 * JOB_SLICE_MAX;
 /// Begins a job that a person asked for.
 pub(super) fn start(draft: &mut Draft<'_>, kind: &JobKind) -> Result<Reply, Refusal> {
     let Some(connection) = kind.connection() else {
-        return Err(Refusal::invalid("invalid", "this job begins by itself: change what it works for"));
+        whole::check(draft, kind)?;
+        return Ok(Reply::Job(begin(draft, kind.clone())));
     };
     let connection = share::active(draft.state, connection)?;
     if let JobKind::Forward { records: Some(records), .. } = kind
@@ -28,6 +36,9 @@ pub(super) fn start(draft: &mut Draft<'_>, kind: &JobKind) -> Result<Reply, Refu
     {
         let text = format!("at most {BATCH_RECORDS_MAX} records can be named: name fewer, or forward all");
         return Err(Refusal::invalid("limit_reached", text));
+    }
+    if let JobKind::Accept { to: Some(AssignTo::Owner(owner)), .. } = kind {
+        known_owner(draft.state, owner)?;
     }
     if let JobKind::Forward { view: Some(view), .. } = kind {
         may_open(draft, view)?;
@@ -88,6 +99,13 @@ impl Slice {
         self.done < allowance && self.looked_at < LOOKED_AT_MAX
     }
 
+    /// What is left is not done.
+    fn refused(why: &Refusal) -> Self {
+        let mut slice = Self { finished: true, ..Self::default() };
+        slice.skip("the rest", why);
+        slice
+    }
+
     fn skip(&mut self, id: impl std::fmt::Display, why: &Refusal) {
         self.skipped += 1;
         if self.reasons.len() < JOB_REASONS_MAX {
@@ -101,12 +119,14 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
         return Err(Refusal::not_found("unknown_job", format!("there is no job {id}, or it is done")));
     };
     let allowance = allowance.min(JOB_SLICE_MAX);
-    if let JobKind::Compute { object } = &job.kind {
-        let slice = compute_all(draft, job, object, allowance);
+    let Some(over) = job.kind.connection() else {
+        let slice = match permit::job(draft.state, job) {
+            Ok(()) => whole::advance(draft, job, allowance),
+            Err(refusal) => Slice::refused(&refusal),
+        };
         finish(draft, id, slice);
         return Ok(Reply::Job(id));
-    }
-    let Some(over) = job.kind.connection() else { return Ok(Reply::Unchanged) };
+    };
     let over = connection::find(draft.state, over)?;
     let closing = matches!(job.kind, JobKind::Close { .. });
     if !closing && !over.is_active() {
@@ -119,9 +139,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
     }
     if let Err(refusal) = permit::job(draft.state, job) {
         // The right was taken away since: what is left is not done.
-        let mut slice = Slice { finished: true, ..Slice::default() };
-        slice.skip("the rest", &refusal);
-        finish(draft, id, slice);
+        finish(draft, id, Slice::refused(&refusal));
         return Ok(Reply::Job(id));
     }
     if waits_for_pause(over, &job.kind) {
@@ -151,7 +169,9 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
 fn waits_for_pause(over: &Connection, kind: &JobKind) -> bool {
     match kind {
         JobKind::CatchUp { .. } => over.pauses.whole(),
-        JobKind::Forward { object, .. } | JobKind::Backfill { object, .. } => over.object_paused(object),
+        JobKind::Forward { object, .. }
+        | JobKind::Backfill { object, .. }
+        | JobKind::TellOwners { object, .. } => over.object_paused(object),
         JobKind::Tasks { .. } => over.pauses.any() && over.object_paused(&task_object()),
         _ => false,
     }
@@ -165,6 +185,17 @@ fn finish(draft: &mut Draft<'_>, job: JobId, slice: Slice) {
         skipped: slice.skipped,
         reasons: slice.reasons,
     });
+}
+
+/// Whether a record belongs to a view; without one, each does.
+fn chosen_by(
+    state: &State,
+    view: Option<&(&RecordView, OpenView)>,
+    record: &Record,
+    user: &UserName,
+    now: Timestamp,
+) -> bool {
+    view.is_none_or(|(view, open)| state.view_matches((view, open), record, user, now))
 }
 
 /// Which records a job forwards.
@@ -222,8 +253,8 @@ fn forward(
         }
     };
     let meant = |id: &RecordId| {
-        let Some((view, open)) = &view else { return true };
-        state.record(*id).is_some_and(|record| state.view_matches((view, open), record, &job.actor, now))
+        view.is_none()
+            || state.record(*id).is_some_and(|r| chosen_by(state, view.as_ref(), r, &job.actor, now))
     };
     let mut ids: Box<dyn Iterator<Item = RecordId>> = match chosen.records {
         Some(records) => {
@@ -308,24 +339,6 @@ fn apply_sharing(
     slice
 }
 
-/// Computes the fields of all records of an object anew.
-fn compute_all(draft: &mut Draft<'_>, job: &Job, name: &ObjectName, allowance: usize) -> Slice {
-    let state = draft.state;
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
-    let Some(object) = state.object(name) else { return Slice { finished: true, ..slice } };
-    let mut records = state.records_of(name, job.cursor.map(RecordId));
-    while slice.has_room(allowance) {
-        let Some((id, record)) = records.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
-        slice.done += usize::from(compute::again(draft, id, record, object));
-    }
-    slice
-}
-
 /// Fills the references that waited for the record of a share, or tells those to it.
 fn links_of(
     draft: &mut Draft<'_>,
@@ -393,13 +406,17 @@ fn one_share(
     kind: &JobKind,
 ) -> Result<bool, Refusal> {
     match kind {
-        JobKind::Accept { object, .. } => {
+        JobKind::Accept { object, to, .. } => {
             let waits = share.role == ShareRole::Copy && share.status == ShareStatus::Offered;
             let meant = object.as_ref().is_none_or(|object| *object == share.object);
             if waits && meant {
-                share::accept(draft, over.id, id, None, None)?;
+                share::accept(draft, over.id, id, to.as_ref(), None)?;
             }
             Ok(waits && meant)
+        }
+        JobKind::TellOwners { object, .. } => {
+            let meant = share.status == ShareStatus::Active && share.object == *object;
+            Ok(meant && owner::tell(draft, over, id, share, share.generation))
         }
         JobKind::Backfill { object, fields, .. } => Ok(backfill(draft, over, id, share, object, fields)),
         JobKind::Close { .. } if is_open(share) => {
@@ -428,6 +445,9 @@ fn one_share(
         | JobKind::FillLinks { .. }
         | JobKind::TellLinks { .. }
         | JobKind::Compute { .. }
+        | JobKind::HandOver { .. }
+        | JobKind::Assign { .. }
+        | JobKind::FollowParent { .. }
         | JobKind::Forward { .. }
         | JobKind::ShareQueue { .. }
         | JobKind::Tasks { .. }
@@ -450,6 +470,11 @@ fn backfill(
     };
     // Also what came over this connection: the partner may have made a new copy since, which never
     // had it. Where it has it, the equal stamp leaves it as it is.
-    let content = shared_content(over, record, true, |name| fields.contains(name));
+    let mut content = shared_content(over, record, true, |name| fields.contains(name));
+    for (name, value, stamp) in parent_fields(draft.state, object, record) {
+        if fields.contains(name) && partner_takes(over, object, name) {
+            content.set(name.clone(), value, stamp);
+        }
+    }
     share::send_snapshot(draft, over, id, share.generation, object, content)
 }

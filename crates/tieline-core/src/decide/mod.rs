@@ -16,6 +16,7 @@ mod copy;
 mod draft;
 mod effect;
 mod fields;
+mod follow;
 mod handover;
 mod inquiry;
 mod invitation;
@@ -24,6 +25,7 @@ mod key;
 mod links;
 mod notice;
 mod org;
+mod owner;
 mod pause;
 mod people;
 mod permit;
@@ -161,9 +163,6 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
 
         Command::Handover(Handover::Connection { connection, owner }) => {
             handover::connection(draft, *connection, owner)
-        }
-        Command::Handover(Handover::Records { from, to, shared, after }) => {
-            handover::records(draft, from, to, *shared, *after)
         }
         Command::Pause(Pause::Set { connection, object, paused }) => {
             pause::set(draft, *connection, object.as_ref(), *paused)

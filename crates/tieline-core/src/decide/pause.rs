@@ -11,7 +11,7 @@ use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::share::{active, send_unseen};
 use crate::decide::write::shared_content;
-use crate::decide::{connection, jobs, record};
+use crate::decide::{connection, jobs, owner, record};
 use crate::event::{PauseHeard, PauseSet, PauseTold};
 use crate::frame::PauseWord;
 use crate::job::JobKind;
@@ -125,6 +125,7 @@ fn go_on(draft: &mut Draft<'_>, connection: &Connection) {
 pub(super) fn catch_up(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share) -> bool {
     let Some(since) = share.held_back.filter(|_| share.status == ShareStatus::Active) else { return false };
     let Some(record) = share.record.and_then(|record| draft.state.record(record)) else { return false };
+    owner::tell(draft, connection, id, share, share.generation);
     let content = shared_content(connection, record, false, |_| true);
     send_unseen(draft, connection, id, share.generation, &record.object, content, since)
 }

@@ -49,6 +49,8 @@ pub(super) fn job(state: &State, job: &Job) -> Checked {
         JobKind::Forward { .. }
         | JobKind::Accept { .. }
         | JobKind::ShareQueue { .. }
+        | JobKind::HandOver { .. }
+        | JobKind::Assign { .. }
         | JobKind::ApplySharing { .. } => {
             let rights = state.rights(&job.actor);
             let mut need = |permission| {
@@ -63,6 +65,8 @@ pub(super) fn job(state: &State, job: &Job) -> Checked {
         | JobKind::Retry { .. }
         | JobKind::FillLinks { .. }
         | JobKind::TellLinks { .. }
+        | JobKind::TellOwners { .. }
+        | JobKind::FollowParent { .. }
         | JobKind::Compute { .. }
         | JobKind::CatchUp { .. }
         | JobKind::Close { .. } => Ok(()),
@@ -115,7 +119,6 @@ fn needs<'a>(
         | Command::IssueToken { .. }
         | Command::RevokeToken { .. }
         | Command::Report(_)
-        | Command::Handover(Handover::Records { .. })
         | Command::Profile(ProfileCommand::SetCompany { .. })
         | Command::DefineObject { .. } => need(Permission::ModifyAllData),
 
@@ -196,7 +199,10 @@ fn needs<'a>(
             Some(object) => need(Permission::Edit(object)),
             None => Ok(()),
         },
-        Command::Sharing(SharingCommand::SetAccountRule { .. }) => need(Permission::ManageConnections),
+        Command::Sharing(SharingCommand::SetAccountRule { .. } | SharingCommand::SetOwnerMap { .. }) => {
+            need(Permission::ManageConnections)
+        }
+        Command::Sharing(SharingCommand::SetConversionMap { .. }) => need(Permission::ModifyAllData),
         Command::Sharing(SharingCommand::Accept { connection, share, .. }) => {
             answer(state, *connection, *share, need)
         }
@@ -320,9 +326,10 @@ fn start<'a>(
     need: &mut impl FnMut(Permission<'a>) -> Checked,
 ) -> Checked {
     match kind {
-        JobKind::Forward { object, .. } => need(Permission::Edit(object)),
+        JobKind::Forward { object, .. } | JobKind::Assign { object, .. } => need(Permission::Edit(object)),
+        JobKind::HandOver { .. } => need(Permission::ModifyAllData),
         // Everything that it may accept: who may not, accepts object by object.
-        JobKind::Accept { connection, object } => {
+        JobKind::Accept { connection, object, .. } => {
             let Some(connection) = state.connections.get(connection) else { return Ok(()) };
             let meant = |remote: &&ObjectName| object.as_ref().is_none_or(|object| object == *remote);
             let mut rules = connection.subscribe.iter().filter(|(remote, _)| meant(remote));
@@ -336,6 +343,8 @@ fn start<'a>(
         | JobKind::ShareQueue { .. }
         | JobKind::FillLinks { .. }
         | JobKind::TellLinks { .. }
+        | JobKind::TellOwners { .. }
+        | JobKind::FollowParent { .. }
         | JobKind::Compute { .. }
         | JobKind::CatchUp { .. }
         | JobKind::ApplySharing { .. }

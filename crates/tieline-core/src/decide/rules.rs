@@ -37,8 +37,9 @@ pub(super) fn publish(
     };
     let object = record::object(draft.state, name)?;
     let rule =
-        PublishRule::new(name.clone(), rule.fields.clone(), known.map_or(0, |known| known.version) + 1);
-    if known.is_some_and(|known| known.fields == rule.fields) {
+        PublishRule::new(name.clone(), rule.fields.clone(), known.map_or(0, |known| known.version) + 1)
+            .with_owners(rule.owners);
+    if known.is_some_and(|known| known.fields == rule.fields && known.owners == rule.owners) {
         return Ok(Reply::Unchanged);
     }
     rule.check(object).map_err(Refusal::record)?;
@@ -48,6 +49,7 @@ pub(super) fn publish(
         .filter(|field| known.is_none_or(|known| !known.publishes(field)))
         .cloned()
         .collect();
+    let tells_owners = rule.owners && !known.is_some_and(|known| known.owners);
     let entry = catalogue_object(object, &rule);
     note_drift(draft, connection, name, known.map(|known| catalogue_object(object, known)), Some(&entry));
     set_publish(draft, connection, name, Some(rule));
@@ -55,7 +57,17 @@ pub(super) fn publish(
     if connection.taken.get(name).is_some_and(|taken| new.iter().any(|field| taken.fields.contains(field))) {
         jobs::begin(draft, JobKind::Backfill { connection: id, object: name.clone(), fields: new });
     }
+    if tells_owners {
+        tell_owners(draft, connection, name);
+    }
     Ok(Reply::Connection(id))
+}
+
+/// Tells the owners of what is shared of an object.
+fn tell_owners(draft: &mut Draft<'_>, connection: &Connection, object: &ObjectName) {
+    if !connection.shares.is_empty() {
+        jobs::begin(draft, JobKind::TellOwners { connection: connection.id, object: object.clone() });
+    }
 }
 
 /// Notes what a partner takes of an object and will not get as before (S2S-31).
@@ -108,6 +120,9 @@ pub(super) fn send_all(draft: &mut Draft<'_>, connection: &Connection) {
     let objects = connection.subscribe.values().map(|rule| subscription(rule, account(rule))).collect();
     send_subscription(draft, connection, objects, Vec::new(), true);
     profile::tell(draft, connection);
+    for rule in connection.publish.values().filter(|rule| rule.owners) {
+        tell_owners(draft, connection, &rule.object);
+    }
 }
 
 /// Tells the partner what is taken of an object, the fields of its accounts included.

@@ -11,7 +11,7 @@ use crate::content::Content;
 use crate::decide::automation::check_owner;
 use crate::decide::draft::Draft;
 use crate::decide::write::{is_open, partner_takes, shared_content};
-use crate::decide::{links, pause, record, task};
+use crate::decide::{links, owner, pause, record, task};
 use crate::event::{
     Closing, Delivery, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
     SnapshotSent,
@@ -150,7 +150,10 @@ pub(super) fn offer(
         .map(|(name, value, _)| (name.clone(), value))
         .collect();
     let value = |name: &FieldName| carried.get(name).unwrap_or_else(|| record.value(name)).clone();
-    let shown: Vec<_> = view_fields.iter().map(|name| (name.clone(), value(name))).collect();
+    // What the partner finds the account by goes along, so that it can be looked at before it is accepted.
+    let taken = connection.taken.get(&record.object).map_or(&[][..], |taken| taken.fields.as_slice());
+    let asked = carried.keys().filter(|name| taken.contains(name) && !view_fields.contains(name));
+    let shown: Vec<_> = view_fields.iter().chain(asked).map(|name| (name.clone(), value(name))).collect();
     let is_shown = |value: &Value| !matches!(value, Value::Null | Value::Reference(_));
     let shown = shown.into_iter().filter(|(_, value)| is_shown(value)).collect();
     let (shown, _) = publish::visible(connection.publish.get(&record.object), shown, |(name, _)| name);
@@ -196,7 +199,8 @@ pub(super) fn accept(
     }
     let (owner, assign) = match to {
         None => (draft.actor.clone(), None),
-        Some(AssignTo::Owner(Owner::User(user))) => (user.clone(), None),
+        // Whoever is named here comes before the owners of the partner.
+        Some(AssignTo::Owner(Owner::User(user))) => (user.clone(), to.cloned()),
         Some(to) => (draft.actor.clone(), Some(to.clone())),
     };
     let acceptance = Acceptance { assign, record_type, ..Acceptance::new(rule.accept_whole) };
@@ -449,6 +453,8 @@ pub(super) fn send_grant(
         set.extend(of_parent.into_iter().filter(|name| !set.contains(name)).collect::<Vec<_>>());
         set
     };
+    // Before the grant, so that the copy is created for whom the partner's table names.
+    owner::tell_granted(draft, connection, (id, generation), record);
     let grant = draft.position(connection);
     let more = content.values.len() > create_set.len();
     let follow_up = more.then(|| draft.position(connection));

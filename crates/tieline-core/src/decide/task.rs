@@ -34,6 +34,11 @@ fn links(connection: &Connection, state: &State, value: impl Fn(&FieldName) -> V
     parent_fields().into_iter().filter_map(link).collect()
 }
 
+/// The field by which a task names what it is about: people by one field, everything else by the other.
+pub(super) fn about(object: &ObjectName) -> &'static str {
+    if matches!(object.as_str(), "Lead" | "Contact") { "WhoId" } else { "WhatId" }
+}
+
 /// Shares one task with a connection that has what it belongs to.
 pub(super) fn forward(
     draft: &mut Draft<'_>,

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, UserName};
+use crate::owner_map::OwnerMap;
+use crate::{ConnectionId, ObjectName, Owner, Position, ShareId, UserName};
 
 /// Another user manages a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,5 +13,50 @@ pub struct ConnectionOwnerSet {
     /// Who manages it from now on.
     pub owner: UserName,
     /// By whom that was decided.
+    pub actor: UserName,
+}
+
+/// The partner was told who owns a shared record (OPS-19).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerTold {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// Its generation.
+    pub generation: u32,
+    /// The object, for masking.
+    pub object: ObjectName,
+    /// Who owns it.
+    pub owner: Owner,
+    /// How many orgs have passed the owner on.
+    #[serde(default)]
+    pub hops: u8,
+    /// The position of the message.
+    pub position: Position,
+}
+
+/// A partner said who owns a shared record there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerHeard {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
+    /// The partner's user or queue.
+    pub owner: Owner,
+    /// Whether the table has no entry for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmapped: bool,
+}
+
+/// Who owns here what a partner's users own was set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerMapSet {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The whole table.
+    pub owners: OwnerMap,
+    /// By whom.
     pub actor: UserName,
 }

@@ -40,7 +40,7 @@ pub use connection::{
 };
 pub use drift::{DriftNoted, InputsKept, UnmappedSeen};
 pub use effect::{EffectDropped, EffectEnded, EffectQueued, EffectRetried};
-pub use handover::ConnectionOwnerSet;
+pub use handover::{ConnectionOwnerSet, OwnerHeard, OwnerMapSet, OwnerTold};
 pub use history::{ConflictNoted, Loser, LostValue};
 pub use inquiry::{InquiryAnswered, InquirySent};
 pub use invitation::{
@@ -65,9 +65,9 @@ pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, Va
 pub use report::{ReportRemoved, ReportSet};
 pub use request::RequestAnswered;
 pub use share::{
-    AccountRuleSet, ChildGranted, Closing, DecisionSent, GrantRequested, OfferAnswered, OfferReceived,
-    ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused, ShareRestored,
-    ShareStatesSent, SnapshotSent,
+    AccountRuleSet, ChildGranted, Closing, ConversionMapSet, DecisionSent, GrantRequested, OfferAnswered,
+    OfferReceived, ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused,
+    ShareRestored, ShareStatesSent, SnapshotSent,
 };
 pub use view::{InboxViewRemoved, InboxViewSet, RecordViewRemoved, RecordViewSet};
 
@@ -183,5 +183,9 @@ numbered_kinds! {
         233 TemplateGiven,
         234 CompanySet,
         235 ProfileSent,
+        250 OwnerTold,
+        251 OwnerHeard,
+        252 OwnerMapSet,
+        253 ConversionMapSet,
     }
 }

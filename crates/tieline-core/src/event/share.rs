@@ -5,6 +5,7 @@ use smol_str::SmolStr;
 
 use crate::account::AccountRule;
 use crate::content::Content;
+use crate::conversion::ConversionMap;
 use crate::event::Delivery;
 use crate::message::{EndReason, ParentLink, Recreate, ShareStates, ValueDecided};
 use crate::reason::ReasonCode;
@@ -91,6 +92,15 @@ pub struct AccountRuleSet {
     pub object: ObjectName,
     /// The rule.
     pub rule: Option<AccountRule>,
+    /// By whom.
+    pub actor: UserName,
+}
+
+/// Which fields of a lead become which of what it becomes was set (S2S-56).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversionMapSet {
+    /// All of it; what it does not say is as everywhere.
+    pub map: ConversionMap,
     /// By whom.
     pub actor: UserName,
 }

@@ -11,6 +11,7 @@ use crate::invitation::InvitedContact;
 use crate::mapping::{ComputedMappings, SubscribeRule};
 use crate::message::{OutcomeDetail, ParentLink, PausedObject, Subscription};
 use crate::outcome::{Counts, Outcome};
+use crate::owner_map::{OwnerMap, UnmappedOwners};
 use crate::publish::{CatalogueObject, PublishRule};
 use crate::state::{
     Bulk, Conflicts, Former, NotedDrift, OwnKeys, Pauses, Postponement, Share, ShareRole, UnmappedValues,
@@ -137,6 +138,12 @@ pub struct Connection {
     /// How the accounts of what is taken are found or made, by the partner's object.
     #[serde(default)]
     pub accounts: BTreeMap<ObjectName, AccountRule>,
+    /// Who owns here what the partner's users own.
+    #[serde(default, skip_serializing_if = "OwnerMap::is_empty")]
+    pub owners: OwnerMap,
+    /// Owners of the partner that the table does not have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unmapped_owners: UnmappedOwners,
     /// What the partner publishes.
     pub catalogue: BTreeMap<ObjectName, CatalogueObject>,
     /// What the partner takes, by our object.

@@ -5,6 +5,7 @@
 
 mod automation;
 mod bulk;
+mod carried;
 mod connection;
 mod drift;
 mod effect;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use automation::{Automation, Escalation, RuleFailure};
 pub use bulk::Bulk;
+pub use carried::Carried;
 pub(crate) use connection::Compiled;
 pub use connection::{
     Connection, ConnectionStatus, Failure, HeldMessage, Inbound, Outbox, OutboxEntry, Side, UnreportedOutcome,
@@ -52,6 +54,7 @@ pub use select::NotSelected;
 pub use share::{Problem, Share, ShareRole, ShareStatus, SharedBy};
 pub use view::Views;
 
+use crate::conversion::ConversionMap;
 use crate::event::AlarmRaised;
 use crate::job::Job;
 use crate::people::{Group, OrgSettings, Role};
@@ -127,6 +130,9 @@ pub struct State {
     /// The reports that were defined here.
     #[serde(default)]
     pub reports: BTreeMap<ReportName, Report>,
+    /// Which fields of a lead become which of what it becomes.
+    #[serde(default)]
+    pub conversion: ConversionMap,
     /// Records per object, derived.
     #[serde(skip)]
     by_object: Bulk<BTreeMap<ObjectName, BTreeSet<RecordId>>>,
@@ -145,6 +151,9 @@ pub struct State {
     /// References of records, derived.
     #[serde(skip)]
     pub(crate) link_index: Bulk<LinkIndex>,
+    /// Fields that other records carry, derived.
+    #[serde(skip)]
+    carried: BTreeMap<ObjectName, Carried>,
     /// Whose token has which hash, derived.
     #[serde(skip)]
     by_token: BTreeMap<[u8; 32], (UserName, TokenId)>,
@@ -299,6 +308,7 @@ impl State {
             .iter()
             .map(|(name, schema)| (name.clone(), Arc::new(CompiledRules::compile(schema))))
             .collect();
+        self.carried = carried::of(&self.objects);
         self.derive_tokens();
         self.derive_sharing();
         self.derive_automation();
@@ -314,6 +324,19 @@ impl State {
         self.rules.insert(schema.name.clone(), Arc::new(CompiledRules::compile(&schema)));
         self.automation.compile(&schema);
         self.objects.insert(schema.name.clone(), Arc::new(schema));
+        self.carried = carried::of(&self.objects);
+    }
+
+    /// The fields that other records carry, by object.
+    #[must_use]
+    pub const fn carried(&self) -> &BTreeMap<ObjectName, Carried> {
+        &self.carried
+    }
+
+    /// Whether values wait for approval.
+    #[must_use]
+    pub fn has_approvals(&self) -> bool {
+        !self.approvals.is_empty()
     }
 
     /// Keeps the index of records per object.

@@ -10,7 +10,7 @@ use crate::reason::Reason;
 use crate::sharing::{Forwarding, TaskChoice};
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{AssignTo, FieldName, ObjectName, Position, RecordId, RuleName, Timestamp, UserName};
+use crate::{AssignTo, FieldName, ObjectName, Owner, Position, RecordId, RuleName, Timestamp, UserName};
 
 /// Whose record it was at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +174,9 @@ pub struct Share {
     /// The type that was chosen for the copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_type: Option<SmolStr>,
+    /// Who owns it at its origin, if the partner says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner_owner: Option<Box<Owner>>,
     /// What the record belongs to: it ends with the last of them (S2S-44).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<ParentLink>,
@@ -205,6 +208,7 @@ impl Share {
             held_back: None,
             how: Forwarding { many: false, tasks: TaskChoice::None, new_tasks: false },
             record_type: None,
+            partner_owner: None,
             parents: Vec::new(),
         }
     }

@@ -2,7 +2,7 @@
 
 use tieline_core::account::{AccountPlan, AccountRule};
 use tieline_core::command::{Command, SharingCommand};
-use tieline_core::schema::ValidationRule;
+use tieline_core::schema::{ObjectSchema, ValidationRule};
 use tieline_core::state::ShareStatus;
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, FieldName, RecordId, ShareId};
@@ -112,6 +112,23 @@ fn an_account_that_is_here_is_matched_by_the_keys_that_came() {
         }
         assert_eq!(accounts(&b), left, "{named} in {city}");
     }
+}
+
+/// What the account is found by is in the offer, whatever its view fields are: so it can be looked at.
+#[test]
+fn an_offer_carries_what_its_account_is_found_by() {
+    let (mut a, mut b, over) = pair();
+    let bare = ObjectSchema { view_fields: vec![name("LastName")], ..standard("Contact") };
+    a.run(Command::DefineObject { schema: Box::new(bare) });
+    let rule = AccountRule { match_on: vec![name("Name"), name("BillingCity")], ..AccountRule::default() };
+    let ours = account(&mut a, "La Sorbonne", "Paris");
+    let preview = |b: &Org, share| b.state().share(over, share).unwrap().preview.clone();
+    let before = offered(&mut a, &mut b, over, Some(ours));
+    assert!(preview(&b, before).get(&name::<FieldName>("AccountName")).is_none());
+    set(&mut b, over, Some(rule));
+    settle_all(&mut a, &mut b, over);
+    let share = offered(&mut a, &mut b, over, Some(ours));
+    assert_eq!(preview(&b, share).get(&name::<FieldName>("AccountBillingCity")), Some(&Value::text("Paris")));
 }
 
 #[test]

@@ -4,13 +4,15 @@ use tieline_core::automation::{
     Action, AssignmentEntry, AssignmentRule, EscalationEntry, EscalationRule, Queue, Rule, RuleKind,
     SharingRule, When, WorkflowRule,
 };
-use tieline_core::command::{AutomationCommand, Command, Reply};
+use tieline_core::command::{AutomationCommand, Command, InvitationCommand, Reply};
 use tieline_core::engine::Engine;
 use tieline_core::log::Log;
+use tieline_core::mail_template::{MailPurpose, MailTemplate};
 use tieline_core::mapping::{FieldMapping, SubscribeRule};
 use tieline_core::message::{Change, DeclineOffer, EndReason, Message};
 use tieline_core::reason::ReasonCode;
 use tieline_core::schema::{ObjectSchema, standard_objects};
+use tieline_core::sharing::TaskChoice;
 use tieline_core::state::{ShareStatus, State};
 use tieline_core::value::Value;
 use tieline_core::{AssignTo, ConnectionId, OrgId, Owner, RecordId, ShareId};
@@ -34,6 +36,8 @@ fn sharing(criteria: &str, connections: &[ConnectionId], unshare: bool) -> Rule 
         criteria: criteria.to_owned(),
         connections: connections.iter().copied().collect(),
         unshare,
+        tasks: TaskChoice::None,
+        new_tasks: false,
     })
 }
 
@@ -315,6 +319,7 @@ fn a_rule_tells_people_and_other_systems() {
         Action::Notify { users: [name("ann")].into(), message: "{{Name}} is here".to_owned() },
         Action::Mail {
             to: "ann@example.org".to_owned(),
+            template: None,
             subject: "About {{Name}}".to_owned(),
             text: "{{ Count }} of them".to_owned(),
         },
@@ -333,6 +338,52 @@ fn a_rule_tells_people_and_other_systems() {
     let said = |text: &str| queued.iter().any(|effect| effect.contains(text));
     assert!(said("About loud") && said("2 of them"), "{queued:?}");
     assert!(said("https://hooks.example/deal") && said(&record.to_string()), "{queued:?}");
+    assert_eq!(failures(&here), []);
+    replays(&here);
+}
+
+#[test]
+fn a_rule_sends_mails_by_a_named_template() {
+    let mut here = Org::new("acme", deal());
+    let template = |text: &str| {
+        let template = MailTemplate {
+            name: name("deal-news"),
+            purpose: MailPurpose::Workflow,
+            subject: "{{object}} {{Name}} of {{org}}".to_owned(),
+            text: text.to_owned(),
+            html: Some("<b>{{Name}}</b>".to_owned()),
+        };
+        Command::Invitation(InvitationCommand::SetTemplate { template: Box::new(template) })
+    };
+    let mail = |subject: &str| Action::Mail {
+        to: "ann@example.org".to_owned(),
+        template: Some(name("deal-news")),
+        subject: subject.to_owned(),
+        text: String::new(),
+    };
+    let rule = |subject: &str| {
+        let rule = Box::new(workflow("tell", When::Created, "", vec![mail(subject)]));
+        Command::Automation(AutomationCommand::SetRule { rule })
+    };
+    assert_eq!(here.attempt(rule("")).unwrap_err().code, "unknown_mail_template");
+    here.run(template("{{Count}} of them, {{owner}}; {{Cuont}}"));
+    let refused = here.attempt(rule("")).unwrap_err();
+    assert_eq!(refused.reasons[0].code, ReasonCode::UnknownField, "{refused}");
+    here.run(template("{{Count}} of them, {{owner}}"));
+    assert_eq!(here.attempt(rule("both")).unwrap_err().reasons[0].code, ReasonCode::BadRule);
+    here.run(rule(""));
+    here.create("Deal__c", &[("Name", Value::text("<loud>")), ("Count", Value::Integer(2))]);
+    let queued: Vec<String> =
+        here.state().effects.open().values().map(|open| format!("{:?}", open.effect)).collect();
+    let said = |text: &str| queued.iter().any(|effect| effect.contains(text));
+    assert!(
+        said("Deal__c <loud> of acme") && said("2 of them, ann") && said("<b>&lt;loud&gt;</b>"),
+        "{queued:?}"
+    );
+    // What a rule needs stays, and keeps fitting it.
+    let removed = Command::Invitation(InvitationCommand::RemoveTemplate { name: name("deal-news") });
+    assert_eq!(here.attempt(removed).unwrap_err().code, "mail_template_in_use");
+    assert_eq!(here.attempt(template("{{Cuont}}")).unwrap_err().reasons[0].code, ReasonCode::UnknownField);
     assert_eq!(failures(&here), []);
     replays(&here);
 }

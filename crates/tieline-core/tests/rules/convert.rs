@@ -1,6 +1,7 @@
 //! Converting a lead (S2S-56).
 
 use tieline_core::command::{Command, Conversion, Reply, SharingCommand};
+use tieline_core::conversion::ConversionMap;
 use tieline_core::message::EndReason;
 use tieline_core::state::ShareStatus;
 use tieline_core::value::{Date, Value};
@@ -128,4 +129,29 @@ fn a_converted_lead_is_inactive_at_the_partner_and_what_it_became_is_shared() {
     let offered = b.connection(over).shares.values().filter(|share| share.status == ShareStatus::Offered);
     assert_eq!(offered.map(|share| share.object.to_string()).collect::<Vec<_>>(), ["Contact"]);
     assert_eq!(b.connection(over).inbound.counts.of(tieline_core::outcome::Outcome::Rejected), 0);
+}
+
+#[test]
+fn an_org_says_itself_which_fields_become_which() {
+    let (mut a, _, _) = standard_pair(&[]);
+    let set = |contact: &[(&str, &str)]| {
+        let contact = contact.iter().map(|(to, from)| (name(to), name(from))).collect();
+        let map = ConversionMap { contact: Some(contact), ..ConversionMap::default() };
+        Command::Sharing(SharingCommand::SetConversionMap { map })
+    };
+    let refused =
+        a.attempt(set(&[("Town", "City"), ("CreatedDate", "City"), ("LastName", "Nobody")])).unwrap_err();
+    assert_eq!(refused.reasons.len(), 3, "{refused}");
+    a.run(set(&[("LastName", "LastName"), ("Department", "Company")]));
+    assert_eq!(a.run(set(&[("LastName", "LastName"), ("Department", "Company")])), Reply::Unchanged);
+    let id = lead(&mut a);
+    let Reply::Converted { account, contact, .. } = convert(&mut a, id, Conversion::default()) else {
+        panic!("records")
+    };
+    assert_eq!(text(&a, contact, "Department"), "Sorbonne");
+    assert!(
+        a.record(contact).value(&name("Email")).is_null(),
+        "what the table leaves out stays with the lead"
+    );
+    assert_eq!(text(&a, account, "Name"), "Sorbonne", "the account is as everywhere");
 }

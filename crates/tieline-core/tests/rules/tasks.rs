@@ -1,6 +1,7 @@
 //! Tasks follow what they belong to (`docs/protocol.md` §8, S2S-44).
 
-use tieline_core::command::{Command, Reply, SharingCommand};
+use tieline_core::automation::{Rule, SharingRule};
+use tieline_core::command::{AutomationCommand, Command, Reply, SharingCommand};
 use tieline_core::message::EndReason;
 use tieline_core::outcome::Outcome;
 use tieline_core::schema::ValidationRule;
@@ -198,4 +199,31 @@ fn a_restored_partner_gets_the_tasks_again() {
     }
     settle_all(&mut a, &mut lost, id);
     assert_eq!(tasks(&lost, id), [("call".to_owned(), Some(ShareStatus::Active), Value::Reference(copy))]);
+}
+
+#[test]
+fn a_sharing_rule_says_which_tasks_follow() {
+    let (mut a, mut b, id) = pair();
+    let rule = SharingRule {
+        name: name("all"),
+        object: name("Lead"),
+        active: true,
+        criteria: r#"City == "Paris""#.to_owned(),
+        connections: [id].into(),
+        unshare: false,
+        tasks: TaskChoice::Open,
+        new_tasks: true,
+    };
+    let rule = Box::new(Rule::Sharing(rule));
+    a.run(Command::Automation(AutomationCommand::SetRule { rule }));
+    let lead = lead(&mut a);
+    task(&mut a, "call", "Not Started", lead);
+    task(&mut a, "done", "Completed", lead);
+    a.update(lead, &[("City", Value::text("Paris"))]);
+    accept(&mut a, &mut b, id).expect("a copy");
+    let subjects = |org: &Org| tasks(org, id).into_iter().map(|(subject, ..)| subject).collect::<Vec<_>>();
+    assert_eq!(subjects(&b), ["call"]);
+    task(&mut a, "later", "Not Started", lead);
+    settle_all(&mut a, &mut b, id);
+    assert_eq!(subjects(&b).len(), 2);
 }

@@ -146,6 +146,12 @@ const TABLE: &[(&str, &[(&str, Access)])] = {
             "/v1/connections/{c}/subscribe/{remote}/account",
             &[("get", ManageConnections), ("put", ManageConnections), ("delete", ManageConnections)],
         ),
+        (
+            "/v1/connections/{c}/owners",
+            &[("get", ManageConnections), ("put", ManageConnections), ("delete", ManageConnections)],
+        ),
+        ("/v1/conversion", &[("get", User), ("put", ModifyAllData), ("delete", ModifyAllData)]),
+        ("/v1/records/{object}/assign", &[("post", User)]),
         ("/v1/inbox/preview", &[("post", User)]),
         ("/v1/inbox/accept", &[("post", User)]),
         ("/v1/inbox/decline", &[("post", User)]),

@@ -162,7 +162,13 @@ fn preview(state: &State, connection: &Connection, id: ShareId) -> AccountPrevie
     let Some(share) = connection.shares.get(&id) else { return none("unnamed") };
     let Some(rule) = connection.accounts.get(&share.object) else { return none("no_rule") };
     let text = |value: Json_| value.as_str().map(str::to_owned);
-    match rule.plan(state, |remote| share.preview.get(remote).cloned()) {
+    // What was granted and waits is newer than what was offered.
+    let kept = share.kept.as_deref();
+    let came = |remote: &FieldName| {
+        let kept = kept.and_then(|kept| kept.values.get(remote));
+        kept.or_else(|| share.preview.get(remote)).cloned()
+    };
+    match rule.plan(state, came) {
         AccountPlan::Match { account, found } => {
             let name = state.record(account).and_then(|record| {
                 let field = &state.object(&record.object)?.name_field;

@@ -257,6 +257,7 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
             let action = if e.rule.is_some() { "account rule set" } else { "account rule removed" };
             new(action).by(&e.actor).object(&e.object)
         }
+        Event::OwnerMapSet(e) => new("owners mapped").by(&e.actor),
         Event::JobStarted(e) => new("job began").by(&e.actor).detail(job_kind(&e.kind)),
         Event::AlarmRaised(e) => new("alarm").detail(format!("{}: {}", e.code, e.message)),
         _ => return None,

@@ -1,15 +1,19 @@
 //! Converting leads (S2S-56).
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use tieline_core::command::{Command, Conversion, Reply, SharingCommand};
+use tieline_core::conversion::{ConversionMap, Part};
 use tieline_core::sharing::Forwarding;
 use tieline_core::state::State;
-use tieline_core::{ConnectionId, ObjectName, RecordId, UserName};
+use tieline_core::{ConnectionId, FieldName, ObjectName, RecordId, UserName};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::Done;
 use super::auth::Actor;
 use super::batch::ItemResult;
 use super::once::Keyed;
@@ -116,4 +120,53 @@ pub(crate) async fn convert(
         ended_shares: shared.len(),
         results,
     }))
+}
+
+/// Fields of what a lead becomes, each with the field of the lead that it comes from.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConversionBody {
+    /// Fields of the account; without them, the usual ones.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    account: Option<BTreeMap<FieldName, FieldName>>,
+    /// Fields of the contact; without them, the usual ones.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    contact: Option<BTreeMap<FieldName, FieldName>>,
+    /// Fields of the opportunity; without them, the usual ones.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    opportunity: Option<BTreeMap<FieldName, FieldName>>,
+}
+
+/// Shows which fields of a lead become which of the account, contact and opportunity, the usual ones
+/// included. Custom fields of the same name go along besides.
+#[utoipa::path(get, path = "/v1/conversion", tag = "records", responses((status = 200, body = ConversionBody)))]
+pub(crate) async fn show(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<ConversionBody>, Problem> {
+    super::read(&api, |state| {
+        let fields = |part| Some(state.conversion.fields(part));
+        Ok(ConversionBody {
+            account: fields(Part::Account),
+            contact: fields(Part::Contact),
+            opportunity: fields(Part::Opportunity),
+        })
+    })
+    .await
+}
+
+/// Sets which fields of a lead become which of what it becomes; what the body leaves out is as usual.
+#[utoipa::path(put, path = "/v1/conversion", tag = "records", request_body = ConversionBody,
+    responses((status = 200, body = Done)))]
+pub(crate) async fn set(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Body(ConversionBody { account, contact, opportunity }): Body<ConversionBody>,
+) -> Result<Json<Done>, Problem> {
+    let map = ConversionMap { account, contact, opportunity };
+    api.change(&actor, Command::Sharing(SharingCommand::SetConversionMap { map })).await
+}
+
+/// Lets leads be converted as everywhere again.
+#[utoipa::path(delete, path = "/v1/conversion", tag = "records", responses((status = 200, body = Done)))]
+pub(crate) async fn reset(Extract(api): Extract<Api>, actor: Actor) -> Result<Json<Done>, Problem> {
+    let map = ConversionMap::default();
+    api.change(&actor, Command::Sharing(SharingCommand::SetConversionMap { map })).await
 }

@@ -3,14 +3,16 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
-use tieline_core::command::{Command, Handover, Reply};
+use tieline_core::command::{Command, Reply};
+use tieline_core::job::{HandedRecords, JobKind};
 use tieline_core::state::{ConnectionStatus, State};
 use tieline_core::{ConnectionId, Owner, UserName};
 use utoipa::ToSchema;
 
 use super::Api;
 use super::auth::Actor;
-use super::problem::{ErrorCode, Problem};
+use super::once::Keyed;
+use super::problem::Problem;
 use super::request::{Body, Route};
 
 /// Which records.
@@ -40,13 +42,13 @@ pub(crate) struct HandOver {
     records: Which,
 }
 
-/// What was handed over.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub(crate) struct HandedOver {
-    /// How many connections.
-    connections: u64,
-    /// How many records.
-    records: u64,
+/// A job that hands over.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HandingOver {
+    /// The job: see `/v1/jobs`.
+    job: String,
+    /// What the user owned when it began.
+    owned: Owned,
 }
 
 /// What a user owns.
@@ -75,43 +77,27 @@ fn connections_of(state: &State, user: &UserName) -> Vec<ConnectionId> {
     owned.map(|connection| connection.id).collect()
 }
 
-/// Gives what a user owns to another one, in slices: what a broken request has done stays done, and the
-/// same request does the rest.
+/// Gives what a user owns to another one, as a job: it goes on after a crash, and puts what comes into a
+/// queue before its connections.
 #[utoipa::path(post, path = "/v1/users/{user}/hand-over", tag = "people", request_body = HandOver,
     params(("user" = String, Path, description = "Whose it is.")),
-    responses((status = 200, body = HandedOver)))]
+    responses((status = 200, body = HandingOver)))]
 pub(crate) async fn hand_over(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Route(from): Route<UserName>,
     Body(HandOver { to, connections, records }): Body<HandOver>,
-) -> Result<Json<HandedOver>, Problem> {
-    let mut done = HandedOver::default();
-    let owned = api.org.peek(|state| {
-        let known = state.users.contains_key(&from).then(|| connections_of(state, &from));
-        known.ok_or_else(|| Problem::new(ErrorCode::UnknownUser, format!("there is no user {from}")))
-    })?;
-    let manager = to.user().cloned();
-    if connections == Some(true) && manager.is_none() {
-        let detail = "a queue cannot manage connections: hand them over to a user";
-        return Err(Problem::new(ErrorCode::Invalid, detail));
-    }
-    if let Some(owner) = manager.filter(|_| connections != Some(false)) {
-        for connection in owned {
-            let command = Command::Handover(Handover::Connection { connection, owner: owner.clone() });
-            api.org.execute(command, &actor.user).await?;
-            done.connections += 1;
-        }
-    }
-    let (mut after, mut more) = (None, records != Which::None);
-    while more {
-        let shared = records == Which::Shared;
-        let (from, to) = (from.clone(), to.clone());
-        let command = Command::Handover(Handover::Records { from, to, shared, after });
-        let reply = api.org.execute(command, &actor.user).await?.reply;
-        let Reply::HandedOver { records, next } = reply else { return Err(super::unexpected(&reply)) };
-        done.records += records;
-        (after, more) = (next, next.is_some());
-    }
-    Ok(Json(done))
+) -> Result<Json<HandingOver>, Problem> {
+    let owned = api.org.peek(|state| Owned::of(state, &from));
+    let connections = connections.unwrap_or_else(|| to.user().is_some());
+    let records = match records {
+        Which::None => HandedRecords::None,
+        Which::Shared => HandedRecords::Shared,
+        Which::All => HandedRecords::All,
+    };
+    let kind = JobKind::HandOver { from, to, connections, records };
+    let executed = api.execute_one(Ok(Command::StartJob { kind }), &actor, &keyed).await?;
+    let Reply::Job(job) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
+    Ok(Json(HandingOver { job: job.to_string(), owned }))
 }

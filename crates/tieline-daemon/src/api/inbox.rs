@@ -101,11 +101,11 @@ pub(crate) struct AcceptBody {
     /// With `all`, only offers of this object of the partner.
     #[schema(value_type = Option<String>)]
     object: Option<ObjectName>,
-    /// With `shares`, who will own the records, a user or `queue:` with the name of a queue; without
+    /// Who will own the records, a user or `queue:` with the name of a queue; without
     /// one, whoever accepts.
     #[schema(value_type = Option<String>)]
     owner: Option<Owner>,
-    /// With `shares`, whether the assignment rules say who will own the records (S2S-47).
+    /// Whether the assignment rules say who will own the records (S2S-47).
     #[serde(default)]
     assign: bool,
     /// With `shares`, the type of the records, where it is chosen: for Account, Contact and Opportunity.
@@ -296,7 +296,6 @@ pub(crate) async fn accept(
     let bad = |detail: &str| Err(Problem::new(ErrorCode::BadBody, detail));
     let accepted = match (shares, all) {
         (Some(_), false) if object.is_some() => return bad("object goes with all: leave it out"),
-        (None, true) if owner.is_some() => return bad("owner and assign go with shares: leave them out"),
         (None, true) if record_type.is_some() => return bad("record_type goes with shares: leave it out"),
         (None, true) if !into.is_empty() => return bad("into goes with shares: leave it out"),
         (Some(shares), false) if !into.keys().all(|share| shares.contains(share)) => {
@@ -323,7 +322,7 @@ pub(crate) async fn accept(
             Accepted { results, outcomes, job: None }
         }
         (None, true) => {
-            let kinds = std::iter::once(JobKind::Accept { connection, object });
+            let kinds = std::iter::once(JobKind::Accept { connection, object, to: owner });
             let job = start_jobs(&api, &actor, &keyed, kinds).await?.pop();
             Accepted { results: Vec::new(), outcomes: Vec::new(), job }
         }

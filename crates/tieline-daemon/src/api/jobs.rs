@@ -28,7 +28,7 @@ pub(crate) struct JobView {
     /// Its id.
     job: String,
     /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry`, `share_queue`, `apply_sharing`,
-    /// `catch_up` or `close`.
+    /// `catch_up`, `close`, `hand_over`, `assign`, `tell_owners`, `follow_parent` and others.
     kind: &'static str,
     /// The connection that it works for, if it is for one.
     connection: Option<String>,
@@ -130,6 +130,10 @@ pub(crate) const fn kind(kind: &JobKind) -> &'static str {
         JobKind::ShareQueue { .. } => "share_queue",
         JobKind::FillLinks { .. } => "fill_links",
         JobKind::TellLinks { .. } => "tell_links",
+        JobKind::TellOwners { .. } => "tell_owners",
+        JobKind::HandOver { .. } => "hand_over",
+        JobKind::Assign { .. } => "assign",
+        JobKind::FollowParent { .. } => "follow_parent",
         JobKind::CatchUp { .. } => "catch_up",
         JobKind::ApplySharing { .. } => "apply_sharing",
         JobKind::Close { .. } => "close",
@@ -142,12 +146,16 @@ impl JobView {
         let object = match &job.kind {
             JobKind::Forward { object, .. }
             | JobKind::Backfill { object, .. }
+            | JobKind::TellOwners { object, .. }
+            | JobKind::Assign { object, .. }
             | JobKind::Compute { object } => Some(object),
             JobKind::Accept { object, .. } => object.as_ref(),
             JobKind::Reconcile { .. }
             | JobKind::Tasks { .. }
             | JobKind::FillLinks { .. }
             | JobKind::TellLinks { .. }
+            | JobKind::HandOver { .. }
+            | JobKind::FollowParent { .. }
             | JobKind::Grant { .. }
             | JobKind::Retry { .. }
             | JobKind::ShareQueue { .. }

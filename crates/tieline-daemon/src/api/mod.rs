@@ -20,6 +20,8 @@
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
 //! | `views`, `inbox_views` | `/v1/views`, `/v1/inbox-views` |
 //! | `accounts` | `/v1/connections/{c}/subscribe/{remote}/account`, `/v1/inbox/preview` |
+//! | `owners` | `/v1/connections/{c}/owners` |
+//! | `convert` | `/v1/records/Lead/{id}/convert`, `/v1/conversion` |
 //! | `approvals` | `/v1/approvals` |
 //! | `effects`, `notices` | `/v1/effects`, `/v1/notices`, `/v1/notice-settings` |
 //! | `changes`, `reports` | `/v1/changes`, `/v1/reports` |
@@ -64,6 +66,7 @@ mod objects;
 mod once;
 mod openapi;
 mod org;
+mod owners;
 mod pairing;
 mod problem;
 mod publish;
@@ -215,8 +218,10 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(records::list, records::create))
         .routes(routes!(records::show, records::change, records::delete))
         .routes(routes!(records::assign))
+        .routes(routes!(records::assign_all))
         .routes(routes!(batch::batch))
         .routes(routes!(convert::convert))
+        .routes(routes!(convert::show, convert::set, convert::reset))
         .routes(routes!(shares::forward))
         .routes(routes!(shares::stop))
         .routes(routes!(shares::retry))
@@ -295,6 +300,7 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(queues::share))
         .routes(routes!(accounts::preview_offers))
         .routes(routes!(accounts::show, accounts::set, accounts::remove))
+        .routes(routes!(owners::show, owners::set, owners::remove))
         .routes(routes!(views::list))
         .routes(routes!(views::show, views::set, views::remove))
         .routes(routes!(views::rows))

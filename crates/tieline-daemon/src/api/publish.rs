@@ -29,6 +29,8 @@ pub(crate) struct PublishBody {
     /// Every field that may be published. A field that is added later is not.
     #[serde(default)]
     all: bool,
+    /// Whether the partner is told who owns each shared record; as before if it is left out, at first not.
+    owners: Option<bool>,
     /// Only say what would change.
     #[serde(default)]
     check: bool,
@@ -52,6 +54,8 @@ pub(crate) struct PublishView {
     object: String,
     /// The published fields.
     fields: Vec<String>,
+    /// Whether the partner is told who owns each shared record.
+    owners: bool,
     /// Rises by one with each saved change.
     version: u32,
 }
@@ -65,7 +69,8 @@ pub(crate) struct PublishList {
 
 impl From<&PublishRule> for PublishView {
     fn from(rule: &PublishRule) -> Self {
-        Self { object: rule.object.to_string(), fields: names(&rule.fields), version: rule.version }
+        let PublishRule { object, fields, owners, version } = rule;
+        Self { object: object.to_string(), fields: names(fields), owners: *owners, version: *version }
     }
 }
 
@@ -157,16 +162,17 @@ pub(crate) async fn set(
         let reading = actor.reading(state);
         let schema = records::object(state, reading, object.as_str())?;
         let may_edit = |field: &FieldName| reading.may(Permission::WriteField(&object, field));
-        let rule = PublishRule::new(object.clone(), body.fields(schema, may_edit)?, 0);
-        rule.check(schema).map_err(Problem::refused)?;
         let known = connection.publish.get(&object);
+        let owners = body.owners.unwrap_or_else(|| known.is_some_and(|known| known.owners));
+        let rule = PublishRule::new(object.clone(), body.fields(schema, may_edit)?, 0).with_owners(owners);
+        rule.check(schema).map_err(Problem::refused)?;
         let changes = known.zip(connection.taken.get(&object)).map(|(known, taken)| {
             let (old, new) = (catalogue_object(schema, known), catalogue_object(schema, &rule));
             changes_taken(&old, Some(&new), taken)
         });
         let view = |change| ChangeView::ours(connection, object.as_str(), change);
         let drift: Vec<ChangeView> = changes.unwrap_or_default().iter().map(view).collect();
-        let differs = known.is_none_or(|known| known.fields != rule.fields);
+        let differs = known.is_none_or(|known| known.fields != rule.fields || known.owners != owners);
         Ok::<_, Problem>((connection.id, rule, differs, drift))
     })?;
     if body.check {

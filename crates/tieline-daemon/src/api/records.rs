@@ -9,18 +9,20 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
 use tieline_core::command::{AutomationCommand, Command, Reply};
+use tieline_core::job::JobKind;
 use tieline_core::people::Permission;
 use tieline_core::reason::{ReasonCode, quoted};
 use tieline_core::reference::NOT_SHARED;
 use tieline_core::schema::{ObjectSchema, supported};
 use tieline_core::state::{AwaitedLink, Record, ShareRole, ShareStatus, State};
 use tieline_core::value::Value;
-use tieline_core::{AssignTo, FieldName, InvalidId, ObjectName, Owner, RecordId};
+use tieline_core::{AssignTo, FieldName, InvalidId, ObjectName, Owner, RecordId, ViewName};
 use utoipa::ToSchema;
 
 use super::auth::{Actor, Reading};
 use super::once::Keyed;
 use super::problem::{ErrorCode, Problem, ReasonView};
+use super::queues::JobBegun;
 use super::request::{Body, Params, Route, cursor, page_size};
 use super::share_view::ShareView;
 use super::values::{Fields, field, fields_json};
@@ -54,6 +56,24 @@ pub(crate) struct Assignment {
     /// Whether the assignment rules of the object say to whom.
     #[serde(default)]
     rules: bool,
+}
+
+/// To whom records of an object are given.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AssignmentOfAll {
+    /// A user, or `queue:` and the name of a queue.
+    #[schema(value_type = Option<String>)]
+    owner: Option<Owner>,
+    /// To whom the assignment rules name, instead.
+    #[serde(default)]
+    rules: bool,
+    /// Every record of the object.
+    #[serde(default)]
+    all: bool,
+    /// What this list view chooses.
+    #[schema(value_type = Option<String>)]
+    view: Option<ViewName>,
 }
 
 /// To whom a body says that a record is given.
@@ -474,6 +494,29 @@ pub(crate) async fn assign(
     let command = known.map(|()| Command::Automation(AutomationCommand::Assign { record: id, to }));
     let executed = api.execute_one(command, &actor, &keyed).await?;
     Ok(Json(Done::from(&executed)))
+}
+
+/// Gives records of an object to another owner, as a job: all, or what a view chooses. Those that no
+/// assignment rule fits stay where they are.
+#[utoipa::path(post, path = "/v1/records/{object}/assign", tag = "records", request_body = AssignmentOfAll,
+    params(("object" = String, Path, description = "The object.")),
+    responses((status = 200, body = JobBegun)))]
+pub(crate) async fn assign_all(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    keyed: Keyed,
+    Route(object): Route<ObjectName>,
+    Body(body): Body<AssignmentOfAll>,
+) -> Result<Json<JobBegun>, Problem> {
+    let to = assign_to(body.owner, body.rules)?
+        .ok_or_else(|| Problem::new(ErrorCode::BadBody, "name an owner, or let the rules say who it is"))?;
+    if body.all == body.view.is_some() {
+        return Err(Problem::new(ErrorCode::BadBody, "name a view, or set all to true: one of both"));
+    }
+    let kind = JobKind::Assign { object, to, view: body.view };
+    let executed = api.execute_one(Ok(Command::StartJob { kind }), &actor, &keyed).await?;
+    let Reply::Job(job) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
+    Ok(Json(JobBegun::new(job, executed.seq)))
 }
 
 /// Deletes a record here; partners keep their copies (S2S-55).

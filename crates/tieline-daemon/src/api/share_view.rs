@@ -36,6 +36,8 @@ pub(crate) struct ShareView {
     pub(crate) parents: Vec<String>,
     /// Who offered it, or accepted it here.
     pub(crate) actor: Option<String>,
+    /// Who owns it at its origin, if the partner says so.
+    pub(crate) partner_owner: Option<String>,
     /// When it was offered.
     pub(crate) offered: String,
     /// When something last came or went.
@@ -81,6 +83,7 @@ impl ShareView {
             several: share.how.many,
             parents: share.parents.iter().map(|link| link.share.to_string()).collect(),
             actor: share.actor.as_ref().map(ToString::to_string),
+            partner_owner: share.partner_owner.as_ref().map(ToString::to_string),
             offered: share.offered.to_string(),
             updated: share.updated.to_string(),
             problem: share.problem.as_deref().map(ShareProblemView::from),

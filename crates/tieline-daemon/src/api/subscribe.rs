@@ -70,6 +70,9 @@ pub(crate) struct MappingBody {
     /// Whether a person approves each incoming value before it is written.
     #[serde(default)]
     approval: bool,
+    /// Whether a value that waits is also a task for the owner of the record; it goes with `approval`.
+    #[serde(default)]
+    approval_task: bool,
 }
 
 /// Picklist values of the partner and what they are here.
@@ -185,6 +188,7 @@ impl From<&FieldMapping> for MappingBody {
             default: mapping.default.as_ref().map(Value::to_json),
             picklist: mapping.picklist.as_ref().map(PicklistBody::from),
             approval: mapping.approval,
+            approval_task: mapping.approval_task,
         }
     }
 }
@@ -256,6 +260,7 @@ impl MappingBody {
             default: self.default.as_ref().map(value).transpose()?,
             picklist: self.picklist.clone().map(PicklistMapping::from),
             approval: self.approval,
+            approval_task: self.approval_task,
             inputs: Vec::new(),
         })
     }

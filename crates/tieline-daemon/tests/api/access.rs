@@ -162,6 +162,18 @@ const QUESTIONS: &[Question] = &[
         MANAGES,
     ),
     // There is no such share: whom it would concern is asked when there is.
+    ("get /v1/connections/{c}/owners", "/v1/connections/globex/owners", "", MANAGES),
+    ("put /v1/connections/{c}/owners", "/v1/connections/globex/owners", r#"{"users": {}}"#, MANAGES),
+    ("delete /v1/connections/{c}/owners", "/v1/connections/globex/owners", "", MANAGES),
+    ("get /v1/conversion", "/v1/conversion", "", ALL),
+    ("put /v1/conversion", "/v1/conversion", "{}", BOSS),
+    ("delete /v1/conversion", "/v1/conversion", "", BOSS),
+    (
+        "post /v1/records/{object}/assign",
+        "/v1/records/Lead/assign",
+        r#"{"owner": "ann", "view": "none"}"#,
+        EDITS,
+    ),
     ("post /v1/inbox/preview", "/v1/inbox/preview", r#"{"connection": "globex", "shares": ["NONE"]}"#, ALL),
     // Nothing is subscribed: whom it would concern is asked when something is.
     ("post /v1/inbox/accept", "/v1/inbox/accept", r#"{"connection": "globex", "all": true}"#, ALL),

@@ -161,6 +161,8 @@ fn reports_list_records_shares_and_connections() {
     let run = |name: &str| org.get(&format!("/v1/reports/{name}/run")).json();
     let accounts = run("connections-with-accounts");
     assert_eq!((&accounts["total"], &accounts["rows"][0][2]), (&json!(1), &json!("globex")), "{accounts}");
+    let matched = accounts["columns"].as_array().unwrap().iter().position(|c| c == "connection.matched_by");
+    assert_eq!(accounts["rows"][0][matched.unwrap()], "name", "no invitation was mailed: {accounts}");
     // An offer is no active share yet.
     assert_eq!(run("lead-and-connections")["total"], 0);
     assert_eq!(run("lead-history")["total"], 0);
@@ -177,6 +179,13 @@ fn reports_list_records_shares_and_connections() {
     let offers = json!({"object": "Lead", "rows": "shares", "columns": ["record.id", "share.status", "connection.partner"]});
     assert_eq!(org.put("/v1/reports/offers", &offers).status, 200);
     assert_eq!(run("offers")["rows"], json!([[lead, "offered", "globex"]]));
+    // Any object is joined with its shares and their connections, contacts and tasks among them.
+    for object in ["Account", "Contact", "Task"] {
+        let joined = json!({"object": object, "rows": "shares", "connected": true,
+            "columns": ["record.id", "connection.partner", "share.direction", "share.updated"]});
+        assert_eq!(org.put("/v1/reports/joined", &joined).status, 200, "{object}");
+        assert_eq!(run("joined")["total"], 0);
+    }
 
     for (definition, code) in [
         (json!({"object": "Lead", "rows": "records", "columns": ["Town"]}), "record_refused"),
@@ -202,6 +211,13 @@ fn reports_list_records_shares_and_connections() {
     assert_eq!(org.get("/v1/reports/offers/run").problem().1, "unknown_report");
 }
 
+/// Waits until no job is left.
+fn until_done(org: &Org) {
+    while org.get("/v1/jobs").json()["jobs"] != json!([]) {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn what_a_person_owns_is_told_and_handed_over() {
     let org = Org::start();
@@ -224,11 +240,16 @@ fn what_a_person_owns_is_told_and_handed_over() {
     assert_eq!(org.post("/v1/users/none/hand-over", &json!({"to": "ann"})).problem().1, "unknown_user");
     let shared =
         org.post("/v1/users/bob/hand-over", &json!({"to": "ann", "connections": false, "records": "shared"}));
-    assert_eq!(shared.json(), json!({"connections": 0, "records": 0}));
+    assert_eq!(shared.json()["owned"], json!({"connections": 1, "records": 250}));
+    until_done(&org);
+    let kept = org.get("/v1/records/Lead?owner=bob&limit=1000").json();
+    assert_eq!(kept["records"].as_array().unwrap().len(), 250, "nothing of it was shared");
     let all = org.post("/v1/users/bob/hand-over", &json!({"to": "ann"})).json();
-    assert_eq!(all, json!({"connections": 1, "records": 250}));
+    assert!(all["job"].is_string(), "{all}");
+    until_done(&org);
     let again = org.post("/v1/users/bob/hand-over", &json!({"to": "ann"})).json();
-    assert_eq!(again, json!({"connections": 0, "records": 0}));
+    assert_eq!(again["owned"], json!({"connections": 0, "records": 0}));
+    until_done(&org);
     let leads = org.get("/v1/records/Lead?limit=1000").json();
     assert!(leads["records"].as_array().unwrap().iter().all(|lead| lead["owner"] == "ann"));
     assert_eq!(org.get("/v1/connections/globex").json()["summary"]["owner"], "ann");

@@ -14,6 +14,7 @@ mod history;
 mod kit;
 mod mapping;
 mod once;
+mod owners;
 mod queues;
 mod records;
 mod rules;

@@ -38,7 +38,7 @@ fn publish_rules_are_set_shown_and_removed() {
     assert_eq!(org.get(path).problem().1, "unknown_rule");
     assert_eq!(put(&org, path, &json!({"fields": ["status", "LASTNAME"]})).json()["changed"], true);
     assert_eq!(put(&org, path, &json!({"fields": ["LastName", "Status"]})).json()["changed"], false);
-    let rule = json!({"object": "Lead", "fields": ["LastName", "Status"], "version": 1});
+    let rule = json!({"object": "Lead", "fields": ["LastName", "Status"], "owners": false, "version": 1});
     assert_eq!(org.get(path).json(), rule);
     assert_eq!(org.get("/v1/connections/globex/publish").json(), json!({ "publish": [rule] }));
     let audit = put(&org, path, &json!({"fields": ["CreatedDate", "Nmae"]}));
@@ -122,7 +122,7 @@ fn much_to_forward_becomes_a_job() {
     assert_eq!(live.event("JobAdvanced")["cursor"], json!(null));
     assert_eq!(org.get("/v1/jobs").json(), json!({"jobs": []}));
     let accept = org.post("/v1/inbox/accept", &json!({"connection": "globex", "all": true, "owner": "bob"}));
-    assert_eq!(accept.problem().1, "bad_body");
+    assert_eq!(accept.problem().1, "unknown_user");
     assert_eq!(org.get("/v1/failures?connection=globex").json(), json!({"failures": []}));
     assert_eq!(org.get("/v1/alarms").json(), json!({"alarms": []}));
 }

@@ -57,10 +57,10 @@ pub(crate) struct Accept {
     #[arg(long, value_name = "OBJECT", requires = "all")]
     object: Option<ObjectName>,
     /// Who will own the records, instead of you: a user, or queue:NAME
-    #[arg(long, value_name = "OWNER", conflicts_with = "all")]
+    #[arg(long, value_name = "OWNER")]
     owner: Option<Owner>,
     /// Let the assignment rules say who will own the records; you, if they name nobody
-    #[arg(long, conflicts_with_all = ["all", "owner"])]
+    #[arg(long, conflicts_with = "owner")]
     assign: bool,
     /// Accept nothing: show which accounts would be matched or made
     #[arg(long, conflicts_with = "all")]

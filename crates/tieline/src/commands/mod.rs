@@ -48,6 +48,7 @@ pub(crate) mod user;
 pub(crate) mod view;
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use serde_json::Value as Json;
 
@@ -157,5 +158,24 @@ pub(crate) fn saved(session: &Session, answer: &Json, text: &str) -> Result<()> 
         let changed = answer.get("changed").and_then(Json::as_bool) != Some(false);
         output.status(if changed { text } else { "Nothing had to change" });
         Ok(())
+    })
+}
+
+/// What a TOML or JSON file defines; `-` is standard input.
+pub(crate) fn definition(file: &Path) -> Result<Json> {
+    let name = file.display().to_string();
+    let text = if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|error| crate::import::unreadable(&name, &error))?;
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(&text).map_err(|error| {
+            CliError::refused(format!("{name} does not hold one JSON object")).caused_by(&error)
+        });
+    }
+    toml::from_str(&text).map_err(|error| {
+        CliError::refused(format!("{name} does not hold a definition in TOML")).caused_by(&error)
     })
 }

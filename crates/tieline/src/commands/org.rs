@@ -1,5 +1,7 @@
 //! `tieline org`: the org's part in sharing, its edition and its connection licences.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 use tieline_core::people::Edition;
@@ -7,7 +9,7 @@ use tieline_core::people::Edition;
 use super::{body, saved};
 use crate::client::path;
 use crate::error::Result;
-use crate::output::{Column, text, with};
+use crate::output::{Column, plain, text, with};
 use crate::session::Session;
 
 /// See and change the org: edition, sharing, connection licences.
@@ -19,6 +21,8 @@ pub(crate) enum Org {
     Set(Set),
     /// Enable sharing, for good: without it, no invitation is sent or answered
     Enable(Enable),
+    /// Which fields of a lead become which of the account, contact and opportunity
+    Conversion(Conversion),
 }
 
 /// Change the org.
@@ -42,6 +46,41 @@ pub(crate) struct Enable {
     /// Do not ask: it cannot be taken back
     #[arg(long, short)]
     yes: bool,
+}
+
+/// Show which fields of a lead become which of what it becomes, or set them.
+#[derive(Debug, Args)]
+pub(crate) struct Conversion {
+    /// A TOML or JSON file with account, contact and opportunity: tables from their fields to those of the
+    /// lead; - is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Convert leads as everywhere again
+    #[arg(long, conflicts_with = "file")]
+    reset: bool,
+}
+
+impl Conversion {
+    fn run(self, session: &Session) -> Result<()> {
+        let (client, route) = (session.client()?, path(["conversion"]));
+        if self.reset {
+            let answer = client.delete(&route)?;
+            return saved(session, &answer, "Leads are converted as everywhere");
+        }
+        if let Some(file) = self.file {
+            let answer = client.put(&route, &super::definition(&file)?)?;
+            return saved(session, &answer, "How leads are converted is set");
+        }
+        let answer = client.get(&route, &[])?;
+        let of = |part: &'static str| {
+            let fields = answer.get(part).and_then(Json::as_object).into_iter().flatten();
+            fields.map(move |(to, from)| vec![plain(from), part.to_owned(), to.clone()])
+        };
+        session.output.show(&answer, |output| {
+            let rows = ["account", "contact", "opportunity"].into_iter().flat_map(of);
+            output.grid(&["FIELD OF THE LEAD", "BECOMES", "FIELD"], rows)
+        })
+    }
 }
 
 const FACTS: &[Column] = &[
@@ -74,6 +113,7 @@ impl Org {
                 let answer = session.client()?.patch(&path(["org"]), &change)?;
                 saved(session, &answer, "The org was changed")
             }
+            Self::Conversion(conversion) => conversion.run(session),
             Self::Enable(Enable { yes }) => {
                 let warning = "Sharing cannot be disabled again once it is enabled.";
                 super::confirm(session, yes, warning, "Sharing was not enabled")?;

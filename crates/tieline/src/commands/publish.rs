@@ -36,6 +36,9 @@ pub(crate) struct Set {
     /// Every field that can be published
     #[arg(long, conflicts_with = "fields")]
     all: bool,
+    /// Whether the partner is told who owns each shared record: true or false; at first it is not
+    #[arg(long, value_name = "BOOL")]
+    owners: Option<bool>,
     /// Only show what the partner takes and would not get any more
     #[arg(long)]
     check: bool,
@@ -78,10 +81,13 @@ pub(crate) struct Remove {
 impl Publish {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         let client = session.client()?;
-        let columns = [text("OBJECT", "/object"), text("FIELDS", "/fields")];
+        let columns = [text("OBJECT", "/object"), text("OWNERS", "/owners"), text("FIELDS", "/fields")];
         match self {
-            Self::Set(Set { connection, object, fields, all, check }) => {
+            Self::Set(Set { connection, object, fields, all, owners, check }) => {
                 let mut body = if all { json!({ "all": true }) } else { json!({ "fields": fields }) };
+                if let Some(owners) = owners {
+                    body["owners"] = owners.into();
+                }
                 if check {
                     body["check"] = true.into();
                 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
-use tieline_core::{ObjectName, Owner, RecordId, UserName};
+use tieline_core::{ObjectName, Owner, RecordId, UserName, ViewName};
 
 use super::{body, list, saved};
 use crate::client::{Client, path};
@@ -164,8 +164,14 @@ pub(crate) struct Assign {
     /// The object
     object: ObjectName,
     /// The records
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["all", "view"])]
     ids: Vec<RecordId>,
+    /// Every record of the object; it goes on as a job
+    #[arg(long, conflicts_with_all = ["ids", "view"])]
+    all: bool,
+    /// What this list view chooses; it goes on as a job
+    #[arg(long, value_name = "VIEW", conflicts_with = "ids")]
+    view: Option<ViewName>,
     /// To whom: a user, or queue:NAME
     #[arg(long, value_name = "OWNER", required_unless_present = "rules", conflicts_with = "rules")]
     owner: Option<Owner>,
@@ -321,6 +327,21 @@ impl Create {
 impl Assign {
     fn run(self, session: &Session) -> Result<()> {
         let client = session.client()?;
+        if self.all || self.view.is_some() {
+            let all = [
+                ("owner", json!(self.owner)),
+                ("rules", json!(self.rules)),
+                ("all", json!(self.all)),
+                ("view", json!(self.view)),
+            ];
+            let answer = client.post(&path(["records", self.object.as_str(), "assign"]), &body(all))?;
+            let job = answer.get("job").map(plain).unwrap_or_default();
+            return saved(
+                session,
+                &answer,
+                &format!("Job {job} goes on with it; see it with tieline job list"),
+            );
+        }
         let body = body([("owner", json!(self.owner)), ("rules", json!(self.rules))]);
         for id in &self.ids {
             let route = path(["records", self.object.as_str(), &id.to_string(), "assign"]);

@@ -163,7 +163,7 @@ impl Rule {
                 session.output.show(&answer, |output| show(output, &answer))
             }
             Self::Set(Set { file }) => {
-                let body = read(&file)?;
+                let body = super::definition(&file)?;
                 let Some(key) = body.get(kind.key).and_then(Json::as_str).map(str::to_owned) else {
                     let text = format!("{} does not say the {} of the rule", file.display(), kind.key);
                     return Err(
@@ -238,19 +238,6 @@ impl Workflow {
 fn show(output: &Output, rule: &Json) -> Result<()> {
     let text = toml::to_string_pretty(rule).unwrap_or_else(|_| rule.to_string());
     output.line(text.trim_end())
-}
-
-/// A rule from its file.
-fn read(file: &std::path::Path) -> Result<Json> {
-    let name = file.display().to_string();
-    let text = if file == std::path::Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(file)
-    };
-    let text = text.map_err(|error| crate::import::unreadable(&name, &error))?;
-    toml::from_str(&text)
-        .map_err(|error| CliError::refused(format!("{name} does not hold a rule in TOML")).caused_by(&error))
 }
 
 #[cfg(test)]

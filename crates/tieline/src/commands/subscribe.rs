@@ -11,7 +11,7 @@ use super::{list, saved};
 use crate::client::{Client, path};
 use crate::commands::object::Schema;
 use crate::error::{CliError, Result};
-use crate::output::{Column, plain, text, with};
+use crate::output::{Column, plain, text, time, with};
 use crate::session::Session;
 
 mod rule;
@@ -27,6 +27,8 @@ pub(crate) enum Subscribe {
     List(One),
     /// Take nothing of an object any more
     Remove(Remove),
+    /// Say who owns here what the partner's users own there
+    Owners(Owners),
     /// Match or make the account of each contact or opportunity that is accepted
     Account(Account),
     /// Show what each object of a partner may be mapped to
@@ -69,6 +71,9 @@ pub(crate) struct Set {
     /// A field here whose incoming values a person approves
     #[arg(long = "approval", value_name = "LOCAL", value_delimiter = ',')]
     approvals: Vec<FieldName>,
+    /// The same, and a value that waits is a task for the owner of the record, too
+    #[arg(long = "approval-task", value_name = "LOCAL", value_delimiter = ',')]
+    approval_tasks: Vec<FieldName>,
     /// Accept what is offered without a person
     #[arg(long)]
     auto_accept: bool,
@@ -80,7 +85,7 @@ pub(crate) struct Set {
     owner: Option<Owner>,
     /// The whole rule as TOML, with the keys of the API
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "local", "fields", "all", "picklists", "unmapped", "constants", "computed", "defaults", "approvals", "auto_accept", "whole", "owner",
+        "local", "fields", "all", "picklists", "unmapped", "constants", "computed", "defaults", "approvals", "approval_tasks", "auto_accept", "whole", "owner",
     ])]
     file: Option<PathBuf>,
 }
@@ -153,6 +158,72 @@ impl Account {
     }
 }
 
+/// Say who owns here what the partner's users own. Without options it shows what is set, and who is not
+/// mapped. It takes effect if the partner publishes owners.
+#[derive(Debug, Args)]
+pub(crate) struct Owners {
+    /// Id, partner or label of the connection
+    connection: String,
+    /// The partner's user or queue:NAME, and the user or queue:NAME here; may be repeated
+    #[arg(long = "map", value_name = "THEIRS=OURS", value_delimiter = ',')]
+    map: Vec<String>,
+    /// One that is mapped no more; may be repeated
+    #[arg(long = "unmap", value_name = "THEIRS", value_delimiter = ',')]
+    unmap: Vec<String>,
+    /// Who has what everybody else owns there
+    #[arg(long, value_name = "OWNER")]
+    default: Option<Owner>,
+    /// What everybody else owns there goes to whom it would go anyway
+    #[arg(long, conflicts_with = "default")]
+    no_default: bool,
+    /// Take no notice of the partner's owners
+    #[arg(long, conflicts_with_all = ["map", "unmap", "default", "no_default"])]
+    off: bool,
+}
+
+const UNMAPPED: &[Column] = &[text("NOT MAPPED", "/owner"), text("TIMES", "/count"), time("LAST", "/last")];
+
+impl Owners {
+    fn run(self, session: &Session, client: &Client) -> Result<()> {
+        let Self { connection, map, unmap, default, no_default, off } = self;
+        let route = path(["connections", &connection, "owners"]);
+        if off {
+            let answer = client.delete(&route)?;
+            return saved(session, &answer, &format!("The owners at {connection} are not looked at"));
+        }
+        let known = client.get(&route, &[])?;
+        if map.is_empty() && unmap.is_empty() && default.is_none() && !no_default {
+            return session.output.show(&known, |output| {
+                let pairs = known.get("users").and_then(Json::as_object).into_iter().flatten();
+                output.grid(
+                    &["THERE", "HERE"],
+                    pairs.map(|(theirs, ours)| vec![theirs.clone(), plain(ours)]),
+                )?;
+                if let Some(default) = known.get("default").and_then(Json::as_str) {
+                    output.line(&format!("Everybody else: {default}"))?;
+                }
+                match list(&known, "unmapped") {
+                    [] => Ok(()),
+                    unmapped => output.table(UNMAPPED, unmapped),
+                }
+            });
+        }
+        let mut users = known.get("users").and_then(Json::as_object).cloned().unwrap_or_default();
+        for pair in map {
+            let Some((theirs, ours)) = pair.split_once('=') else {
+                let text = format!("{pair} is no pair: write THEIRS=OURS, as bob=ann");
+                return Err(CliError::usage(text));
+            };
+            users.insert(theirs.to_owned(), ours.into());
+        }
+        unmap.iter().for_each(|theirs| drop(users.remove(theirs)));
+        let before = known.get("default").cloned().unwrap_or_default();
+        let default = if no_default { Json::Null } else { default.map_or(before, |default| json!(default)) };
+        let answer = client.put(&route, &json!({ "users": users, "default": default }))?;
+        saved(session, &answer, &format!("Owners at {connection} are mapped"))
+    }
+}
+
 const COLUMNS: &[Column] = &[
     text("OBJECT", "/remote"),
     text("AS", "/local"),
@@ -199,6 +270,7 @@ impl Subscribe {
             }
             Self::Set(set) => set.run(session, &client),
             Self::Account(account) => account.run(session, &client),
+            Self::Owners(owners) => owners.run(session, &client),
             Self::List(One { connection }) => {
                 let answer = client.get(&path(["connections", &connection, "subscribe"]), &[])?;
                 session.output.show(&answer, |output| output.table(COLUMNS, list(&answer, "subscribe")))
@@ -239,7 +311,8 @@ impl Set {
         rule.defaults(self.defaults, &schema)?;
         rule.picklists(self.picklists)?;
         rule.unmapped(self.unmapped)?;
-        rule.approvals(&self.approvals)?;
+        rule.approvals("--approval", &self.approvals, &["approval"])?;
+        rule.approvals("--approval-task", &self.approval_tasks, &["approval", "approval_task"])?;
         Ok(super::body([
             ("local", json!(local)),
             ("auto_accept", json!(self.auto_accept)),

@@ -151,9 +151,12 @@ impl User {
                 let body = json!({ "to": to, "connections": all || connections, "records": which });
                 let answer = client.post(&path(["users", user.as_str(), "hand-over"]), &body)?;
                 session.output.show(&answer, |output| {
-                    let what = super::connection::counts(&answer);
-                    let what = if what.is_empty() { "Nothing".to_owned() } else { what };
-                    output.line(&format!("{what} handed over to {to}"))
+                    let owned = answer.get("owned").map(super::connection::counts).unwrap_or_default();
+                    let owned = if owned.is_empty() { "nothing".to_owned() } else { owned };
+                    let job = answer.get("job").map(crate::output::plain).unwrap_or_default();
+                    output.line(&format!(
+                        "{user} owns {owned}; job {job} gives it to {to}: see it with tieline job list"
+                    ))
                 })
             }
         }

@@ -7,9 +7,9 @@ use crate::decide::automation::queue;
 use crate::decide::draft::Draft;
 use crate::decide::fields::Incoming;
 use crate::decide::write::{Candidates, Write, record_changed};
-use crate::decide::{people, record, task};
+use crate::decide::{owner, people, record, task};
 use crate::event::RecordAction;
-use crate::state::State;
+use crate::state::{Record, State};
 use crate::{AssignTo, FieldName, ObjectName, Owner, RecordId, UserName};
 
 /// Whether an owner can be given a record of this object.
@@ -27,6 +27,14 @@ pub(in crate::decide) fn check_owner(
             );
             Err(Refusal::conflict("queue_takes_not", text))
         }
+    }
+}
+
+/// Whether somebody is there who can own records of some object.
+pub(in crate::decide) fn known_owner(state: &State, owner: &Owner) -> Result<(), Refusal> {
+    match owner {
+        Owner::User(user) => people::find_active(state, user).map(|_| ()),
+        Owner::Queue(name) => queue::find(state, name).map(|_| ()),
     }
 }
 
@@ -64,6 +72,12 @@ pub(in crate::decide) fn owner_of_copy(
     if let Some(owner) = of_parent {
         return owner;
     }
+    // What nobody was named for here goes to whom the owner there is mapped to (OPS-19).
+    let named = share.assign.is_some() && !incoming.rule.auto_accept;
+    let theirs = share.partner_owner.as_deref().filter(|_| !named);
+    if let Some(owner) = theirs.and_then(|theirs| owner::mapped(draft.state, connection, theirs, object)) {
+        return owner;
+    }
     let user = Owner::User(share.actor.as_ref().unwrap_or(&connection.owner).clone());
     match share.assign.as_deref() {
         None => user,
@@ -86,18 +100,32 @@ pub(super) fn assign(draft: &mut Draft<'_>, id: RecordId, to: &AssignTo) -> Resu
     let record = record::find(draft.state, id)?;
     let owner = match to {
         AssignTo::Owner(owner) => owner.clone(),
+        // Without a rule that fits, the user who asks gets it (S2S-47).
         AssignTo::Rules => {
-            let facts = Facts::of(draft.state, record, false);
-            let lookup = |name: &FieldName| record.fields.get(name).map(|field| &field.value);
-            let owner = owner_for(draft, &record.object, Some(id), lookup, Was::Same, &facts);
-            // Without a rule that fits, the user who asks gets it (S2S-47).
-            owner.unwrap_or_else(|| Owner::User(draft.actor.clone()))
+            owner_by_rules(draft, id, record).unwrap_or_else(|| Owner::User(draft.actor.clone()))
         }
     };
     if record.owner == owner {
         return Ok(Reply::Unchanged);
     }
     check_owner(draft.state, &record.object, &owner)?;
+    give(draft, id, record, owner);
+    Ok(Reply::Done)
+}
+
+/// The owner whom the assignment rule names for a record that is here.
+pub(in crate::decide) fn owner_by_rules(
+    draft: &mut Draft<'_>,
+    id: RecordId,
+    record: &Record,
+) -> Option<Owner> {
+    let facts = Facts::of(draft.state, record, false);
+    let lookup = |name: &FieldName| record.fields.get(name).map(|field| &field.value);
+    owner_for(draft, &record.object, Some(id), lookup, Was::Same, &facts)
+}
+
+/// Gives a record to an owner who may have it.
+pub(in crate::decide) fn give(draft: &mut Draft<'_>, id: RecordId, record: &Record, owner: Owner) {
     let write = Write {
         id,
         object: record.object.clone(),
@@ -107,5 +135,4 @@ pub(super) fn assign(draft: &mut Draft<'_>, id: RecordId, to: &AssignTo) -> Resu
         hops: 0,
     };
     draft.emit(record_changed(Some(record), write, Candidates::new(), Vec::new()));
-    Ok(Reply::Done)
 }

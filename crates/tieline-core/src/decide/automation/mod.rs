@@ -20,10 +20,11 @@ use crate::reason::Reason;
 use crate::state::{Record, State};
 use crate::{FieldName, RuleName, Timestamp};
 
-pub(super) use assign::{check_owner, owner_named, owner_of_copy};
+pub(super) use assign::{check_owner, give, known_owner, owner_by_rules, owner_named, owner_of_copy};
 pub use escalate::is_escalation_due;
 pub use run::Run;
 pub(super) use sharing::on_demand as share_on_demand;
+pub(super) use tell::check_named;
 
 /// Decides a command about queues and rules.
 pub(super) fn decide(draft: &mut Draft<'_>, command: &AutomationCommand) -> Result<Reply, Refusal> {

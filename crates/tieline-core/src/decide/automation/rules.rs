@@ -179,7 +179,9 @@ fn check_action(
             }
             Ok(tell::check_template(object, message))
         }
-        Action::Mail { to, subject, text } => Ok(tell::check_mail(object, to, subject, text)),
+        Action::Mail { to, template, subject, text } => {
+            tell::check_mail(state, object, to, template.as_ref(), subject, text)
+        }
         Action::Webhook { url, fields, .. } => {
             check_url(url)?;
             Ok(fields.iter().try_for_each(|field| object.require(field).map(|_| ())))

@@ -36,7 +36,7 @@ pub(super) fn offer_to_members(draft: &mut Draft<'_>, touched: &Touched, queue: 
             // The name of the queue stands for the rule that gave the record to it.
             let rule = queue.name.as_str().parse::<RuleName>();
             if let Ok(rule) = rule {
-                drop(offer(draft, touched.record, record, *over, &rule));
+                drop(offer(draft, touched.record, record, *over, &rule, Forwarding::default()));
             }
         }
     }
@@ -59,13 +59,14 @@ fn offer(
     record: &Record,
     over: ConnectionId,
     rule: &RuleName,
+    how: Forwarding,
 ) -> Result<Option<ShareId>, Refusal> {
     let hops = record.hops + 1;
     if hops > HOPS_MAX {
         tell_hops(draft, rule, id);
         return Ok(None);
     }
-    share::forward(draft, id, over, Forwarding::default())?;
+    share::forward(draft, id, over, how)?;
     Ok(draft.amend_offer(hops))
 }
 
@@ -132,7 +133,8 @@ fn offer_by(
     if !connection.is_active() || !may_offer(connection, record) {
         return false;
     }
-    match offer(draft, id, record, over, &rule.name) {
+    let how = Forwarding { many: false, tasks: rule.tasks, new_tasks: rule.new_tasks };
+    match offer(draft, id, record, over, &rule.name, how) {
         Ok(Some(share)) => {
             draft.emit(RuleShared { connection: over, share, rule: rule.name.clone(), ended: false });
             true

@@ -8,6 +8,7 @@ use crate::decide::automation::tell;
 use crate::decide::draft::Draft;
 use crate::decide::record::defaults;
 use crate::decide::settle::settle_recovered;
+use crate::decide::task::about;
 use crate::decide::write::{Candidate, Candidates, Write, deliveries, record_changed, refusals};
 use crate::event::{AlarmRaised, RecordAction, RecordChanged};
 use crate::limits::HOPS_MAX;
@@ -204,9 +205,7 @@ fn task(
         put(object, field.as_str(), value.clone());
     }
     put(object, "Subject", Value::text(subject));
-    // People are named by one field, everything else by the other.
-    let person = matches!(record.object.as_str(), "Lead" | "Contact");
-    put(object, if person { "WhoId" } else { "WhatId" }, Value::Reference(touched.record));
+    put(object, about(&record.object), Value::Reference(touched.record));
     let due = due_in_days.and_then(|days| Date::from_days(Date::of(draft.now)?.days() + i32::from(days)));
     if let Some(due) = due {
         put(object, "ActivityDate", Value::Date(due));

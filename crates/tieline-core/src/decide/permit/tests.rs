@@ -6,6 +6,7 @@ use super::*;
 use crate::apply::apply;
 use crate::automation::{AssignmentRule, Queue, Rule, RuleKind, SharingRule};
 use crate::command::NewToken;
+use crate::conversion::ConversionMap;
 use crate::event::{
     ConnectionEstablished, Event, IncarnationCause, InvitationAnswered, ObjectDefined, OfferReceived,
     OrgCreated, RecordAction, RecordChanged, SubscribeRuleSet, UserSet,
@@ -15,6 +16,7 @@ use crate::invitation::{InvitationDetails, ReceivedInvitation};
 use crate::mail_template::MailPurpose;
 use crate::mapping::{FieldMapping, SubscribeRule};
 use crate::message::EndReason;
+use crate::owner_map::OwnerMap;
 use crate::people::{Group, OrgSettings, Role};
 use crate::publish::PublishRule;
 use crate::schema::standard_objects;
@@ -24,7 +26,9 @@ use crate::template::ConnectionTemplate;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::view::{Audience, InboxView, RecordView};
-use crate::{EffectId, Incarnation, InquiryId, JobId, Owner, Position, RoleName, Timestamp, TokenId};
+use crate::{
+    AssignTo, EffectId, Incarnation, InquiryId, JobId, Owner, Position, RoleName, Timestamp, TokenId,
+};
 
 const CONNECTION: ConnectionId = ConnectionId(1);
 const LEAD: RecordId = RecordId(2);
@@ -35,6 +39,11 @@ const STRANGE: ShareId = ShareId(4);
 
 fn parse<T: std::str::FromStr<Err = crate::InvalidId>>(text: &str) -> T {
     text.parse().unwrap()
+}
+
+fn hand_over() -> JobKind {
+    let records = crate::job::HandedRecords::All;
+    JobKind::HandOver { from: parse("ann"), to: parse("bob"), connections: true, records }
 }
 
 fn subscription() -> SubscribeRule {
@@ -57,6 +66,8 @@ fn sharing_rule() -> Rule {
         criteria: String::new(),
         connections: BTreeSet::new(),
         unshare: false,
+        tasks: crate::sharing::TaskChoice::None,
+        new_tasks: false,
     })
 }
 
@@ -202,6 +213,7 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
     let all: &[&str] = &["Modify All Data"];
     let manage: &[&str] = &["Manage Connections"];
     let create: &[&str] = &["read and create on Lead"];
+    let how = Forwarding::default();
     let edit: &[&str] = &["read and edit on Lead"];
     let decides: &[&str] = &["read and edit on Lead", "edit on Lead.Status"];
     let rules: &[&str] = &["Manage Connections", "read and edit on Lead", "edit on Lead.Status"];
@@ -322,14 +334,7 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::UpdateRecord { record: RecordId(99), values: values() }, &[]),
         (Command::DeleteRecord { record: LEAD }, edit),
         (Command::Forward { record: LEAD, connection }, edit),
-        (
-            Command::Sharing(SharingCommand::Forward {
-                record: LEAD,
-                connection,
-                how: Forwarding::default(),
-            }),
-            edit,
-        ),
+        (Command::Sharing(SharingCommand::Forward { record: LEAD, connection, how }), edit),
         (
             Command::Sharing(SharingCommand::Accept {
                 connection,
@@ -347,6 +352,8 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
             }),
             manage,
         ),
+        (Command::Sharing(SharingCommand::SetOwnerMap { connection, owners: OwnerMap::default() }), manage),
+        (Command::Sharing(SharingCommand::SetConversionMap { map: ConversionMap::default() }), all),
         // Of what a lead becomes, the org of the table has contacts.
         (
             Command::Sharing(SharingCommand::Convert { lead: LEAD, conversion: Box::default() }),
@@ -438,8 +445,10 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
             }),
             edit,
         ),
-        (start(JobKind::Accept { connection, object: None }), create),
-        (start(JobKind::Accept { connection, object: Some(parse("Other__c")) }), &[]),
+        (start(JobKind::Accept { connection, object: None, to: None }), create),
+        (start(JobKind::Assign { object: lead.clone(), to: AssignTo::Rules, view: None }), edit),
+        (start(hand_over()), all),
+        (start(JobKind::Accept { connection, object: Some(parse("Other__c")), to: None }), &[]),
         (Command::View(ViewCommand::Set { view: Box::new(view(&lead)) }), &["read on Lead"]),
         (Command::View(ViewCommand::Remove { view: parse("hot") }), &[]),
         (Command::View(ViewCommand::SetInbox { view: Box::new(inbox_view(&lead)) }), manage),

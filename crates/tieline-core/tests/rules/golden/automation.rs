@@ -11,6 +11,7 @@ use tieline_core::event::{
     RuleFailed, RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet,
 };
 use tieline_core::reason::{Reason, ReasonCode};
+use tieline_core::sharing::TaskChoice;
 
 use super::messages::{CONNECTION, MOMENT, RECORD, SHARE};
 use crate::kit::name;
@@ -54,6 +55,8 @@ fn rules() -> Vec<Event> {
         criteria: criteria(),
         connections: [CONNECTION].into(),
         unshare: true,
+        tasks: TaskChoice::All,
+        new_tasks: true,
     };
     let assignment = AssignmentRule {
         object: name("Deal__c"),
@@ -82,6 +85,7 @@ fn rules() -> Vec<Event> {
             Action::Notify { users: [name("ann")].into(), message: "look".to_owned() },
             Action::Mail {
                 to: "ann@example.org".to_owned(),
+                template: Some(name("news")),
                 subject: "look".to_owned(),
                 text: "at {{Name}}".to_owned(),
             },

@@ -4,8 +4,8 @@
 use tieline_core::content::Content;
 use tieline_core::message::{
     AcceptOffer, Catalogue, Change, ChildGrant, DeclineOffer, EndReason, Grant, KeyAnnounced, Message, Offer,
-    OutcomeDetail, OutcomeReport, OutcomeRun, ParentLink, Profile, ReconcileRequest, Recreate, Refuse,
-    ReturnGrant, Settled, ShareEnded, ShareEntry, ShareStage, ShareStates, Snapshot, Subscription,
+    OutcomeDetail, OutcomeReport, OutcomeRun, OwnerNotice, ParentLink, Profile, ReconcileRequest, Recreate,
+    Refuse, ReturnGrant, Settled, ShareEnded, ShareEntry, ShareStage, ShareStates, Snapshot, Subscription,
     SubscriptionNotice, ValueDecided, Void, WireReason,
 };
 use tieline_core::outcome::Outcome;
@@ -61,6 +61,7 @@ pub(super) fn samples() -> Vec<Message> {
         }
         .into(),
         ValueDecided { share, position: Position(9), field: name("Note"), approved: true }.into(),
+        OwnerNotice { share, generation, owner: Some(name("queue:emea")), hops: 1 }.into(),
     ];
     all.extend(super::history::messages());
     all

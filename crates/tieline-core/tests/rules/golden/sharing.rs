@@ -3,11 +3,13 @@
 
 use tieline_core::Position;
 use tieline_core::account::AccountRule;
+use tieline_core::conversion::ConversionMap;
 use tieline_core::event::{
-    AccountRuleSet, ChildGranted, DecisionSent, Event, InboxViewRemoved, InboxViewSet, RecordViewRemoved,
-    RecordViewSet,
+    AccountRuleSet, ChildGranted, ConversionMapSet, DecisionSent, Event, InboxViewRemoved, InboxViewSet,
+    OwnerHeard, OwnerMapSet, OwnerTold, RecordViewRemoved, RecordViewSet,
 };
 use tieline_core::message::ValueDecided;
+use tieline_core::owner_map::OwnerMap;
 use tieline_core::sharing::{Forwarding, TaskChoice};
 use tieline_core::view::{Audience, InboxView, RecordView, Sort};
 
@@ -67,6 +69,35 @@ pub(super) fn samples() -> Vec<Event> {
             connection: CONNECTION,
             object: name("Contact"),
             rule: Some(AccountRule { create: false, ..AccountRule::default() }),
+            actor: name("ann"),
+        }
+        .into(),
+        OwnerTold {
+            connection: CONNECTION,
+            share: SHARE,
+            generation: 2,
+            object: name("Deal__c"),
+            owner: name("queue:emea"),
+            hops: 1,
+            position: Position(5),
+        }
+        .into(),
+        OwnerHeard { connection: CONNECTION, share: SHARE, owner: name("bob"), unmapped: true }.into(),
+        OwnerMapSet {
+            connection: CONNECTION,
+            owners: OwnerMap {
+                users: [(name("bob"), name("queue:emea"))].into(),
+                default: Some(name("ann")),
+            },
+            actor: name("ann"),
+        }
+        .into(),
+        ConversionMapSet {
+            map: ConversionMap {
+                account: Some([(name("Name"), name("Company"))].into()),
+                contact: Some([(name("LastName"), name("LastName"))].into()),
+                opportunity: Some([(name("LeadSource"), name("LeadSource"))].into()),
+            },
             actor: name("ann"),
         }
         .into(),

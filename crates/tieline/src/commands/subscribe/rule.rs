@@ -199,9 +199,10 @@ impl Rule {
         Ok(())
     }
 
-    pub(crate) fn approvals(&mut self, fields: &[FieldName]) -> Result<()> {
+    pub(crate) fn approvals(&mut self, option: &str, fields: &[FieldName], keys: &[&str]) -> Result<()> {
         for field in fields {
-            self.entry("--approval", field)?.rest.insert("approval".to_owned(), true.into());
+            let entry = self.entry(option, field)?;
+            entry.rest.extend(keys.iter().map(|key| ((*key).to_owned(), true.into())));
         }
         Ok(())
     }
@@ -314,7 +315,7 @@ mod tests {
         rule.defaults(parse(&["Company=-"]), &schema).unwrap();
         rule.picklists(parse(&["Rating:Hot=Urgent", "Priority__c:Cold=Later", "Stage:a=b"])).unwrap();
         rule.unmapped(parse(&["Stage:keep", "reject"])).unwrap();
-        rule.approvals(&parse(&["LastName"])).unwrap();
+        rule.approvals("--approval", &parse(&["LastName"]), &["approval"]).unwrap();
         assert_eq!(
             rule.into_json(),
             json!([
@@ -335,7 +336,7 @@ mod tests {
         assert!(error.message().contains("--picklist names Rating, which no --field maps"), "{error}");
         assert!(rule.unmapped(parse(&["keep"])).unwrap_err().message().starts_with("--unmapped says"));
         assert!(rule.unmapped(parse(&["Rating:keep"])).is_err());
-        assert!(rule.approvals(&parse(&["Rating"])).is_err());
+        assert!(rule.approvals("--approval", &parse(&["Rating"]), &["approval"]).is_err());
         assert!(rule.defaults(parse(&["Company=x"]), &schema()).is_err());
         assert!(rule.constants(parse(&["Nothing=x"]), &schema()).is_err());
     }

@@ -1,0 +1,263 @@
+//! Jobs of the whole org: what a person leaves behind is handed over, records are assigned, fields are
+//! computed anew, and what carries fields of a record follows them.
+
+use std::ops::Bound::{Excluded, Unbounded};
+
+use super::{Slice, chosen_by};
+use crate::account::parent_fields;
+use crate::command::Refusal;
+use crate::content::Content;
+use crate::decide::automation::{check_owner, give, known_owner, owner_by_rules};
+use crate::decide::draft::Draft;
+use crate::decide::write::partner_takes;
+use crate::decide::{compute, record, share};
+use crate::event::ConnectionOwnerSet;
+use crate::job::{HandedRecords, Job, JobKind};
+use crate::state::{Connection, ConnectionStatus, Record, ShareRole, ShareStatus, State};
+use crate::{AssignTo, ConnectionId, FieldName, ObjectName, Owner, RecordId, UserName, ViewName};
+
+/// What is handed over, and to whom.
+struct Handover<'a> {
+    from: &'a UserName,
+    to: &'a Owner,
+    connections: bool,
+    records: HandedRecords,
+}
+
+/// Whether such a job can be begun.
+pub(super) fn check(draft: &Draft<'_>, kind: &JobKind) -> Result<(), Refusal> {
+    let state = draft.state;
+    match kind {
+        JobKind::HandOver { from, to, connections, .. } => {
+            if !state.users.contains_key(from) {
+                return Err(Refusal::not_found("unknown_user", format!("there is no user {from}")));
+            }
+            if *to == *from {
+                return Err(Refusal::invalid(
+                    "invalid",
+                    format!("{from} has that already: name somebody else"),
+                ));
+            }
+            if *connections && to.user().is_none() {
+                let text = "a queue cannot manage connections: hand them over to a user";
+                return Err(Refusal::invalid("invalid", text));
+            }
+            known_owner(state, to)
+        }
+        JobKind::Assign { object, to, view } => {
+            record::object(state, object)?;
+            if let AssignTo::Owner(owner) = to {
+                check_owner(state, object, owner)?;
+            }
+            view.as_ref().map_or(Ok(()), |view| super::may_open(draft, view))
+        }
+        _ => Err(Refusal::invalid("invalid", "this job begins by itself: change what it works for")),
+    }
+}
+
+/// The next slice of a job of the whole org.
+pub(super) fn advance(draft: &mut Draft<'_>, job: &Job, allowance: usize) -> Slice {
+    match &job.kind {
+        JobKind::Compute { object } => compute_all(draft, job, object, allowance),
+        JobKind::Assign { object, to, view } => assign(draft, job, object, to, view.as_ref(), allowance),
+        JobKind::FollowParent { record, fields, only } => {
+            follow(draft, job, *record, fields, *only, allowance)
+        }
+        JobKind::HandOver { from, to, connections, records } => {
+            let handover = Handover { from, to, connections: *connections, records: *records };
+            hand_over(draft, job, &handover, allowance)
+        }
+        // The others work for a connection.
+        _ => Slice { finished: true, ..Slice::default() },
+    }
+}
+
+/// The connections first; what one slice has no room for is found by the next, for what was handed over
+/// belongs to another by then.
+fn hand_over(draft: &mut Draft<'_>, job: &Job, handover: &Handover<'_>, allowance: usize) -> Slice {
+    let state = draft.state;
+    // A slice that ends among the connections is not the last.
+    let mut slice = Slice { cursor: job.cursor.or(Some(0)), ..Slice::default() };
+    if let Err(refusal) = known_owner(state, handover.to) {
+        slice.skip("the rest", &refusal);
+        slice.finished = true;
+        return slice;
+    }
+    if let Some(owner) = handover.to.user().filter(|_| handover.connections) {
+        for connection in connections_of(state, handover.from) {
+            if !slice.has_room(allowance) {
+                return slice;
+            }
+            slice.looked_at += 1;
+            slice.done += 1;
+            let (owner, actor) = (owner.clone(), draft.actor.clone());
+            draft.emit(ConnectionOwnerSet { connection, owner, actor });
+        }
+    }
+    if handover.records == HandedRecords::None {
+        slice.finished = true;
+        return slice;
+    }
+    let start = job.cursor.map_or(Unbounded, |id| Excluded(RecordId(id)));
+    let mut rest = state.records.range((start, Unbounded));
+    while slice.has_room(allowance) {
+        let Some((id, record)) = rest.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        let meant = handover.records == HandedRecords::All || !record.shares.is_empty();
+        if record.deleted || record.owner != *handover.from || !meant {
+            continue;
+        }
+        match check_owner(state, &record.object, handover.to) {
+            Ok(()) => {
+                give(draft, *id, record, handover.to.clone());
+                slice.done += 1;
+            }
+            // A queue takes some objects, and not others.
+            Err(refusal) => slice.skip(id, &refusal),
+        }
+    }
+    slice
+}
+
+/// The connections that a user manages and that are not over.
+fn connections_of(state: &State, user: &UserName) -> Vec<ConnectionId> {
+    let live = |status| matches!(status, ConnectionStatus::Pending | ConnectionStatus::Active);
+    let owned = state.connections.values().filter(|c| c.owner == *user && live(c.status));
+    owned.map(|connection| connection.id).collect()
+}
+
+/// Gives the records of an object to one owner, or to whom the assignment rules name: those that no rule
+/// fits stay where they are.
+fn assign(
+    draft: &mut Draft<'_>,
+    job: &Job,
+    object: &ObjectName,
+    to: &AssignTo,
+    view: Option<&ViewName>,
+    allowance: usize,
+) -> Slice {
+    let (state, now) = (draft.state, draft.now);
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let view = match view.map(|name| state.open_view(name)).transpose() {
+        Ok(view) => view,
+        Err(refusal) => {
+            slice.skip("the view", &refusal);
+            slice.finished = true;
+            return slice;
+        }
+    };
+    let mut records = state.records_of(object, job.cursor.map(RecordId));
+    while slice.has_room(allowance) {
+        let Some((id, record)) = records.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        if !chosen_by(state, view.as_ref(), record, &job.actor, now) {
+            continue;
+        }
+        let owner = match to {
+            AssignTo::Owner(owner) => Some(owner.clone()),
+            AssignTo::Rules => owner_by_rules(draft, id, record),
+        };
+        let Some(owner) = owner.filter(|owner| *owner != record.owner) else { continue };
+        match check_owner(state, object, &owner) {
+            Ok(()) => {
+                give(draft, id, record, owner);
+                slice.done += 1;
+            }
+            Err(refusal) => slice.skip(id, &refusal),
+        }
+    }
+    slice
+}
+
+/// Computes the fields of all records of an object anew.
+fn compute_all(draft: &mut Draft<'_>, job: &Job, name: &ObjectName, allowance: usize) -> Slice {
+    let state = draft.state;
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let Some(object) = state.object(name) else { return Slice { finished: true, ..slice } };
+    let mut records = state.records_of(name, job.cursor.map(RecordId));
+    while slice.has_room(allowance) {
+        let Some((id, record)) = records.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        slice.done += usize::from(compute::again(draft, id, record, object));
+    }
+    slice
+}
+
+/// Tells partners the fields that records carry of one that has changed.
+fn follow(
+    draft: &mut Draft<'_>,
+    job: &Job,
+    parent: RecordId,
+    fields: &[FieldName],
+    only: Option<RecordId>,
+    allowance: usize,
+) -> Slice {
+    let state = draft.state;
+    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
+    let mut records = state.referrers(parent, job.cursor.map(RecordId));
+    while slice.has_room(allowance) {
+        let Some((id, record)) = records.next() else {
+            slice.finished = true;
+            break;
+        };
+        slice.looked_at += 1;
+        slice.cursor = Some(id.0);
+        if only.is_some_and(|only| only != id) {
+            continue;
+        }
+        for (connection, share) in state.shares_of(record) {
+            let tells = share.role == ShareRole::Origin
+                && share.status == ShareStatus::Active
+                && connection.is_active();
+            if tells && tell_parent(draft, connection, record, parent, fields) {
+                slice.done += 1;
+            }
+        }
+    }
+    slice
+}
+
+/// Sends the carried fields of one record over one connection, if its partner takes some.
+fn tell_parent(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    record: &Record,
+    parent: RecordId,
+    fields: &[FieldName],
+) -> bool {
+    let Some(id) = record.share_over(connection.id) else { return false };
+    let Some(share) = connection.shares.get(&id) else { return false };
+    let taken = parent_fields(draft.state, &record.object, record)
+        .filter(|(name, ..)| partner_takes(connection, &record.object, name));
+    let changed = taken.filter(|(name, ..)| carries(draft.state, record, name, parent, fields));
+    let content = Content::stamped(changed.map(|(name, value, stamp)| (name.clone(), value, stamp)));
+    share::send_snapshot(draft, connection, id, share.generation, &record.object, content)
+}
+
+/// Whether a field of a record is one of these fields of `parent`.
+fn carries(
+    state: &State,
+    record: &Record,
+    field: &FieldName,
+    parent: RecordId,
+    fields: &[FieldName],
+) -> bool {
+    use crate::account::parent_path;
+    use crate::value::Value;
+    let schema = state.object(&record.object).and_then(|object| object.field(field));
+    schema.and_then(parent_path).is_some_and(|(reference, source)| {
+        *record.value(&reference) == Value::Reference(parent) && fields.contains(&source)
+    })
+}

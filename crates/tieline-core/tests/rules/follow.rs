@@ -1,0 +1,127 @@
+//! What follows by itself: fields that a record carries of another one, and tasks for values that wait
+//! for approval (S2S-49, S2S-58).
+
+use tieline_core::command::{Command, SharingCommand};
+use tieline_core::mapping::{FieldMapping, SubscribeRule};
+use tieline_core::value::Value;
+use tieline_core::{ConnectionId, FieldName, Owner, RecordId, ShareId};
+
+use crate::kit::{Org, fields, name, publish_rule, settle_all, standard_pair};
+
+fn value(org: &Org, record: RecordId, field: &str) -> Value {
+    org.record(record).value(&name::<FieldName>(field)).clone()
+}
+
+fn subscribe(org: &mut Org, over: ConnectionId, object: &str, mappings: Vec<FieldMapping>) {
+    let rule = SubscribeRule {
+        remote: name(object),
+        local: name(object),
+        auto_accept: true,
+        accept_whole: false,
+        owner: None,
+        fields: mappings,
+        version: 0,
+    };
+    org.run(Command::Subscribe { connection: over, object: name(object), rule: Some(rule) });
+}
+
+fn copy_of(a: &Org, b: &Org, over: ConnectionId, record: RecordId) -> RecordId {
+    b.state().share(over, ShareId::derive(over, &a.name, record)).unwrap().record.expect("a copy")
+}
+
+#[test]
+fn a_field_of_the_parent_follows_the_parent_and_another_parent() {
+    let (mut a, mut b, over) = standard_pair(&[("Contact", &["LastName"])]);
+    let rule = Some(publish_rule(&name("Contact"), &["LastName", "AccountName"]));
+    a.run(Command::Publish { connection: over, object: name("Contact"), rule });
+    settle_all(&mut a, &mut b, over);
+    let mappings = vec![
+        FieldMapping::rename(name("LastName"), name("LastName")),
+        FieldMapping::rename(name("AccountName"), name("Department")),
+    ];
+    subscribe(&mut b, over, "Contact", mappings);
+    settle_all(&mut a, &mut b, over);
+    let [one, two] =
+        ["Sorbonne", "Cambridge"].map(|named| a.create("Account", &[("Name", Value::text(named))]));
+    let contact =
+        a.create("Contact", &[("LastName", Value::text("Curie")), ("AccountId", Value::Reference(one))]);
+    a.run(Command::Forward { record: contact, connection: over });
+    settle_all(&mut a, &mut b, over);
+    let copy = copy_of(&a, &b, over, contact);
+    assert_eq!(value(&b, copy, "Department"), Value::text("Sorbonne"));
+    a.update(one, &[("Name", Value::text("Paris-Sorbonne"))]);
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(value(&b, copy, "Department"), Value::text("Paris-Sorbonne"));
+    a.update(contact, &[("AccountId", Value::Reference(two))]);
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(value(&b, copy, "Department"), Value::text("Cambridge"));
+    // What nobody carries begins nothing, and neither does an account without contacts.
+    a.update(two, &[("Fax", Value::text("1"))]);
+    a.update(one, &[("Name", Value::text("alone"))]);
+    assert!(a.state().jobs.is_empty());
+}
+
+/// Two orgs of which the second approves each rating first, with a task; a lead and its copy.
+fn approving() -> (Org, Org, ConnectionId, RecordId, RecordId) {
+    let lead: &[&str] = &["LastName", "Company", "Rating"];
+    let (mut a, mut b, over) = standard_pair(&[("Lead", lead)]);
+    let mut mappings: Vec<FieldMapping> =
+        fields(lead).into_iter().map(|field| FieldMapping::rename(field.clone(), field)).collect();
+    for mapping in mappings.iter_mut().filter(|mapping| mapping.local == name("Rating")) {
+        (mapping.approval, mapping.approval_task) = (true, true);
+    }
+    subscribe(&mut b, over, "Lead", mappings);
+    settle_all(&mut a, &mut b, over);
+    let given = [("LastName", Value::text("Ng")), ("Company", Value::text("Initech"))];
+    let record = a.create("Lead", &given);
+    a.run(Command::Forward { record, connection: over });
+    settle_all(&mut a, &mut b, over);
+    let copy = copy_of(&a, &b, over, record);
+    (a, b, over, record, copy)
+}
+
+/// The tasks of an org: subject, status, what they are about, owner.
+fn tasks(org: &Org) -> Vec<(String, String, Value, Owner)> {
+    let shown = |(_, task): (RecordId, &tieline_core::state::Record)| {
+        let text = |field: &str| task.value(&name::<FieldName>(field)).to_text();
+        (text("Subject"), text("Status"), task.value(&name::<FieldName>("WhoId")).clone(), task.owner.clone())
+    };
+    org.state().records_of(&name("Task"), None).map(shown).collect()
+}
+
+#[test]
+fn a_value_that_waits_is_a_task_until_it_is_decided() {
+    let (mut a, mut b, over, record, copy) = approving();
+    assert_eq!(tasks(&b).len(), 0, "nothing waits yet");
+    let rate = |a: &mut Org, b: &mut Org, rating: &str| {
+        a.update(record, &[("Rating", Value::picklist(rating.into()))]);
+        settle_all(a, b, over);
+    };
+    let decide = |b: &mut Org, approve: bool| {
+        let (record, field) = (copy, name("Rating"));
+        b.run(Command::Sharing(if approve {
+            SharingCommand::Approve { record, field }
+        } else {
+            SharingCommand::Reject { record, field }
+        }));
+    };
+    rate(&mut a, &mut b, "Hot");
+    let (subject, status, about, owner) = tasks(&b).remove(0);
+    assert!(subject.contains("Rating"), "{subject}");
+    assert_eq!((about, owner), (Value::Reference(copy), Owner::User(name("ann"))));
+    assert_ne!(status, "Completed");
+    rate(&mut a, &mut b, "Warm");
+    assert_eq!(tasks(&b).len(), 1, "one task for one field");
+    decide(&mut b, true);
+    assert_eq!(tasks(&b)[0].1, "Completed");
+    // The next value opens it again, and a refusal closes it, too.
+    rate(&mut a, &mut b, "Cold");
+    assert_eq!((tasks(&b).len(), tasks(&b)[0].1 == "Completed"), (1, false));
+    decide(&mut b, false);
+    assert_eq!(tasks(&b)[0].1, "Completed");
+    // So does whoever writes the field here.
+    rate(&mut a, &mut b, "Hot");
+    assert_ne!(tasks(&b)[0].1, "Completed");
+    b.update(copy, &[("Rating", Value::picklist("Cold".into()))]);
+    assert_eq!(tasks(&b)[0].1, "Completed");
+}
