@@ -449,7 +449,7 @@ mod tests {
             "inbox accept acme --all --into 02",
             "inbox accept acme",
             "inbox accept acme 01 --all",
-            "inbox accept acme --all --owner ann",
+            "inbox accept acme --all --owner ann --assign",
             "record get Lead one",
             "record assign Lead 01",
             "record assign Lead 01 --owner bob --rules",
