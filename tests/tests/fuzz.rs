@@ -8,8 +8,16 @@ use tieline_tests::fuzz::{TARGETS, corpus_dir};
 
 fn fuzz(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
-    drive(target.name, &(target.inputs)(), target.decode);
+    // As much stack as the thread has that a daemon reads its state on: without optimization, and with all
+    // that a state holds by now, decoding one takes more than the two MiB of a test's own.
+    let deep = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let driven = deep.spawn(|| drive(target.name, &(target.inputs)(), target.decode)).unwrap();
+    if let Err(cause) = driven.join() {
+        std::panic::resume_unwind(cause);
+    }
 }
+
+const STACK_BYTES: usize = 8 << 20;
 
 /// One test for each target, so that they run beside each other and one that fails hides no other.
 macro_rules! targets {
