@@ -94,6 +94,35 @@ struct Slice {
 }
 
 impl Slice {
+    /// A slice that has done nothing yet.
+    fn of(job: &Job) -> Self {
+        Self { cursor: job.cursor, ..Self::default() }
+    }
+
+    /// Goes through items behind the cursor, each with its id, as far as the allowance reaches. `one` says
+    /// how much was done for an item, or why nothing was.
+    fn through<I: std::fmt::Display + Copy, T>(
+        mut self,
+        allowance: usize,
+        mut items: impl Iterator<Item = (I, T)>,
+        cursor: impl Fn(I) -> u128,
+        mut one: impl FnMut(I, T) -> Result<usize, Refusal>,
+    ) -> Self {
+        while self.has_room(allowance) {
+            let Some((id, item)) = items.next() else {
+                self.finished = true;
+                break;
+            };
+            self.looked_at += 1;
+            self.cursor = Some(cursor(id));
+            match one(id, item) {
+                Ok(done) => self.done += done,
+                Err(refusal) => self.skip(id, &refusal),
+            }
+        }
+        self
+    }
+
     /// Whether one more item may be looked at.
     const fn has_room(&self, allowance: usize) -> bool {
         self.done < allowance && self.looked_at < LOOKED_AT_MAX
@@ -101,9 +130,14 @@ impl Slice {
 
     /// What is left is not done.
     fn refused(why: &Refusal) -> Self {
-        let mut slice = Self { finished: true, ..Self::default() };
-        slice.skip("the rest", why);
-        slice
+        Self::default().ended("the rest", why)
+    }
+
+    /// It cannot go on with `what`: nothing is left.
+    fn ended(mut self, what: &str, why: &Refusal) -> Self {
+        self.skip(what, why);
+        self.finished = true;
+        self
     }
 
     fn skip(&mut self, id: impl std::fmt::Display, why: &Refusal) {
@@ -215,23 +249,9 @@ fn tasks(
     choice: TaskChoice,
     allowance: usize,
 ) -> Slice {
-    let state = draft.state;
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
-    let mut tasks = state.tasks_of(record, job.cursor.map(RecordId));
-    while slice.has_room(allowance) {
-        let Some(id) = tasks.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
-        match task::one_of(draft, over, id, choice) {
-            Ok(true) => slice.done += 1,
-            Ok(false) => {}
-            Err(refusal) => slice.skip(id, &refusal),
-        }
-    }
-    slice
+    let tasks = draft.state.tasks_of(record, job.cursor.map(RecordId)).map(|id| (id, ()));
+    let one = |id, ()| task::one_of(draft, over, id, choice).map(usize::from);
+    Slice::of(job).through(allowance, tasks, |id| id.0, one)
 }
 
 fn forward(
@@ -243,41 +263,22 @@ fn forward(
 ) -> Slice {
     let (state, now) = (draft.state, draft.now);
     let after = job.cursor.map(RecordId);
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
     let view = match chosen.view.map(|name| state.open_view(name)).transpose() {
         Ok(view) => view,
-        Err(refusal) => {
-            slice.skip("the view", &refusal);
-            slice.finished = true;
-            return slice;
-        }
+        Err(refusal) => return Slice::of(job).ended("the view", &refusal),
     };
-    let meant = |id: &RecordId| {
+    let meant = |id: RecordId| {
         view.is_none()
-            || state.record(*id).is_some_and(|r| chosen_by(state, view.as_ref(), r, &job.actor, now))
+            || state.record(id).is_some_and(|r| chosen_by(state, view.as_ref(), r, &job.actor, now))
     };
-    let mut ids: Box<dyn Iterator<Item = RecordId>> = match chosen.records {
+    let ids: Box<dyn Iterator<Item = RecordId>> = match chosen.records {
         Some(records) => {
             Box::new(records.iter().copied().filter(move |id| after.is_none_or(|after| *id > after)))
         }
         None => Box::new(state.records_of(chosen.object, after).map(|(id, _)| id)),
     };
-    while slice.has_room(allowance) {
-        let Some(id) = ids.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
-        if !meant(&id) {
-            continue;
-        }
-        match share::forward(draft, id, over, chosen.how) {
-            Ok(_) => slice.done += 1,
-            Err(refusal) => slice.skip(id, &refusal),
-        }
-    }
-    slice
+    let one = |id, ()| if meant(id) { share::forward(draft, id, over, chosen.how).map(|_| 1) } else { Ok(0) };
+    Slice::of(job).through(allowance, ids.map(|id| (id, ())), |id| id.0, one)
 }
 
 /// Offers what a queue owns; what is shared already is not looked at again.
@@ -290,24 +291,14 @@ fn share_queue(
 ) -> Slice {
     use std::ops::Bound::{Excluded, Unbounded};
     let start = job.cursor.map_or(Unbounded, |id| Excluded(RecordId(id)));
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
-    let mut records = draft.state.records.range((start, Unbounded));
-    while slice.has_room(allowance) {
-        let Some((id, record)) = records.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
+    let records = draft.state.records.range((start, Unbounded)).map(|(id, record)| (*id, record));
+    let one = |id, record: &Record| {
         if record.deleted || record.owner.queue() != Some(queue) {
-            continue;
+            return Ok(0);
         }
-        match share::forward(draft, *id, over.id, Forwarding::default()) {
-            Ok(_) => slice.done += 1,
-            Err(refusal) => slice.skip(id, &refusal),
-        }
-    }
-    slice
+        share::forward(draft, id, over.id, Forwarding::default()).map(|_| 1)
+    };
+    Slice::of(job).through(allowance, records, |id| id.0, one)
 }
 
 /// Lets sharing rules look at the records of a rule's object, for one connection.
@@ -319,24 +310,12 @@ fn apply_sharing(
     allowance: usize,
 ) -> Slice {
     let state = draft.state;
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
     let Some(rule) = state.automation.sharing.get(rule) else {
-        return Slice { finished: true, ..slice };
+        return Slice { finished: true, ..Slice::of(job) };
     };
-    let mut records = state.records_of(&rule.object, job.cursor.map(RecordId));
-    while slice.has_room(allowance) {
-        let Some((id, record)) = records.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
-        match share_on_demand(draft, id, record, over.id) {
-            Ok(done) => slice.done += usize::from(done),
-            Err(refusal) => slice.skip(id, &refusal),
-        }
-    }
-    slice
+    let records = state.records_of(&rule.object, job.cursor.map(RecordId));
+    let one = |id, record: &Record| share_on_demand(draft, id, record, over.id).map(usize::from);
+    Slice::of(job).through(allowance, records, |id| id.0, one)
 }
 
 /// Fills the references that waited for the record of a share, or tells those to it.
@@ -349,52 +328,32 @@ fn links_of(
     fill: bool,
 ) -> Slice {
     let (state, after) = (draft.state, job.cursor.map(RecordId));
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
     let Some(target) = over.shares.get(&id).and_then(|share| share.record) else {
-        return Slice { finished: true, ..slice };
+        return Slice { finished: true, ..Slice::of(job) };
     };
-    let mut records: Box<dyn Iterator<Item = (RecordId, &Record)>> = if fill {
+    let records: Box<dyn Iterator<Item = (RecordId, &Record)>> = if fill {
         Box::new(state.awaiting(over.id, id, after))
     } else {
         Box::new(state.referrers(target, after))
     };
-    while slice.has_room(allowance) {
-        let Some((record_id, record)) = records.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(record_id.0);
+    let one = |record_id, record: &Record| {
         let done = if fill {
             links::fill(draft, over, id, record_id, record)
         } else {
             links::tell(draft, over, id, target, record)
         };
-        slice.done += usize::from(done);
-    }
-    slice
+        Ok(usize::from(done))
+    };
+    Slice::of(job).through(allowance, records, |id| id.0, one)
 }
 
 /// Jobs that go through the shares of a connection.
 fn shares(draft: &mut Draft<'_>, job: &Job, over: &Connection, kind: &JobKind, allowance: usize) -> Slice {
     use std::ops::Bound::{Excluded, Unbounded};
     let start = job.cursor.map_or(Unbounded, |id| Excluded(ShareId(id)));
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
-    let mut range = over.shares.range((start, Unbounded));
-    while slice.has_room(allowance) {
-        let Some((id, share)) = range.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
-        match one_share(draft, over, *id, share, kind) {
-            Ok(true) => slice.done += 1,
-            Ok(false) => {}
-            Err(refusal) => slice.skip(id, &refusal),
-        }
-    }
-    slice
+    let shares = over.shares.range((start, Unbounded)).map(|(id, share)| (*id, share));
+    let one = |id, share: &Share| one_share(draft, over, id, share, kind).map(usize::from);
+    Slice::of(job).through(allowance, shares, |id| id.0, one)
 }
 
 /// Does what a job is for with one share; false if there is nothing to do.

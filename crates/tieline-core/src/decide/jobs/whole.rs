@@ -79,9 +79,7 @@ fn hand_over(draft: &mut Draft<'_>, job: &Job, handover: &Handover<'_>, allowanc
     // A slice that ends among the connections is not the last.
     let mut slice = Slice { cursor: job.cursor.or(Some(0)), ..Slice::default() };
     if let Err(refusal) = known_owner(state, handover.to) {
-        slice.skip("the rest", &refusal);
-        slice.finished = true;
-        return slice;
+        return slice.ended("the rest", &refusal);
     }
     if let Some(owner) = handover.to.user().filter(|_| handover.connections) {
         for connection in connections_of(state, handover.from) {
@@ -99,28 +97,18 @@ fn hand_over(draft: &mut Draft<'_>, job: &Job, handover: &Handover<'_>, allowanc
         return slice;
     }
     let start = job.cursor.map_or(Unbounded, |id| Excluded(RecordId(id)));
-    let mut rest = state.records.range((start, Unbounded));
-    while slice.has_room(allowance) {
-        let Some((id, record)) = rest.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
+    let records = state.records.range((start, Unbounded)).map(|(id, record)| (*id, record));
+    let one = |id, record: &Record| {
         let meant = handover.records == HandedRecords::All || !record.shares.is_empty();
         if record.deleted || record.owner != *handover.from || !meant {
-            continue;
+            return Ok(0);
         }
-        match check_owner(state, &record.object, handover.to) {
-            Ok(()) => {
-                give(draft, *id, record, handover.to.clone());
-                slice.done += 1;
-            }
-            // A queue takes some objects, and not others.
-            Err(refusal) => slice.skip(id, &refusal),
-        }
-    }
-    slice
+        // A queue takes some objects, and not others.
+        check_owner(state, &record.object, handover.to)?;
+        give(draft, id, record, handover.to.clone());
+        Ok(1)
+    };
+    slice.through(allowance, records, |id| id.0, one)
 }
 
 /// The connections that a user manages and that are not over.
@@ -141,58 +129,34 @@ fn assign(
     allowance: usize,
 ) -> Slice {
     let (state, now) = (draft.state, draft.now);
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
     let view = match view.map(|name| state.open_view(name)).transpose() {
         Ok(view) => view,
-        Err(refusal) => {
-            slice.skip("the view", &refusal);
-            slice.finished = true;
-            return slice;
-        }
+        Err(refusal) => return Slice::of(job).ended("the view", &refusal),
     };
-    let mut records = state.records_of(object, job.cursor.map(RecordId));
-    while slice.has_room(allowance) {
-        let Some((id, record)) = records.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
+    let records = state.records_of(object, job.cursor.map(RecordId));
+    let one = |id, record: &Record| {
         if !chosen_by(state, view.as_ref(), record, &job.actor, now) {
-            continue;
+            return Ok(0);
         }
         let owner = match to {
             AssignTo::Owner(owner) => Some(owner.clone()),
             AssignTo::Rules => owner_by_rules(draft, id, record),
         };
-        let Some(owner) = owner.filter(|owner| *owner != record.owner) else { continue };
-        match check_owner(state, object, &owner) {
-            Ok(()) => {
-                give(draft, id, record, owner);
-                slice.done += 1;
-            }
-            Err(refusal) => slice.skip(id, &refusal),
-        }
-    }
-    slice
+        let Some(owner) = owner.filter(|owner| *owner != record.owner) else { return Ok(0) };
+        check_owner(state, object, &owner)?;
+        give(draft, id, record, owner);
+        Ok(1)
+    };
+    Slice::of(job).through(allowance, records, |id| id.0, one)
 }
 
 /// Computes the fields of all records of an object anew.
 fn compute_all(draft: &mut Draft<'_>, job: &Job, name: &ObjectName, allowance: usize) -> Slice {
     let state = draft.state;
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
-    let Some(object) = state.object(name) else { return Slice { finished: true, ..slice } };
-    let mut records = state.records_of(name, job.cursor.map(RecordId));
-    while slice.has_room(allowance) {
-        let Some((id, record)) = records.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
-        slice.done += usize::from(compute::again(draft, id, record, object));
-    }
-    slice
+    let Some(object) = state.object(name) else { return Slice { finished: true, ..Slice::of(job) } };
+    let records = state.records_of(name, job.cursor.map(RecordId));
+    let one = |id, record: &Record| Ok(usize::from(compute::again(draft, id, record, object)));
+    Slice::of(job).through(allowance, records, |id| id.0, one)
 }
 
 /// Tells partners the fields that records carry of one that has changed.
@@ -205,28 +169,20 @@ fn follow(
     allowance: usize,
 ) -> Slice {
     let state = draft.state;
-    let mut slice = Slice { cursor: job.cursor, ..Slice::default() };
-    let mut records = state.referrers(parent, job.cursor.map(RecordId));
-    while slice.has_room(allowance) {
-        let Some((id, record)) = records.next() else {
-            slice.finished = true;
-            break;
-        };
-        slice.looked_at += 1;
-        slice.cursor = Some(id.0);
+    let records = state.referrers(parent, job.cursor.map(RecordId));
+    let one = |id, record: &Record| {
         if only.is_some_and(|only| only != id) {
-            continue;
+            return Ok(0);
         }
-        for (connection, share) in state.shares_of(record) {
-            let tells = share.role == ShareRole::Origin
+        let told = state.shares_of(record).filter(|(connection, share)| {
+            share.role == ShareRole::Origin
                 && share.status == ShareStatus::Active
-                && connection.is_active();
-            if tells && tell_parent(draft, connection, record, parent, fields) {
-                slice.done += 1;
-            }
-        }
-    }
-    slice
+                && connection.is_active()
+                && tell_parent(draft, connection, record, parent, fields)
+        });
+        Ok(told.count())
+    };
+    Slice::of(job).through(allowance, records, |id| id.0, one)
 }
 
 /// Sends the carried fields of one record over one connection, if its partner takes some.
