@@ -95,15 +95,23 @@ impl Pair {
 
     /// The copy of a lead of the first org, once its share is active on both sides.
     pub fn copy_of(&self, lead: &str) -> String {
-        let path = format!("/v1/connections/{}/shares?limit=1000&status=active", self.id);
-        let at = |api: &Api| {
-            api.until("an active share", &path, |seen| {
-                let share = list(&seen["shares"]).find(|share| share["origin_record"] == lead)?;
-                share["record"].as_str().map(str::to_owned)
-            })
-        };
+        let at = |api: &Api| eventually("an active share", || self.record_of(api, lead));
         at(&self.a.api);
         at(&self.b.api)
+    }
+
+    /// The record at an org of the active share of a lead of the first org. A long life has many pages
+    /// of shares.
+    fn record_of(&self, api: &Api, lead: &str) -> Option<String> {
+        let mut path = format!("/v1/connections/{}/shares?limit=1000&status=active", self.id);
+        loop {
+            let page = api.get(&path).ok()?;
+            if let Some(share) = list(&page["shares"]).find(|share| share["origin_record"] == lead) {
+                return share["record"].as_str().map(str::to_owned);
+            }
+            let next = page["next"].as_str()?;
+            path = format!("/v1/connections/{}/shares?limit=1000&status=active&cursor={next}", self.id);
+        }
     }
 
     /// Waits until every counted message of both sides has one outcome that both know.
