@@ -9,6 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value as Json;
 use tokio::sync::watch;
 
@@ -141,6 +144,7 @@ impl Posted {
 /// A listener for webhooks in this process.
 pub struct HookListener {
     port: u16,
+    scheme: &'static str,
     posted: Arc<watch::Sender<Vec<Posted>>>,
     answers: Arc<Mutex<VecDeque<String>>>,
 }
@@ -149,6 +153,32 @@ impl HookListener {
     /// Starts one that answers 200, unless [`HookListener::answer`] says something else.
     #[must_use]
     pub fn start() -> Self {
+        Self::listen("http", |stream, answer| take(stream, answer))
+    }
+
+    /// The same over TLS, with a certificate and its key in PEM files.
+    #[must_use]
+    pub fn start_tls(certificate: &Path, key: &Path) -> Self {
+        let chain = CertificateDer::pem_file_iter(certificate).expect("a certificate");
+        let chain = chain.map(|one| one.expect("a certificate")).collect();
+        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("the certificate of the key");
+        let config = Arc::new(config);
+        Self::listen("https", move |stream, answer| {
+            let connection = ServerConnection::new(config.clone()).ok()?;
+            take(StreamOwned::new(connection, stream), answer)
+        })
+    }
+
+    fn listen(
+        scheme: &'static str,
+        take: impl Fn(TcpStream, &str) -> Option<Posted> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a listener");
         let port = listener.local_addr().expect("an address").port();
         let (posted, answers) =
@@ -162,13 +192,13 @@ impl HookListener {
                 }
             }
         });
-        Self { port, posted, answers }
+        Self { port, scheme, posted, answers }
     }
 
     /// Its address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook?token=x", self.port)
+        format!("{}://127.0.0.1:{}/hook?token=x", self.scheme, self.port)
     }
 
     /// What it answers next, as `503 Service Unavailable`, with further headers after a line break.
@@ -190,8 +220,8 @@ impl HookListener {
     }
 }
 
-fn take(stream: TcpStream, answer: &str) -> Option<Posted> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+fn take(mut stream: impl Read + Write, answer: &str) -> Option<Posted> {
+    let mut reader = BufReader::new(&mut stream);
     let mut next = || {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
@@ -206,7 +236,7 @@ fn take(stream: TcpStream, answer: &str) -> Option<Posted> {
     let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let mut stream = stream;
     write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").ok()?;
+    stream.flush().ok()?;
     Some(Posted { line, headers, body: String::from_utf8(body).ok()? })
 }

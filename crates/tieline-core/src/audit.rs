@@ -64,6 +64,7 @@ pub fn connection_of(event: &Event) -> Option<ConnectionId> {
         Event::MessageSettled(e) => e.connection,
         Event::ConflictNoted(e) => e.connection,
         Event::ConnectionOwnerSet(e) => e.connection,
+        Event::ConnectionLabelled(e) => e.connection,
         Event::TemplateGiven(e) => e.connection,
         Event::InvitationDiscarded(e) => e.connection,
         Event::PauseSet(e) => e.connection,

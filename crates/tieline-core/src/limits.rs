@@ -246,6 +246,9 @@ pub const ACCOUNT_KEYS_MAX: usize = 10;
 /// A change that rules have carried through this many orgs is not sent on.
 pub const HOPS_MAX: u8 = 8;
 
+/// Most uses that a refusal names of what cannot be removed.
+pub const USES_TOLD: usize = 8;
+
 // The relations that the rest of the code relies on.
 const _: () = {
     assert!(LONG_TEXT_CHARS_MAX <= VALUE_BYTES_MAX, "a long text of ASCII is a value");

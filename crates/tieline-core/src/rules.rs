@@ -108,10 +108,21 @@ impl ComputedField {
         self.expression.fields()
     }
 
-    /// Its value; none where the expression fails or gives what the field does not keep.
-    pub fn value<'v>(&self, lookup: impl Fn(&FieldName) -> Option<&'v Value>, now: Timestamp) -> Value {
+    /// Its value.
+    ///
+    /// # Errors
+    /// The expression fails, or gives what the field does not keep: then the field is empty.
+    pub fn value<'v>(
+        &self,
+        lookup: impl Fn(&FieldName) -> Option<&'v Value>,
+        now: Timestamp,
+    ) -> Result<Value, Reason> {
         let value = self.expression.evaluate(lookup, now).and_then(|value| cast(&value, &self.field));
-        value.ok().filter(|value| value.check(&self.field).is_ok()).unwrap_or_default()
+        let value = value.and_then(|value| value.check(&self.field).map(|()| value));
+        value.map_err(|reason| {
+            let text = format!("{} cannot be computed: {}", self.field.name, reason.message);
+            Reason::new(reason.code, text).on_field(&self.field.name)
+        })
     }
 }
 

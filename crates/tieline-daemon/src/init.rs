@@ -55,7 +55,12 @@ pub fn token_hint(token: &str) -> String {
 pub fn new_token() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
-    Ok(format!("tl_{}", data_encoding::BASE64URL_NOPAD.encode(&bytes)))
+    Ok(token_of(&bytes))
+}
+
+/// The token of 256 bits that nobody can guess.
+pub(crate) fn token_of(bytes: &[u8; 32]) -> String {
+    format!("tl_{}", data_encoding::BASE64URL_NOPAD.encode(bytes))
 }
 
 /// An org to be made.

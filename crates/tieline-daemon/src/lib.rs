@@ -38,6 +38,7 @@ mod publisher;
 pub mod replay;
 mod report;
 pub mod run;
+mod secrets;
 pub mod seed;
 mod storage;
 mod subscriber;

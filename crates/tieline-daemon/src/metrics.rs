@@ -191,6 +191,8 @@ metrics! {
         "Mails and webhooks that wait to be sent; the code says which.";
     RuleFailures = "tieline_rule_failures_total", Counter, "failures", [],
         "Times that a sharing, assignment, escalation or workflow rule could not do what it is for.";
+    NotComputed = "tieline_failed_computations_total", Counter, "computations", [],
+        "Times that a computed field was empty because it could not be computed.";
     Jobs = "tieline_jobs", Gauge, "jobs", [],
         "Jobs that are not done.";
     HttpRequest = "tieline_http_request_seconds", Histogram, "seconds", [Code],

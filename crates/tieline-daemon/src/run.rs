@@ -308,6 +308,7 @@ async fn upkeep(handle: OrgHandle, stop: CancellationToken) {
     while tokio::time::timeout(UPKEEP_EVERY, stop.cancelled()).await.is_err() {
         handle.observer().metrics().upkeep();
         handle.sweep_invitation_secrets();
+        handle.sweep_secrets();
     }
 }
 

@@ -156,6 +156,9 @@ pub(crate) enum Command {
     /// See what you are told, and set how you are told
     #[command(subcommand)]
     Notice(commands::notice::Notice),
+    /// Make, see, rotate and remove the secrets that sign webhooks
+    #[command(subcommand)]
+    WebhookSecret(commands::webhook_secret::WebhookSecret),
     /// See mails and webhooks that wait, failed or were sent
     #[command(subcommand)]
     Effect(commands::effect::Effect),
@@ -295,6 +298,18 @@ mod tests {
             "explain event 12",
             "replay globex --dry-run --from 1 --object Lead",
             "explain record Lead 01",
+            "explain message globex 12 --sent",
+            "explain share globex 01",
+            "connection show globex --at 12",
+            "connection set globex --label Sales",
+            "share list globex --at 2026-01-31",
+            "export config --at 12",
+            "object remove Fund__c",
+            "user remove eve",
+            "webhook-secret create hooks",
+            "webhook-secret rotate hooks",
+            "webhook-secret list",
+            "webhook-secret remove hooks",
             "record get Lead 01 --at 12",
             "record get Lead 01 --at 2026-01-31T09:30:00Z",
             "report list",

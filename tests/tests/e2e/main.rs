@@ -7,6 +7,7 @@
 mod accepting;
 mod agreement;
 mod broker;
+mod explain;
 mod frames;
 mod input;
 mod kill;

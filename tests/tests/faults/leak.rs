@@ -96,6 +96,22 @@ fn fields_that_are_not_shared_are_nowhere_whatever_is_sent_again() {
     }
     pair.until_settled();
     let words = pair.b.log();
+    let path = |part: &str| format!("/v1/connections/{}{part}", pair.id);
+    let answers: String = [
+        "/v1/records/Lead?limit=1000".to_owned(),
+        "/v1/log?limit=1000".to_owned(),
+        "/v1/changes?limit=1000".to_owned(),
+        "/v1/failures".to_owned(),
+        "/v1/inbox".to_owned(),
+        "/v1/config".to_owned(),
+        path(""),
+        path("/audit?limit=1000"),
+        path("/shares?limit=1000"),
+        path("/drift"),
+    ]
+    .iter()
+    .map(|path| pair.b.api.get(path).unwrap_or_else(|problem| panic!("{path}: {problem:?}")).to_string())
+    .collect();
 
     // Everything that B ever took, as it came, and everything that it made of it.
     pair.b.stop();
@@ -128,6 +144,7 @@ fn fields_that_are_not_shared_are_nowhere_whatever_is_sent_again() {
     assert!(hidden.len() > ROUNDS * NEVER.len(), "{} canaries are hidden", hidden.len());
     for text in &hidden {
         assert!(!holds(pair.b.home.path(), text), "{text} is on the partner's disk");
+        assert!(!answers.contains(text.as_str()), "{text} is in an answer of the partner's daemon");
         assert!(!holds(&pair.broker.plan.store_dir, text), "{text} is on the broker's disk");
         assert!(!pair.a.log().contains(text.as_str()), "{text} is in the words of its own daemon");
     }

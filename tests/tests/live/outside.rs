@@ -177,6 +177,61 @@ fn openssl(dir: &std::path::Path, arguments: &str) {
     assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// An authority in `dir`, and a certificate of it for `names`: `NAME.pem` and `NAME.key`.
+fn certified(dir: &std::path::Path, name: &str, names: &str) {
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout";
+    if !dir.join("ca.pem").exists() {
+        openssl(dir, &format!("req -x509 {key} ca.key -out ca.pem -subj /CN=Authority -days 2"));
+    }
+    openssl(dir, &format!("req -new {key} {name}.key -out {name}.csr -subj /CN=hooks"));
+    std::fs::write(dir.join("names"), format!("subjectAltName = {names}\n")).unwrap();
+    let sign = format!(
+        "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out {name}.pem -days 2 -extfile names"
+    );
+    openssl(dir, &sign);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_go_over_tls_to_a_certificate_that_is_trusted_or_not_at_all() {
+    let (dir, home) = (tempfile::tempdir().unwrap(), OrgHome::make("acme"));
+    certified(dir.path(), "right", "IP:127.0.0.1");
+    certified(dir.path(), "wrong", "IP:127.0.0.2");
+    let file = |name: &str| dir.path().join(name);
+    let right = HookListener::start_tls(&file("right.pem"), &file("right.key"));
+    let wrong = HookListener::start_tls(&file("wrong.pem"), &file("wrong.key"));
+    let mut settings = config(&home, None);
+    settings.outside.give_up_after_s = 1;
+
+    // The authorities of the system do not vouch for this one.
+    let org = Org::serve(&settings).await;
+    by_webhook(&org, &right.url(), None).await;
+    accepted(&org, "globex").await;
+    let (id, failed) = until_failed(&org).await;
+    assert!(
+        failed.error.contains("certificate that is not accepted") && failed.error.contains("webhook.tls_ca"),
+        "{}",
+        failed.error
+    );
+    assert!(right.posted().is_empty(), "nothing was sent");
+    org.daemon.stop().await;
+
+    settings.webhook.tls_ca = file("ca.pem");
+    let org = Org::serve(&settings).await;
+    org.execute(Command::Effect(EffectCommand::Retry { id })).await;
+    let requests = right.requests(1).await;
+    assert_eq!(requests[0].json()["notices"][0]["kind"], "connection_accepted");
+    until_sent(&org).await;
+
+    // A certificate of the right authority for another name is no better.
+    by_webhook(&org, &wrong.url(), None).await;
+    let connection = accepted(&org, "initech").await;
+    org.execute(Command::Deactivate { connection, by_partner: true }).await;
+    let (_, failed) = until_failed(&org).await;
+    assert!(failed.error.contains("certificate that is not accepted"), "{}", failed.error);
+    assert!(wrong.posted().is_empty(), "nothing was sent");
+    org.daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mails_go_over_tls_with_a_login_or_not_at_all() {
     let (dir, home) = (tempfile::tempdir().unwrap(), OrgHome::make("acme"));

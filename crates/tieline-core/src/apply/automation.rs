@@ -21,6 +21,7 @@ pub(super) fn happened(state: &mut State, time: Timestamp, event: &Event) {
         Event::WorkflowRuleSet(e) => set(state, Rule::Workflow(e.rule.clone())),
         Event::RuleRemoved(e) => state.set_rule(e.kind, &e.rule, None),
         Event::RuleShared(e) => shared(state, e),
+        Event::ComputationFailed(e) => state.automation.note_computation(time, e),
         Event::RuleFailed(e) => state.automation.note_failure(time, e),
         Event::Escalated(e) => {
             if let Some(record) = state.records.get(&e.record) {

@@ -29,6 +29,7 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::OrgSettingsSet(e) => people::settings_set(state, e),
         Event::UserAdded(e) => people::user_added(state, e),
         Event::UserSet(e) => people::user_set(state, e),
+        Event::UserRemoved(e) => state.remove_user(&e.user),
         Event::RoleSet(e) => {
             state.roles.insert(e.role.name.clone(), e.role.clone());
         }
@@ -45,6 +46,7 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::TokenCreated(e) => people::token_created(state, time, e),
         Event::TokenRevoked(e) => people::token_revoked(state, time, e),
         Event::ObjectDefined(e) => state.set_object(e.schema.clone()),
+        Event::ObjectRemoved(e) => state.remove_object(&e.object),
         Event::AlarmRaised(e) => state.raise(time, e.clone()),
 
         Event::IncarnationStarted(e) => connection::incarnation_started(state, time, e),
@@ -108,6 +110,11 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::OwnerHeard(e) => connection::owner_heard(state, time, e),
         Event::OwnerMapSet(e) => connection::owner_map_set(state, e),
         Event::ConversionMapSet(e) => state.conversion = e.map.clone(),
+        Event::ConnectionLabelled(e) => {
+            if let Some(connection) = state.connections.get_mut(&e.connection) {
+                connection.label.clone_from(&e.label);
+            }
+        }
         Event::ReportSet(e) => {
             state.reports.insert(e.report.name.clone(), e.report.clone());
         }
@@ -173,6 +180,7 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         | Event::RuleRemoved(_)
         | Event::RuleShared(_)
         | Event::RuleFailed(_)
+        | Event::ComputationFailed(_)
         | Event::Escalated(_)
         | Event::EscalationAdvanced(_) => automation::happened(state, time, event),
         Event::CompanySet(e) => people::company_set(state, e),

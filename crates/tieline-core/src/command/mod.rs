@@ -126,6 +126,11 @@ pub enum Command {
         /// Whether the user may do anything at all.
         active: Option<bool>,
     },
+    /// Removes a user on whom nothing stands.
+    RemoveUser {
+        /// The login name.
+        user: UserName,
+    },
     /// Defines a role, or changes it.
     SetRole {
         /// The whole definition.
@@ -173,6 +178,11 @@ pub enum Command {
     DefineObject {
         /// The whole definition; its version is set here.
         schema: Box<ObjectSchema>,
+    },
+    /// Removes an object on which nothing stands.
+    RemoveObject {
+        /// The object.
+        object: ObjectName,
     },
 
     /// Reports (S2S-72).

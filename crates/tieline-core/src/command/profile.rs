@@ -1,4 +1,6 @@
-//! Commands about what an org tells of itself.
+//! Commands about what an org tells of itself, and what it calls its connections.
+
+use crate::ConnectionId;
 
 /// What is asked of the org's own description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,5 +9,12 @@ pub enum ProfileCommand {
     SetCompany {
         /// Its name; an empty one is none.
         company: String,
+    },
+    /// Sets what a connection is called here; the partner is not told.
+    SetLabel {
+        /// The connection.
+        connection: ConnectionId,
+        /// The label; an empty one is none.
+        label: String,
     },
 }

@@ -14,6 +14,7 @@ use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use super::nouns::{self, Noun};
 use super::{Fault, Place, Source};
+use crate::UserName;
 use crate::limits::CONFIG_ITEMS_MAX;
 use crate::reason::quoted;
 use crate::schema::{ObjectFile, SchemaError};
@@ -29,6 +30,8 @@ pub(super) struct Item<'t> {
     pub(super) name: String,
     /// Whether connections that are not here are left out of what it names.
     pub(super) skip_missing: bool,
+    /// Who asks.
+    pub(super) actor: Option<UserName>,
     source: &'t Source,
     span: Range<usize>,
     value: Spanned<DeValue<'t>>,
@@ -40,6 +43,8 @@ pub(super) struct Read<'t> {
     pub(super) items: Vec<Item<'t>>,
     /// The nouns that the files name, also where they name no item of them.
     pub(super) named: BTreeSet<(Option<String>, &'static str)>,
+    /// The nouns that the files manage: what they do not have of them, goes.
+    pub(super) managed: BTreeSet<(Option<String>, &'static str)>,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -83,6 +88,12 @@ impl Read<'_> {
             } else {
                 seen.insert(item.label(), item.place());
             }
+            if item.noun.name == nouns::RECORD_TYPES.name
+                && let Some(first) = seen.get(&format!("{}.{}", nouns::OBJECTS.name, item.name))
+            {
+                let text = format!("{} stands in {first} already: keep its record types there", item.name);
+                self.faults.push(item.fault("duplicate_item", text));
+            }
         }
     }
 }
@@ -119,6 +130,22 @@ impl<'t> Reader<'_, 't> {
 
     fn noun(&mut self, key: &str, span: Range<usize>, value: At<DeValue<'t>>) {
         match key {
+            "manages" => self.manages(None, value),
+            "record_types" => {
+                self.read.named.insert((None, nouns::RECORD_TYPES.name));
+                for (name, types) in self.entries(key, value) {
+                    let (span, whole) = (name.span(), types.span());
+                    let mut file = DeTable::new();
+                    let word = DeValue::String(name.get_ref().clone());
+                    file.insert(
+                        Spanned::new(span.clone(), "extends".into()),
+                        Spanned::new(span.clone(), word),
+                    );
+                    file.insert(Spanned::new(span.clone(), key.to_owned().into()), types);
+                    let value = Spanned::new(whole, DeValue::Table(file));
+                    self.item(&nouns::RECORD_TYPES, None, name.into_inner().into_owned(), span, value);
+                }
+            }
             "connections" => {
                 for (connection, nouns) in self.entries(key, value) {
                     for (noun, items) in self.entries(connection.get_ref(), nouns) {
@@ -146,9 +173,32 @@ impl<'t> Reader<'_, 't> {
     }
 
     fn of_connection(&mut self, connection: &str, key: &str, span: Range<usize>, value: At<DeValue<'t>>) {
+        if key == "manages" {
+            self.manages(Some(connection), value);
+            return;
+        }
         match nouns::of_connection(key) {
             Some(noun) => self.items(noun, Some(connection), span, value),
             None => self.unknown(key, span, nouns::names(true)),
+        }
+    }
+
+    /// The nouns that the files manage, as a list.
+    fn manages(&mut self, connection: Option<&str>, value: At<DeValue<'t>>) {
+        let span = value.span();
+        let DeValue::Array(nouns) = value.into_inner() else {
+            let text = "manages is a list of what the files have all of: write manages = [\"users\"]";
+            return self.fault(span, "bad_config", text.to_owned());
+        };
+        for name in nouns {
+            let text = name.get_ref().as_str().unwrap_or_default().to_owned();
+            let noun = if connection.is_some() { nouns::of_connection(&text) } else { nouns::of_org(&text) };
+            match noun.filter(|noun| !noun.single) {
+                Some(noun) => {
+                    self.read.managed.insert((connection.map(ToOwned::to_owned), noun.name));
+                }
+                None => self.unknown(&text, name.span(), nouns::names(connection.is_some())),
+            }
         }
     }
 
@@ -185,6 +235,7 @@ impl<'t> Reader<'_, 't> {
             connection,
             name,
             skip_missing: false,
+            actor: None,
             source: self.source,
             span,
             value,
@@ -240,6 +291,12 @@ impl Item<'_> {
         Fault { item: self.label(), place: self.place(), code, message: message.into() }
     }
 
+    /// It names an object that is not there.
+    pub(super) fn no_object(&self, object: &impl std::fmt::Display) -> Fault {
+        let text = format!("there is no object {object}: see the objects with `tieline object list`");
+        self.fault("unknown_object", text)
+    }
+
     /// A fault at a place of its file.
     pub(super) fn fault_at(&self, error: SchemaError) -> Fault {
         let SchemaError { line, column, message } = error;
@@ -286,6 +343,7 @@ impl Item<'_> {
             value,
             connection: self.connection.clone(),
             name: self.name.clone(),
+            actor: self.actor.clone(),
             span: self.span.clone(),
             ..*self
         }

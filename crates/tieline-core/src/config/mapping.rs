@@ -18,15 +18,14 @@ use crate::{FieldName, ObjectName, Owner};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenPublish {
-    fields: Vec<FieldName>,
+    /// These fields.
+    pub(super) fields: Option<Vec<FieldName>>,
+    /// Every field that may be published now.
     #[serde(default)]
-    owners: bool,
-}
-
-impl WrittenPublish {
-    pub(super) fn rule(self, object: ObjectName) -> PublishRule {
-        PublishRule::new(object, self.fields, 0).with_owners(self.owners)
-    }
+    pub(super) all: bool,
+    /// Whether the owner is told, too.
+    #[serde(default)]
+    pub(super) owners: bool,
 }
 
 pub(super) fn show_publish(rule: &PublishRule) -> Json {

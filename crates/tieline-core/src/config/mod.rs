@@ -30,7 +30,7 @@ use crate::state::State;
 pub use diff::FieldChange;
 pub use export::export;
 pub use plan::plan;
-pub use touch::{RecordQuestion, Touch};
+pub use touch::{RecordQuestion, ShareQuestion, Touch};
 
 /// A file of settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,8 +191,8 @@ pub struct Plan {
     pub passed: Vec<Passed>,
     /// Items of the files that are as they should be.
     pub unchanged: usize,
-    /// What is touched beside the settings themselves.
-    pub touches: Vec<Touch>,
+    /// What has to be asked of every share of a connection.
+    pub share_questions: Vec<ShareQuestion>,
     /// What has to be asked of every record of an object.
     pub questions: Vec<RecordQuestion>,
     /// The commands.

@@ -13,8 +13,10 @@ use super::mapping::{WrittenPublish, WrittenSubscribe, show_publish, show_subscr
 use super::{Fault, rows, without_nulls};
 use crate::command::{Command, ProfileCommand, TemplateCommand};
 use crate::mapping::SubscribeRule;
-use crate::people::{Edition, Group, OrgSettings, Role};
+use crate::people::{Edition, Group, OrgSettings, Permission, Role};
+use crate::publish::PublishRule;
 use crate::reason::Reason;
+use crate::schema::ObjectSchema;
 use crate::state::{Connection, State};
 use crate::template::ConnectionTemplate;
 use crate::{ConnectionId, ObjectName, RoleName, UserName};
@@ -31,6 +33,8 @@ pub(super) struct Noun {
     pub(super) of_connection: bool,
     /// Whether there is one item alone, which has no name.
     pub(super) single: bool,
+    /// Whether an item goes only if a file says that it manages them.
+    pub(super) guarded: bool,
     /// The items that are there.
     pub(super) names: fn(&State, Option<&Connection>) -> Vec<String>,
     /// An item as files say it.
@@ -46,6 +50,7 @@ static NOUNS: &[&Noun] = &[
     &ORG,
     &OBJECTS,
     &ROLES,
+    &RECORD_TYPES,
     &USERS,
     &GROUPS,
     &rows::QUEUES,
@@ -88,7 +93,7 @@ pub(super) fn of_connection(name: &str) -> Option<&'static Noun> {
 /// What can be set of the org, or of a connection.
 pub(super) fn names(of_connection: bool) -> Vec<&'static str> {
     let names = NOUNS.iter().filter(|noun| noun.of_connection == of_connection).map(|noun| noun.name);
-    let others: &[&str] = if of_connection { &[] } else { &["extends", "connections"] };
+    let others: &[&str] = if of_connection { &["manages"] } else { &["extends", "connections", "manages"] };
     names.chain(others.iter().copied()).collect()
 }
 
@@ -162,6 +167,7 @@ static ORG: Noun = Noun {
     name: "org",
     of_connection: false,
     single: true,
+    guarded: false,
     names: |_, _| vec![String::new()],
     show: |state, _, _| {
         let org = state.org.as_ref()?;
@@ -212,6 +218,7 @@ pub(super) static OBJECTS: Noun = Noun {
     name: "objects",
     of_connection: false,
     single: false,
+    guarded: true,
     names: |state, _| texts(state.objects.keys()),
     show: |state, _, name| Some(state.objects.get(name)?.to_written()),
     set: |item, state, _| {
@@ -223,6 +230,27 @@ pub(super) static OBJECTS: Noun = Noun {
         })?;
         Ok(vec![Command::DefineObject { schema: Box::new(schema) }])
     },
+    remove: |_, _, name| Some(Command::RemoveObject { object: name.parse().ok()? }),
+};
+
+/// Record types of an object, all of them: objects that are there already need not be repeated for them.
+/// An export has them in its objects.
+pub(super) static RECORD_TYPES: Noun = Noun {
+    name: "record_types",
+    of_connection: false,
+    single: false,
+    guarded: false,
+    names: |_, _| Vec::new(),
+    show: |state, _, name| state.objects.get(name)?.to_written().get("record_types").cloned(),
+    set: |item, state, _| {
+        let file = item.object_file()?;
+        let Some(base) = file.object().and_then(|name| state.object(name)) else {
+            return Err(vec![item.no_object(&item.name)]);
+        };
+        let base = ObjectSchema { record_types: Vec::new(), ..base.as_ref().clone() };
+        let schema = file.build(Some(&base)).map_err(|error| vec![item.fault_at(error)])?;
+        Ok(vec![Command::DefineObject { schema: Box::new(schema) }])
+    },
     remove: stays,
 };
 
@@ -230,6 +258,7 @@ static ROLES: Noun = Noun {
     name: "roles",
     of_connection: false,
     single: false,
+    guarded: false,
     names: |state, _| texts(state.roles.keys().filter(|name| **name != RoleName::administrator())),
     show: |state, _, name| shown(state.roles.get(name), "name"),
     set: |item, _, _| item.named::<Role>("name").map(|role| vec![Command::SetRole { role: Box::new(role) }]),
@@ -243,6 +272,7 @@ static USERS: Noun = Noun {
     name: "users",
     of_connection: false,
     single: false,
+    guarded: true,
     names: |state, _| texts(state.users.keys().filter(|name| !name.is_connection_user())),
     show: |state, _, name| {
         let user = state.users.get(name)?;
@@ -272,8 +302,7 @@ static USERS: Noun = Noun {
         let email = Some(email.unwrap_or_default());
         Ok(vec![Command::ChangeUser { user, email, role: Some(role), active: Some(active) }])
     },
-    // The log names people: one who goes is made inactive, and by name alone.
-    remove: stays,
+    remove: |_, _, name| Some(Command::RemoveUser { user: name.parse().ok()? }),
 };
 
 const fn yes() -> bool {
@@ -284,6 +313,7 @@ static GROUPS: Noun = Noun {
     name: "groups",
     of_connection: false,
     single: false,
+    guarded: false,
     names: |state, _| texts(state.groups.keys()),
     show: |state, _, name| shown(state.groups.get(name), "name"),
     set: |item, _, _| item.named::<Group>("name").map(|group| vec![Command::SetGroup { group }]),
@@ -294,6 +324,7 @@ static TEMPLATES: Noun = Noun {
     name: "templates",
     of_connection: false,
     single: false,
+    guarded: false,
     names: |state, _| texts(state.templates.keys()),
     show: |state, _, name| {
         let template = state.templates.get(name)?;
@@ -313,9 +344,11 @@ static TEMPLATES: Noun = Noun {
             subscribe: BTreeMap<ObjectName, WrittenSubscribe>,
         }
         let (written, json): (Written, Json) = (item.parse()?, item.json());
-        let publish = written.publish.into_iter().map(|(name, rule)| (name.clone(), rule.rule(name)));
         let mut template =
-            ConnectionTemplate { name: item.id()?, publish: publish.collect(), subscribe: BTreeMap::new() };
+            ConnectionTemplate { name: item.id()?, publish: BTreeMap::new(), subscribe: BTreeMap::new() };
+        for (name, rule) in written.publish {
+            template.publish.insert(name.clone(), publish_rule(item, state, rule, name)?);
+        }
         for (name, rule) in written.subscribe {
             let table = json.pointer(&format!("/subscribe/{name}")).unwrap_or(&Json::Null);
             template.subscribe.insert(name.clone(), subscribe_rule(item, state, rule, name, table)?);
@@ -324,6 +357,31 @@ static TEMPLATES: Noun = Noun {
     },
     remove: |_, _, name| Some(Command::Template(TemplateCommand::Remove { name: name.parse().ok()? })),
 };
+
+/// A publish rule of a file; all fields are those that whoever asks may edit (S2S-03).
+fn publish_rule(
+    item: &Item<'_>,
+    state: &State,
+    written: WrittenPublish,
+    object: ObjectName,
+) -> Result<PublishRule, Vec<Fault>> {
+    let fields = match (written.fields, written.all) {
+        (Some(fields), false) => fields,
+        (None, true) => {
+            let Some(schema) = state.object(&object) else { return Err(vec![item.no_object(&object)]) };
+            let actor = item.actor.as_ref();
+            let may =
+                |field| actor.is_none_or(|actor| state.may(actor, Permission::WriteField(&object, field)));
+            let names = schema.fields.iter().map(|field| &field.name);
+            names.filter(|name| schema.publishable(name).is_ok() && may(name)).cloned().collect()
+        }
+        _ => {
+            let text = "name the fields to publish, or say all = true: one of both";
+            return Err(vec![item.fault("bad_config", text)]);
+        }
+    };
+    Ok(PublishRule::new(object, fields, 0).with_owners(written.owners))
+}
 
 /// A subscribe rule of a file, with the values as the local fields read them.
 fn subscribe_rule(
@@ -334,9 +392,7 @@ fn subscribe_rule(
     table: &Json,
 ) -> Result<SubscribeRule, Vec<Fault>> {
     let Some(local) = state.object(&written.local) else {
-        let text =
-            format!("there is no object {}: see the objects with `tieline object list`", written.local);
-        return Err(vec![item.fault("unknown_object", text)]);
+        return Err(vec![item.no_object(&written.local)]);
     };
     written.rule(remote, local, table).map_err(|reasons| {
         let fault = |reason: Reason| item.fault(reason.code.as_str(), reason.message);
@@ -348,11 +404,12 @@ static PUBLISH: Noun = Noun {
     name: "publish",
     of_connection: true,
     single: false,
+    guarded: false,
     names: |_, connection| connection.map(|c| texts(c.publish.keys())).unwrap_or_default(),
     show: |_, connection, name| connection?.publish.get(name).map(show_publish),
-    set: |item, _, connection| {
+    set: |item, state, connection| {
         let Some(connection) = connection else { return Ok(Vec::new()) };
-        let rule = Some(item.parse::<WrittenPublish>()?.rule(item.id()?));
+        let rule = Some(publish_rule(item, state, item.parse()?, item.id()?)?);
         Ok(vec![Command::Publish { connection: connection.id, object: item.id()?, rule }])
     },
     remove: |_, connection, name| {
@@ -364,6 +421,7 @@ static SUBSCRIBE: Noun = Noun {
     name: "subscribe",
     of_connection: true,
     single: false,
+    guarded: false,
     names: |_, connection| connection.map(|c| texts(c.subscribe.keys())).unwrap_or_default(),
     show: |_, connection, name| connection?.subscribe.get(name).map(show_subscribe),
     set: |item, state, connection| {

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::diff::diff;
-use super::files::{self, Item, label};
+use super::files::{self, Item, Read, label};
 use super::nouns::{self, Noun};
 use super::{Action, Change, ConfigHash, Fault, Member, Options, Passed, Place, Plan, Source, touch};
 use crate::ConnectionId;
@@ -36,7 +36,8 @@ struct Step<'t> {
 /// What applying `sources` to an org would do, for the actor of `context`.
 #[must_use]
 pub fn plan(state: &State, sources: &[Source], options: Options, context: &Context) -> Plan {
-    let read = files::read(sources);
+    let mut read = files::read(sources);
+    let items = std::mem::take(&mut read.items);
     let mut planner = Planner {
         before: state,
         working: state.clone(),
@@ -44,23 +45,22 @@ pub fn plan(state: &State, sources: &[Source], options: Options, context: &Conte
         plan: Plan {
             based_on: ConfigHash::of(state),
             changes: Vec::new(),
-            faults: read.faults,
+            faults: std::mem::take(&mut read.faults),
             passed: Vec::new(),
             unchanged: 0,
-            touches: Vec::new(),
+            share_questions: Vec::new(),
             questions: Vec::new(),
             members: Vec::new(),
         },
     };
     let mut steps = Vec::new();
-    for mut item in read.items {
+    for mut item in items {
         item.skip_missing = options.skip_missing;
+        item.actor = Some(context.actor.clone());
         steps.extend(planner.step(item, options));
     }
-    if options.prune {
-        let goes = planner.pruned(&steps, &read.named);
-        steps.extend(goes);
-    }
+    let goes = planner.pruned(&steps, &read, options.prune);
+    steps.extend(goes);
     planner.run(steps);
     planner.plan
 }
@@ -103,15 +103,13 @@ impl Planner<'_> {
         })
     }
 
-    /// The steps that remove what the files do not have, of the nouns that they name.
-    fn pruned<'t>(
-        &mut self,
-        steps: &[Step<'t>],
-        named: &BTreeSet<(Option<String>, &'static str)>,
-    ) -> Vec<Step<'t>> {
+    /// The steps that remove what the files do not have: of the nouns that they manage, and if it is asked
+    /// for, of those that they name.
+    fn pruned<'t>(&mut self, steps: &[Step<'t>], read: &Read<'_>, prune: bool) -> Vec<Step<'t>> {
         let mut goes = Vec::new();
+        let named = if prune { &read.named } else { &BTreeSet::new() };
         let mut nouns: Vec<_> = named
-            .iter()
+            .union(&read.managed)
             .filter_map(|(connection, noun)| {
                 let row =
                     if connection.is_some() { nouns::of_connection(noun) } else { nouns::of_org(noun) }?;
@@ -135,12 +133,19 @@ impl Planner<'_> {
                 }
                 let label = label(selector, noun, &name);
                 let place = Place::default();
-                if (noun.remove)(self.before, connection, &name).is_some() {
+                let managed = read.managed.contains(&(selector.map(ToOwned::to_owned), noun.name));
+                let message = if noun.guarded && !managed {
+                    format!(
+                        "it is not in the files: it stays, as long as no file says manages = [\"{}\"]",
+                        noun.name
+                    )
+                } else if (noun.remove)(self.before, connection, &name).is_some() {
                     goes.push(Step { noun, connection: id, name, label, place, item: None });
+                    continue;
                 } else {
-                    let message = "it is not in the files, and cannot be removed: it stays".to_owned();
-                    self.plan.passed.push(Passed { item: label, place, message });
-                }
+                    "it is not in the files, and cannot be removed: it stays".to_owned()
+                };
+                self.plan.passed.push(Passed { item: label, place, message });
             }
         }
         goes
@@ -231,8 +236,8 @@ impl Planner<'_> {
             .and_then(|id| Some((self.before.connections.get(&id)?, self.working.connections.get(&id)?)));
         match both {
             Some((before, after)) => {
-                let touches = touch::of_rule(before, after, step.noun.name, &step.name, &step.label);
-                self.plan.touches.extend(touches);
+                let question = touch::of_rule(before, after, step.noun.name, &step.name, &step.label);
+                self.plan.share_questions.extend(question);
             }
             None if step.noun.name == nouns::OBJECTS.name => {
                 let name = step.name.as_str();

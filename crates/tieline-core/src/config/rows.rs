@@ -5,10 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::nouns::{Noun, shown, shown_linked, stays, texts};
+use super::without_nulls;
 use crate::automation::{Rule, RuleKind};
 use crate::command::{
-    AutomationCommand, Command, Handover, InvitationCommand, NoticeCommand, Pause, ReportChange,
-    SharingCommand, ViewCommand,
+    AutomationCommand, Command, Handover, InvitationCommand, NoticeCommand, Pause, ProfileCommand,
+    ReportChange, SharingCommand, ViewCommand,
 };
 use crate::conversion::ConversionMap;
 use crate::owner_map::OwnerMap;
@@ -23,6 +24,7 @@ macro_rules! whole {
             name: $noun,
             of_connection: false,
             single: false,
+            guarded: false,
             names: |$state, _| texts($map.keys()),
             show: |$state, _, name| shown_linked($state, $map.get(name), $key),
             set: |item, state, _| {
@@ -70,6 +72,7 @@ pub(super) static REPORTS: Noun = Noun {
     name: "reports",
     of_connection: false,
     single: false,
+    guarded: false,
     names: |state, _| texts(state.reports.keys()),
     show: |state, _, name| shown(state.reports.get(name), "name"),
     set: |item, _, _| {
@@ -84,6 +87,7 @@ pub(super) static NOTICES: Noun = Noun {
     name: "notices",
     of_connection: false,
     single: true,
+    guarded: false,
     names: |state, _| state.notices.settings.iter().map(|_| String::new()).collect(),
     show: |state, _, _| shown(state.notices.settings.as_ref(), ""),
     set: |item, _, _| {
@@ -98,6 +102,7 @@ pub(super) static USER_NOTICES: Noun = Noun {
     name: "user_notices",
     of_connection: false,
     single: false,
+    guarded: false,
     names: |state, _| texts(state.notices.own_settings().map(|(user, _)| user)),
     show: |state, _, name| {
         let own = state.notices.own_settings().find(|(user, _)| user.as_str() == name);
@@ -112,25 +117,30 @@ pub(super) static USER_NOTICES: Noun = Noun {
     },
 };
 
-/// Who manages a connection here.
+/// Who manages a connection here, and what it is called.
 pub(super) static SETTINGS: Noun = Noun {
     name: "settings",
     of_connection: true,
     single: true,
+    guarded: false,
     names: |_, connection| connection.iter().map(|_| String::new()).collect(),
-    show: |_, connection, _| Some(json!({ "owner": connection?.owner })),
+    show: |_, connection, _| {
+        let Connection { owner, label, .. } = connection?;
+        Some(without_nulls(json!({ "owner": owner, "label": Some(label).filter(|label| !label.is_empty()) })))
+    },
     set: |item, _, connection| {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Written {
-            owner: UserName,
+            owner: Option<UserName>,
+            label: Option<String>,
         }
-        let Written { owner } = item.parse()?;
-        let changed = connection.filter(|connection| connection.owner != owner);
-        let handover = |connection: &Connection| {
-            Command::Handover(Handover::Connection { connection: connection.id, owner })
-        };
-        Ok(changed.map(handover).into_iter().collect())
+        let Written { owner, label } = item.parse()?;
+        let Some(connection) = connection else { return Ok(Vec::new()) };
+        let id = connection.id;
+        let owner = owner.map(|owner| Command::Handover(Handover::Connection { connection: id, owner }));
+        let label = label.map(|label| Command::Profile(ProfileCommand::SetLabel { connection: id, label }));
+        Ok(owner.into_iter().chain(label).collect())
     },
     remove: stays,
 };
@@ -140,6 +150,7 @@ pub(super) static ACCOUNTS: Noun = Noun {
     name: "accounts",
     of_connection: true,
     single: false,
+    guarded: false,
     names: |_, connection| connection.map(|c| texts(c.accounts.keys())).unwrap_or_default(),
     show: |_, connection, name| shown(connection?.accounts.get(name), ""),
     set: |item, _, connection| {
@@ -158,6 +169,7 @@ pub(super) static OWNERS: Noun = Noun {
     name: "owners",
     of_connection: true,
     single: true,
+    guarded: false,
     names: |_, connection| {
         connection.filter(|c| !c.owners.is_empty()).map(|_| String::new()).into_iter().collect()
     },
@@ -178,6 +190,7 @@ pub(super) static CONVERSION: Noun = Noun {
     name: "conversion",
     of_connection: false,
     single: true,
+    guarded: false,
     names: |state, _| {
         let is_set = state.conversion != ConversionMap::default();
         is_set.then(String::new).into_iter().collect()
@@ -194,6 +207,7 @@ pub(super) static PAUSE: Noun = Noun {
     name: "pause",
     of_connection: true,
     single: true,
+    guarded: false,
     names: |_, connection| paused(connection).map(|_| String::new()).into_iter().collect(),
     show: |_, connection, _| paused(connection),
     set: |item, _, connection| {

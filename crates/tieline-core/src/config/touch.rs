@@ -1,7 +1,7 @@
 //! What a change of settings touches: records, shares, messages.
 //!
-//! What is known from the connection alone is counted at once. What has to be asked of every record is a
-//! question, which its owner asks in slices: a million records are not looked at under one lock.
+//! What has to be asked of every record or share is a question, which its owner asks in slices: a million
+//! of them are not looked at under one lock.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::rules::CompiledRules;
 use crate::schema::{FieldKind, FieldSchema, ObjectSchema};
 use crate::state::{Connection, Record, Share, ShareRole, ShareStatus, State};
 use crate::value::cast;
-use crate::{FieldName, ObjectName, RecordId, Timestamp};
+use crate::{ConnectionId, FieldName, ObjectName, RecordId, ShareId, Timestamp};
 
 /// So much of something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,47 +25,89 @@ pub struct Touch {
     pub count: u64,
 }
 
-/// What a changed rule of a connection touches.
+/// What has to be asked of every share of a connection whose rule for an object changes.
+#[derive(Debug)]
+pub struct ShareQuestion {
+    item: String,
+    connection: ConnectionId,
+    object: ObjectName,
+    role: ShareRole,
+    /// The fields that the partner takes and gets now.
+    new: Vec<FieldName>,
+    shares: u64,
+    sent_again: u64,
+    tried_again: u64,
+}
+
+/// The question that a changed rule of a connection poses; nothing if its shares stay as they are.
 pub(super) fn of_rule(
     before: &Connection,
     after: &Connection,
     noun: &str,
     name: &str,
     item: &str,
-) -> Vec<Touch> {
-    let count = |role: ShareRole, wanted: &dyn Fn(&Share) -> bool| {
-        let of_object = |share: &&Share| share.role == role && share.object.as_str() == name;
-        before.shares.values().filter(of_object).filter(|share| wanted(share)).count() as u64
+) -> Option<ShareQuestion> {
+    let role = match noun {
+        "publish" => ShareRole::Origin,
+        "subscribe" => ShareRole::Copy,
+        _ => return None,
     };
-    let open = |share: &Share| {
-        matches!(share.status, ShareStatus::Active | ShareStatus::Granted | ShareStatus::Offered)
-    };
-    let touch = |code, detail: String, count| Touch { item: item.to_owned(), code, detail, count };
-    let mut touches = Vec::new();
-    match noun {
-        "publish" => {
-            touches.push(touch("shares", String::new(), count(ShareRole::Origin, &open)));
-            let known = before.publish.get(name);
-            let taken = after.taken.get(name);
-            let new = after.publish.get(name).into_iter().flat_map(|rule| &rule.fields).filter(|field| {
-                known.is_none_or(|known| !known.publishes(field))
-                    && taken.is_some_and(|taken| taken.fields.contains(field))
-            });
-            let new: Vec<&str> = new.map(FieldName::as_str).collect();
-            if !new.is_empty() {
-                let active = count(ShareRole::Origin, &|share| share.status == ShareStatus::Active);
-                touches.push(touch("backfill", new.join(", "), active));
-            }
+    let (known, taken) = (before.publish.get(name), after.taken.get(name));
+    let new = after.publish.get(name).filter(|_| role == ShareRole::Origin);
+    let new = new.into_iter().flat_map(|rule| &rule.fields).filter(|field| {
+        known.is_none_or(|known| !known.publishes(field))
+            && taken.is_some_and(|taken| taken.fields.contains(field))
+    });
+    Some(ShareQuestion {
+        item: item.to_owned(),
+        connection: after.id,
+        object: name.parse().ok()?,
+        role,
+        new: new.cloned().collect(),
+        shares: 0,
+        sent_again: 0,
+        tried_again: 0,
+    })
+}
+
+impl ShareQuestion {
+    /// Asks the next shares after `after`, at most `limit`; the last one, unless all were asked.
+    pub fn ask(&mut self, state: &State, after: Option<ShareId>, limit: usize) -> Option<ShareId> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let start = after.map_or(Unbounded, Excluded);
+        let connection = state.connections.get(&self.connection)?;
+        let (mut last, mut count) = (None, 0);
+        for (id, share) in connection.shares.range((start, Unbounded)).take(limit) {
+            self.ask_one(share);
+            (last, count) = (Some(*id), count + 1);
         }
-        "subscribe" => {
-            touches.push(touch("shares", String::new(), count(ShareRole::Copy, &open)));
-            let waits = |share: &Share| share.status == ShareStatus::Granted || share.problem.is_some();
-            touches.push(touch("tried_again", String::new(), count(ShareRole::Copy, &waits)));
-        }
-        _ => {}
+        last.filter(|_| count == limit)
     }
-    touches.retain(|touch| touch.count > 0);
-    touches
+
+    fn ask_one(&mut self, share: &Share) {
+        use ShareStatus::{Active, Granted, Offered};
+        if share.role != self.role || share.object != self.object {
+            return;
+        }
+        self.shares += u64::from(matches!(share.status, Active | Granted | Offered));
+        self.sent_again += u64::from(!self.new.is_empty() && share.status == Active);
+        let waits = share.status == Granted || share.problem.is_some();
+        self.tried_again += u64::from(self.role == ShareRole::Copy && waits);
+    }
+
+    /// The answers.
+    #[must_use]
+    pub fn touches(self) -> Vec<Touch> {
+        let Self { item, new, shares, sent_again, tried_again, .. } = self;
+        let new = new.iter().map(FieldName::as_str).collect::<Vec<_>>().join(", ");
+        let counted = [
+            ("shares", String::new(), shares),
+            ("backfill", new, sent_again),
+            ("tried_again", String::new(), tried_again),
+        ];
+        let counted = counted.into_iter().filter(|(_, _, count)| *count > 0);
+        counted.map(|(code, detail, count)| Touch { item: item.clone(), code, detail, count }).collect()
+    }
 }
 
 /// What has to be asked of every record of an object that changes.

@@ -7,12 +7,36 @@ use crate::Timestamp;
 use crate::decide::draft::Draft;
 use crate::decide::record::write_with_pending;
 use crate::decide::write::{Candidate, Candidates};
+use crate::event::ComputationFailed;
+use crate::reason::Reason;
 use crate::rules::CompiledRules;
 use crate::schema::ObjectSchema;
 use crate::stamp::Stamp;
 use crate::state::{Record, State};
 use crate::value::Value;
-use crate::{FieldName, RecordId, UserName};
+use crate::{FieldName, ObjectName, RecordId, UserName};
+
+/// What a change computes.
+#[derive(Debug, Default)]
+pub(super) struct Computed {
+    /// The fields that change.
+    pub(super) candidates: Candidates,
+    /// Why fields are empty that could not be computed. It stops nothing.
+    failed: Vec<Reason>,
+}
+
+/// Why fields are empty that could not be computed, to be noted once the record is written.
+#[must_use]
+pub(super) struct Failed(Vec<Reason>);
+
+impl Failed {
+    /// Notes them.
+    pub(super) fn note(self, draft: &mut Draft<'_>, record: RecordId, object: &ObjectName) {
+        if !self.0.is_empty() {
+            draft.emit(ComputationFailed { record, object: object.clone(), reasons: self.0 });
+        }
+    }
+}
 
 /// The computed fields that change with `candidates`. A computed value takes the greatest stamp of what
 /// it is computed from; the same write computed anew is a revision of it.
@@ -22,12 +46,12 @@ pub(super) fn computed(
     record: Option<&Record>,
     candidates: &Candidates,
     now: Timestamp,
-) -> Candidates {
+) -> Computed {
     let fields = rules.map(|rules| rules.computed()).unwrap_or_default();
-    let mut computed = Candidates::new();
     let Some(own) = state.org.as_ref().map(|org| org.id).filter(|_| !fields.is_empty()) else {
-        return computed;
+        return Computed::default();
     };
+    let (mut computed, mut failed) = (Candidates::new(), Vec::new());
     for field in fields {
         let is_new = |name: &FieldName| candidates.contains_key(name) || computed.contains_key(name);
         if record.is_some() && !field.inputs().iter().any(is_new) {
@@ -42,7 +66,10 @@ pub(super) fn computed(
             candidate(name).map(|c| c.stamp).or_else(|| present(name).map(|field| field.stamp))
         });
         let stamp: Stamp = stamps.max_by_key(Stamp::write).unwrap_or_default();
-        let value = field.value(value, now);
+        let value = field.value(value, now).unwrap_or_else(|reason| {
+            failed.push(reason);
+            Value::Null
+        });
         let known = present(field.name());
         if known.map_or_else(|| value.is_null(), |known| known.value == value) {
             continue;
@@ -53,21 +80,23 @@ pub(super) fn computed(
         };
         computed.insert(field.name().clone(), Candidate::local(value, stamp));
     }
-    computed
+    Computed { candidates: computed, failed }
 }
 
-/// Adds the computed fields that change with `candidates`.
+/// Adds the computed fields that change with `candidates`; what is to be noted of those that could not be
+/// computed.
 pub(super) fn compute(
     draft: &Draft<'_>,
     object: &ObjectSchema,
     record: Option<&Record>,
     candidates: &mut Candidates,
-) {
+) -> Failed {
     let rules = draft.state.rules(&object.name);
     let computed = computed(draft.state, rules, record, candidates, draft.now);
-    if !computed.is_empty() {
-        candidates.extend(computed);
+    if !computed.candidates.is_empty() {
+        candidates.extend(computed.candidates);
     }
+    Failed(computed.failed)
 }
 
 /// Computes all fields of a record anew, because what they are computed by has changed; whether one
@@ -80,10 +109,11 @@ pub(super) fn again(draft: &mut Draft<'_>, id: RecordId, record: &Record, object
     });
     let all: Candidates = all.collect();
     let rules = draft.state.rules(&object.name);
-    let changed = computed(draft.state, rules, Some(record), &all, draft.now);
-    if changed.is_empty() {
-        return false;
+    let Computed { candidates, failed } = computed(draft.state, rules, Some(record), &all, draft.now);
+    let changes = !candidates.is_empty();
+    if changes {
+        write_with_pending(draft, id, record, object, candidates, UserName::connection_user(), 0);
     }
-    write_with_pending(draft, id, record, object, changed, UserName::connection_user(), 0);
-    true
+    Failed(failed).note(draft, id, &object.name);
+    changes
 }

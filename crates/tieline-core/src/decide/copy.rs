@@ -259,7 +259,7 @@ fn create(
     }
     // That the partner emptied a field is known by its stamp; else an older write would win here.
     candidates.retain(|_, candidate| !candidate.value.is_null() || candidate.origin.is_some());
-    compute(draft, incoming.object, None, &mut candidates);
+    let failed = compute(draft, incoming.object, None, &mut candidates);
     let owner = owner_of_copy(draft, incoming, &candidates);
     if let Some(account) = account {
         account.make(draft, owner.clone());
@@ -282,6 +282,7 @@ fn create(
     if !apart.is_empty() {
         draft.emit(ValuesPending { record: id, values: apart });
     }
+    failed.note(draft, id, &incoming.object.name);
     note_beside(draft, incoming, inputs, unmapped);
     send_snapshot(draft, connection, share, generation, &incoming.object.name, lent);
     recovered(draft, connection, share, incoming.share);

@@ -33,6 +33,7 @@ mod profile;
 mod receive;
 mod reconcile;
 mod record;
+mod removal;
 mod report;
 mod request;
 mod roles;
@@ -101,6 +102,7 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         Command::ChangeUser { user, email, role, active } => {
             people::change_user(draft, user, email.as_deref(), role.as_ref(), *active)
         }
+        Command::RemoveUser { user } => removal::user(draft, user),
         Command::SetRole { role } => roles::set(draft, role),
         Command::RemoveRole { role } => roles::remove(draft, role),
         Command::SetGroup { group } => people::set_group(draft, group),
@@ -111,6 +113,7 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
             reconcile::start_incarnation(draft, *cause, *connection, *above)
         }
         Command::DefineObject { schema } => org::define_object(draft, schema),
+        Command::RemoveObject { object } => removal::object(draft, object),
 
         Command::Report(ReportChange::Set { report }) => report::set(draft, report),
         Command::Report(ReportChange::Remove { report }) => report::remove(draft, report),

@@ -112,6 +112,8 @@ fn needs<'a>(
         | Command::SetOrg { .. }
         | Command::AddUser { .. }
         | Command::ChangeUser { .. }
+        | Command::RemoveUser { .. }
+        | Command::RemoveObject { .. }
         | Command::SetRole { .. }
         | Command::RemoveRole { .. }
         | Command::SetGroup { .. }
@@ -128,6 +130,7 @@ fn needs<'a>(
         | Command::Deactivate { by_partner: false, .. }
         | Command::Resume { .. }
         | Command::Pause(Pause::Set { .. })
+        | Command::Profile(ProfileCommand::SetLabel { .. })
         | Command::Handover(Handover::Connection { .. })
         | Command::Reconcile { .. }
         | Command::AnnounceKey { .. }

@@ -1,13 +1,31 @@
 //! What an org tells of itself: its company, to every partner, if it is said at all (S2S-14).
 
+use crate::ConnectionId;
 use crate::command::{ProfileCommand, Refusal, Reply};
-use crate::decide::connection::check_label;
+use crate::decide::connection::{self, check_label};
 use crate::decide::draft::Draft;
-use crate::event::{CompanySet, ProfileSent};
+use crate::event::{CompanySet, ConnectionLabelled, ProfileSent};
 use crate::state::Connection;
 
 pub(super) fn route(draft: &mut Draft<'_>, command: &ProfileCommand) -> Result<Reply, Refusal> {
-    let ProfileCommand::SetCompany { company } = command;
+    match command {
+        ProfileCommand::SetCompany { company } => set_company(draft, company),
+        ProfileCommand::SetLabel { connection, label } => set_label(draft, *connection, label),
+    }
+}
+
+/// What people call a connection here.
+fn set_label(draft: &mut Draft<'_>, id: ConnectionId, label: &str) -> Result<Reply, Refusal> {
+    let connection = connection::find(draft.state, id)?;
+    check_label(label)?;
+    if connection.label == label {
+        return Ok(Reply::Unchanged);
+    }
+    draft.emit(ConnectionLabelled { connection: id, label: label.to_owned(), actor: draft.actor.clone() });
+    Ok(Reply::Connection(id))
+}
+
+fn set_company(draft: &mut Draft<'_>, company: &str) -> Result<Reply, Refusal> {
     check_label(company)?;
     let company = Some(company.trim()).filter(|company| !company.is_empty()).map(str::to_owned);
     if company == draft.org().company {

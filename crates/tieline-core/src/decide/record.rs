@@ -86,7 +86,7 @@ pub(super) fn create(
         return Err(Refusal::record(reasons));
     }
     let owner = owner_named(draft, name, to, &candidates)?;
-    compute(draft, object, None, &mut candidates);
+    let failed = compute(draft, object, None, &mut candidates);
     let id = RecordId(draft.draw());
     let write = Write {
         id,
@@ -98,6 +98,7 @@ pub(super) fn create(
     };
     let written = is_task(name).then(|| candidates.clone());
     draft.emit(record_changed(None, write, candidates, Vec::new()));
+    failed.note(draft, id, name);
     if let Some(written) = written {
         task::follow(draft, id, name, None, &written);
     }
@@ -180,13 +181,14 @@ pub(super) fn write_with_pending(
         let good = refusals(draft.state, object, Some(record), &all, draft.now).is_empty();
         if good { all } else { candidates }
     };
-    compute(draft, object, Some(record), &mut chosen);
+    let failed = compute(draft, object, Some(record), &mut chosen);
     // Positions are taken in the order of the events.
     settle_recovered(draft, record, &chosen);
     let deliveries = deliveries(draft, &object.name, record, &chosen);
     let action = RecordAction::Update;
     let write = Write { id, object: object.name.clone(), action, actor, owner: None, hops };
     draft.emit(record_changed(Some(record), write, chosen, deliveries));
+    failed.note(draft, id, &object.name);
 }
 
 pub(super) fn delete(draft: &mut Draft<'_>, id: RecordId) -> Result<Reply, Refusal> {

@@ -46,7 +46,7 @@ pub(super) fn refusals(
     now: Timestamp,
 ) -> Vec<Reason> {
     let rules = state.rules(&object.name);
-    let computed = compute::computed(state, rules, record, candidates, now);
+    let computed = compute::computed(state, rules, record, candidates, now).candidates;
     let lookup = |name: &FieldName| -> Option<&Value> {
         let written = candidates.get(name).or_else(|| computed.get(name)).map(|candidate| &candidate.value);
         written.or_else(|| record.and_then(|record| record.fields.get(name)).map(|field| &field.value))

@@ -99,6 +99,17 @@ pub struct RuleFailed {
     pub reasons: Vec<Reason>,
 }
 
+/// Fields of a record could not be computed and are empty. The change of the record stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComputationFailed {
+    /// The record.
+    pub record: RecordId,
+    /// Its object.
+    pub object: ObjectName,
+    /// Why, with the field of each.
+    pub reasons: Vec<Reason>,
+}
+
 /// A record that nobody had changed for a while was escalated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalated {

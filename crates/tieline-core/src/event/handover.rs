@@ -60,3 +60,14 @@ pub struct OwnerMapSet {
     /// By whom.
     pub actor: UserName,
 }
+
+/// A connection is called something else here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionLabelled {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// What it is called from now on; empty means nothing.
+    pub label: String,
+    /// By whom.
+    pub actor: UserName,
+}

@@ -29,8 +29,8 @@ mod template;
 mod view;
 
 pub use automation::{
-    AssignmentRuleSet, Escalated, EscalationAdvanced, EscalationRuleSet, QueueRemoved, QueueSet, RuleFailed,
-    RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet,
+    AssignmentRuleSet, ComputationFailed, Escalated, EscalationAdvanced, EscalationRuleSet, QueueRemoved,
+    QueueSet, RuleFailed, RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet,
 };
 pub use config::ConfigApplied;
 pub use connection::{
@@ -40,7 +40,7 @@ pub use connection::{
 };
 pub use drift::{DriftNoted, InputsKept, UnmappedSeen};
 pub use effect::{EffectDropped, EffectEnded, EffectQueued, EffectRetried};
-pub use handover::{ConnectionOwnerSet, OwnerHeard, OwnerMapSet, OwnerTold};
+pub use handover::{ConnectionLabelled, ConnectionOwnerSet, OwnerHeard, OwnerMapSet, OwnerTold};
 pub use history::{ConflictNoted, Loser, LostValue};
 pub use inquiry::{InquiryAnswered, InquirySent};
 pub use invitation::{
@@ -52,13 +52,13 @@ pub use link::{HoldChanged, LinksAwaited};
 pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
 pub use notice::{DigestMade, NoticeRaised, NoticeSettingsSet, NoticesRead};
 pub use org::{
-    AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, OrgCreated,
-    TokenIssued, UserAdded,
+    AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, ObjectRemoved,
+    OrgCreated, TokenIssued, UserAdded,
 };
 pub use pause::{PauseHeard, PauseSet, PauseTold};
 pub use people::{
     GroupRemoved, GroupSet, OrgSettingsSet, RoleRemoved, RoleSet, SharingEnabled, TokenCreated, TokenRevoked,
-    UserSet,
+    UserRemoved, UserSet,
 };
 pub use profile::{CompanySet, ProfileSent};
 pub use record::{Delivery, Origin, PendingValue, RecordAction, RecordChanged, ValuesPending};
@@ -187,5 +187,9 @@ numbered_kinds! {
         251 OwnerHeard,
         252 OwnerMapSet,
         253 ConversionMapSet,
+        280 ObjectRemoved,
+        281 UserRemoved,
+        282 ConnectionLabelled,
+        283 ComputationFailed,
     }
 }

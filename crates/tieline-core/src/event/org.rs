@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::JobKind;
 use crate::schema::ObjectSchema;
-use crate::{ConnectionId, Incarnation, JobId, OrgName, UserName};
+use crate::{ConnectionId, Incarnation, JobId, ObjectName, OrgName, UserName};
 
 /// The org came to be; the first event of every log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,15 @@ pub struct TokenIssued {
 pub struct ObjectDefined {
     /// The definition.
     pub schema: ObjectSchema,
+    /// By whom.
+    pub actor: UserName,
+}
+
+/// An object is not there any more: nothing stood on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRemoved {
+    /// The object.
+    pub object: ObjectName,
     /// By whom.
     pub actor: UserName,
 }

@@ -39,6 +39,15 @@ pub struct UserSet {
     pub actor: UserName,
 }
 
+/// A user on whom nothing stood was removed, with all tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRemoved {
+    /// The login name.
+    pub user: UserName,
+    /// By whom.
+    pub actor: UserName,
+}
+
 /// A role was defined or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleSet {

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::automation::{
     AssignmentRule, CompiledAutomation, EscalationRule, Queue, Rule, RuleKind, SharingRule, WorkflowRule,
 };
-use crate::event::RuleFailed;
+use crate::event::{ComputationFailed, RuleFailed};
+use crate::reason::Reason;
 use crate::schema::ObjectSchema;
 use crate::state::{Bulk, Record, State};
-use crate::{ObjectName, Owner, QueueName, RecordId, RuleName, Seq, Timestamp};
+use crate::{FieldName, ObjectName, Owner, QueueName, RecordId, RuleName, Seq, Timestamp};
 
 /// Most failures of rules that are at hand; the log keeps all.
 const FAILURES_KEPT: usize = 500;
@@ -47,6 +48,12 @@ pub struct Automation {
     /// The newest such failures.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub failures: VecDeque<RuleFailure>,
+    /// How often a field could not be computed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub not_computed: u64,
+    /// The fields that could not be computed since they were defined as they are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub computations: BTreeMap<ObjectName, BTreeMap<FieldName, FailedComputation>>,
     /// The rules of each object that has some, ready to run; derived.
     #[serde(skip)]
     compiled: BTreeMap<ObjectName, Arc<CompiledAutomation>>,
@@ -67,6 +74,21 @@ pub struct Escalation {
     pub since: Timestamp,
     /// Its last event that is of the escalation, or of rules that followed.
     pub last: Seq,
+}
+
+/// How often a field could not be computed, and why the last time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedComputation {
+    /// How often.
+    pub count: u64,
+    /// The first time.
+    pub first: Timestamp,
+    /// The last time.
+    pub last: Timestamp,
+    /// The record, the last time.
+    pub record: RecordId,
+    /// Why, the last time.
+    pub reason: Reason,
 }
 
 /// A failure of a rule with its time.
@@ -155,6 +177,37 @@ impl Automation {
     }
 
     /// Keeps a failure, and forgets the oldest.
+    pub(crate) fn note_computation(&mut self, time: Timestamp, failed: &ComputationFailed) {
+        for reason in &failed.reasons {
+            self.not_computed += 1;
+            let Some(field) = &reason.field else { continue };
+            let fields = self.computations.entry(failed.object.clone()).or_default();
+            let known = fields.entry(field.clone()).or_insert_with(|| FailedComputation {
+                count: 0,
+                first: time,
+                last: time,
+                record: failed.record,
+                reason: reason.clone(),
+            });
+            known.count += 1;
+            (known.last, known.record) = (time, failed.record);
+            known.reason.clone_from(reason);
+        }
+    }
+
+    /// Forgets what was noted of fields that are computed otherwise now, or not at all.
+    pub(crate) fn forget_computations(&mut self, before: Option<&ObjectSchema>, after: &ObjectSchema) {
+        let Some(fields) = self.computations.get_mut(&after.name) else { return };
+        let text = |schema: &ObjectSchema, field: &FieldName| {
+            schema.field(field).and_then(|field| field.expression.clone())
+        };
+        let same = |field: &FieldName| before.and_then(|before| text(before, field)) == text(after, field);
+        fields.retain(|field, _| same(field));
+        if fields.is_empty() {
+            self.computations.remove(&after.name);
+        }
+    }
+
     pub(crate) fn note_failure(&mut self, time: Timestamp, failure: &RuleFailed) {
         self.failed += 1;
         self.failures.push_back(RuleFailure { time, failure: failure.clone() });

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use automation::{Automation, Escalation, RuleFailure};
+pub use automation::{Automation, Escalation, FailedComputation, RuleFailure};
 pub use bulk::Bulk;
 pub use carried::Carried;
 pub(crate) use connection::Compiled;
@@ -141,13 +141,13 @@ pub struct State {
     rules: BTreeMap<ObjectName, Arc<CompiledRules>>,
     /// The tasks of a record, derived.
     #[serde(skip)]
-    tasks: BTreeMap<RecordId, BTreeSet<RecordId>>,
+    tasks: Bulk<BTreeMap<RecordId, BTreeSet<RecordId>>>,
     /// Accounts by their names as they are compared, derived.
     #[serde(skip)]
-    accounts: BTreeMap<String, BTreeSet<RecordId>>,
+    accounts: Bulk<BTreeMap<String, BTreeSet<RecordId>>>,
     /// Records with values that wait for approval, derived.
     #[serde(skip)]
-    approvals: BTreeSet<RecordId>,
+    approvals: Bulk<BTreeSet<RecordId>>,
     /// References of records, derived.
     #[serde(skip)]
     pub(crate) link_index: Bulk<LinkIndex>,
@@ -323,6 +323,8 @@ impl State {
     pub(crate) fn set_object(&mut self, schema: ObjectSchema) {
         self.rules.insert(schema.name.clone(), Arc::new(CompiledRules::compile(&schema)));
         self.automation.compile(&schema);
+        let before = self.objects.get(&schema.name);
+        self.automation.forget_computations(before.map(AsRef::as_ref), &schema);
         self.objects.insert(schema.name.clone(), Arc::new(schema));
         self.carried = carried::of(&self.objects);
     }
@@ -337,6 +339,16 @@ impl State {
     #[must_use]
     pub fn has_approvals(&self) -> bool {
         !self.approvals.is_empty()
+    }
+
+    /// Forgets an object; nothing stands on it.
+    pub(crate) fn remove_object(&mut self, object: &ObjectName) {
+        self.objects.remove(object);
+        self.rules.remove(object);
+        self.automation.computations.remove(object);
+        if self.by_object.contains_key(object) {
+            self.by_object.remove(object);
+        }
     }
 
     /// Keeps the index of records per object.

@@ -97,6 +97,11 @@ impl Notices {
         })
     }
 
+    /// Forgets what a user was told, and how.
+    pub(crate) fn forget(&mut self, user: &UserName) {
+        self.by_user.remove(user);
+    }
+
     pub(crate) fn raised(&mut self, time: Timestamp, event: &NoticeRaised) {
         let user = self.by_user.entry(event.user.clone()).or_default();
         user.list.push_back(KeptNotice {

@@ -157,6 +157,14 @@ impl State {
         }
     }
 
+    /// Forgets a user, with tokens and notices.
+    pub(crate) fn remove_user(&mut self, user: &UserName) {
+        if let Some(found) = self.users.remove(user) {
+            found.tokens.values().for_each(|token| drop(self.by_token.remove(&*token.hash)));
+        }
+        self.notices.forget(user);
+    }
+
     /// Rebuilds the index of tokens.
     pub(super) fn derive_tokens(&mut self) {
         let tokens = self.users.iter().flat_map(|(name, user)| {

@@ -1,5 +1,7 @@
 //! What is looked up about sharing: the tasks of a record, and what waits for approval.
 
+use std::collections::BTreeSet;
+
 use crate::RecordId;
 use crate::account::account_key;
 use crate::event::PendingValue;
@@ -104,7 +106,7 @@ impl State {
             self.index_task(task, [None, None], parents);
         }
         let waiting = self.records.iter().filter(|(_, record)| record.waits_for_approval());
-        self.approvals = waiting.map(|(id, _)| *id).collect();
+        self.approvals = waiting.map(|(id, _)| *id).collect::<BTreeSet<_>>().into();
     }
 }
 

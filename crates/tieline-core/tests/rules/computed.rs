@@ -249,3 +249,44 @@ fn computed_mappings_are_checked_against_the_catalogue() {
         assert!(reasons.iter().any(|r| r.code == code && r.message.contains(text)), "{reasons:?}");
     }
 }
+
+/// A rate that divides by what may be nothing.
+const RATE: &str = r#"
+object = "Sale__c"
+name_field = "Name"
+create_set = ["Name"]
+[fields]
+Name = { type = "text", required = true, length = 40 }
+Price = { type = "currency", precision = 18, scale = 2 }
+Quantity = { type = "integer" }
+Each = { type = "currency", precision = 18, scale = 2, expression = "Price / Quantity" }
+"#;
+
+#[test]
+fn a_field_that_cannot_be_computed_says_why_and_stops_nothing() {
+    let mut org = Org::new("acme", object(RATE));
+    let fields = |quantity| {
+        [("Name", Value::text("a")), ("Price", Value::Decimal("10".parse().unwrap())), ("Quantity", quantity)]
+    };
+    let id = org.create("Sale__c", &fields(Value::Integer(4)));
+    assert_eq!(value(&org, id, "Each"), "2.5");
+    assert!(org.state().automation.computations.is_empty());
+    org.update(id, &[("Quantity", Value::Integer(0))]);
+    assert!(org.record(id).value(&name("Each")).is_null());
+    let noted =
+        |org: &Org| org.state().automation.computations.get("Sale__c").map(|fields| fields["Each"].clone());
+    let failed = noted(&org).unwrap();
+    assert_eq!((failed.count, failed.record, failed.reason.code), (1, id, ReasonCode::RuleFailed));
+    assert!(failed.reason.message.contains("Each cannot be computed"), "{}", failed.reason.message);
+    // A change of another field does not try again; a new record counts; an empty input is no failure.
+    org.update(id, &[("Name", Value::text("b"))]);
+    org.create("Sale__c", &fields(Value::Integer(0)));
+    org.create("Sale__c", &fields(Value::Null));
+    assert_eq!(noted(&org).unwrap().count, 2);
+    assert_eq!(org.state().automation.not_computed, 2);
+    assert_eq!(org.state().hash(), org.replayed().hash(), "replay gives the same");
+    // Defined otherwise, what was noted is forgotten, and what is computed anew is not counted.
+    let mended = RATE.replace("Price / Quantity", "Quantity == 0 ? dec('0') : Price / Quantity");
+    org.run(Command::DefineObject { schema: Box::new(object(&mended)) });
+    assert_eq!((noted(&org), org.state().automation.not_computed), (None, 2));
+}

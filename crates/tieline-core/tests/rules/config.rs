@@ -12,13 +12,13 @@ use tieline_core::{RoleName, UserName};
 
 use crate::kit::{Org, connect, deal, deals_from_offers, name, offer, publish_rule, settle_all};
 
-const PRUNE: Options = Options { prune: true, skip_missing: false };
+pub(crate) const PRUNE: Options = Options { prune: true, skip_missing: false };
 
-fn source(name: &str, text: &str) -> Source {
+pub(crate) fn source(name: &str, text: &str) -> Source {
     Source { name: name.to_owned(), text: text.to_owned() }
 }
 
-fn plan_as(org: &Org, user: &str, sources: &[Source], options: Options) -> Plan {
+pub(crate) fn plan_as(org: &Org, user: &str, sources: &[Source], options: Options) -> Plan {
     let context = Context { now: org.now, actor: name(user), entropy: [7; 32] };
     config::plan(org.state(), sources, options, &context)
 }
@@ -27,7 +27,7 @@ fn plan(org: &Org, text: &str) -> Plan {
     plan_as(org, "ann", &[source("f.toml", text)], Options::default())
 }
 
-fn command(plan: Plan) -> Command {
+pub(crate) fn command(plan: Plan) -> Command {
     Command::Config(ConfigCommand::Apply { members: plan.members, based_on: Some(plan.based_on) })
 }
 
@@ -37,11 +37,11 @@ fn apply(org: &mut Org, sources: &[Source], options: Options) -> Result<Reply, R
     org.attempt(command(plan))
 }
 
-fn items(plan: &Plan) -> Vec<(&str, Action)> {
+pub(crate) fn items(plan: &Plan) -> Vec<(&str, Action)> {
     plan.changes.iter().map(|change| (change.item.as_str(), change.action)).collect()
 }
 
-fn told(faults: &[Fault]) -> Vec<String> {
+pub(crate) fn told(faults: &[Fault]) -> Vec<String> {
     faults.iter().map(|fault| format!("{} {} {}", fault.place, fault.code, fault.item)).collect()
 }
 
@@ -220,7 +220,7 @@ fn records_that_a_change_would_refuse_are_counted() {
 }
 
 /// Two orgs with rules over their connection.
-fn pair() -> (Org, Org) {
+pub(crate) fn pair() -> (Org, Org) {
     let (mut acme, mut globex) = (Org::new("acme", deal()), Org::new("globex", offer()));
     let id = connect(&mut acme, &mut globex);
     for (org, object, names) in [
@@ -279,7 +279,7 @@ fn the_rules_of_a_connection_are_files_too() {
 }
 
 /// One item of every noun that has no test of its own.
-const EVERYTHING: &str = r#"
+pub(crate) const EVERYTHING: &str = r#"
 [org]
 company = "Acme Group"
 [queues.emea]

@@ -28,6 +28,7 @@ mod pairing;
 mod pauses;
 mod queues;
 mod references;
+mod removal;
 mod sharing;
 mod stamps;
 mod tasks;

@@ -223,6 +223,7 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
         Event::InvitationRevoked(e) => new("revoked").by(&e.actor),
         Event::ConnectionDeactivated(e) => new("deactivated").by_some(e.actor.as_ref()),
         Event::ConnectionSuspended(e) => new(if e.suspended { "suspended" } else { "let go on" }),
+        Event::ConnectionLabelled(e) => new("labelled").by(&e.actor).detail(e.label.clone()),
         Event::ConnectionOwnerSet(e) => new("handed over").by(&e.actor).detail(format!("to {}", e.owner)),
         Event::TemplateGiven(e) => new("template given").by(&e.actor).detail(e.template.to_string()),
         Event::InvitationDiscarded(e) => new("invitation discarded").by(&e.actor),

@@ -7,15 +7,17 @@ use serde_json::Value as Json_;
 use tieline_core::ConnectionId;
 use tieline_core::command::{Command, ConfigCommand, Context, Reply};
 use tieline_core::config::{
-    self, Change, ConfigHash, Fault, FieldChange, Member, Options, Passed, Place, Plan, Source, Touch,
+    self, Action, Change, ConfigHash, Fault, FieldChange, Member, Options, Passed, Place, Plan, Source, Touch,
 };
 use tieline_core::people::Permission;
+use tieline_core::state::State;
 use utoipa::ToSchema;
 
 use super::Api;
 use super::auth::Actor;
+use super::past::AsOf;
 use super::problem::{ErrorCode, Problem, ReasonView};
-use super::request::Body;
+use super::request::{Body, Params};
 use crate::clock::now;
 use crate::org::{ExecuteError, Executed};
 
@@ -234,7 +236,18 @@ fn plan(api: &Api, actor: &Actor, sources: &[Source], options: Options) -> Plan 
 
 /// Asks every record, in slices: the writer waits for none of them for long.
 async fn touches(api: &Api, plan: &mut Plan) -> Vec<Touch> {
-    let mut touches = std::mem::take(&mut plan.touches);
+    let mut touches = Vec::new();
+    for mut question in std::mem::take(&mut plan.share_questions) {
+        let mut after = None;
+        loop {
+            after = api.org.peek(|state| question.ask(state, after, SLICE));
+            if after.is_none() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        touches.extend(question.touches());
+    }
     for mut question in std::mem::take(&mut plan.questions) {
         let mut after = None;
         loop {
@@ -249,14 +262,19 @@ async fn touches(api: &Api, plan: &mut Plan) -> Vec<Touch> {
     touches
 }
 
-/// Shows everything that can be set, as files.
-#[utoipa::path(get, path = "/v1/config", tag = "config", responses((status = 200, body = ConfigView)))]
-pub(crate) async fn show(Extract(api): Extract<Api>, _actor: Actor) -> Result<Json<ConfigView>, Problem> {
-    super::read(&api, |state| {
+/// Shows everything that can be set, as files: as it is, or as it was (OPS-04).
+#[utoipa::path(get, path = "/v1/config", tag = "config", params(AsOf),
+    responses((status = 200, body = ConfigView)))]
+pub(crate) async fn show(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Params(when): Params<AsOf>,
+) -> Result<Json<ConfigView>, Problem> {
+    let view = |state: &State| {
         let files = config::export(state).into_iter().map(FileBody::from).collect();
         Ok(ConfigView { hash: ConfigHash::of(state).to_string(), files })
-    })
-    .await
+    };
+    when.show(&api, view).await.map(Json)
 }
 
 /// Tells what files would change, and how many records that touches. Nothing is changed.
@@ -293,6 +311,7 @@ pub(crate) async fn apply_files(
         if !plan.faults.is_empty() {
             return Err(refused(&plan.faults));
         }
+        unasked(&plan, body.prune)?;
         let members = std::mem::take(&mut plan.members);
         let narrowed = narrowed(&members);
         let command = ConfigCommand::Apply { members, based_on: Some(based_on.unwrap_or(plan.based_on)) };
@@ -307,12 +326,24 @@ pub(crate) async fn apply_files(
         api.org.narrowed(connection).await;
     }
     let Executed { seq, reply } = executed;
-    let touches = plan.touches.clone();
     Ok(Json(AppliedView {
         seq: seq.0,
         changed: reply != Reply::Unchanged,
-        plan: PlanView::of(plan, touches),
+        plan: PlanView::of(plan, Vec::new()),
     }))
+}
+
+/// What files do not name any more goes only if that was asked for.
+fn unasked(plan: &Plan, prune: bool) -> Result<(), Problem> {
+    let removed = |change: &&Change| change.action == Action::Remove;
+    let items: Vec<&str> = plan.changes.iter().filter(removed).map(|change| change.item.as_str()).collect();
+    let Some((first, rest)) = items.split_first().filter(|_| !prune) else { return Ok(()) };
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    let detail = format!(
+        "the files manage what they do not name any more, so that {first}{more} would go: add them, or apply \
+         with --prune"
+    );
+    Err(Problem::new(ErrorCode::RemovalNotAsked, detail))
 }
 
 /// The connections whose publish rules change: the answer comes when no more than them can leave.

@@ -3,14 +3,16 @@
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
-use tieline_core::command::{Command, Handover, Pause};
+use tieline_core::command::{Command, Handover, Pause, ProfileCommand};
+use tieline_core::state::State;
 use tieline_core::{ConnectionId, ObjectName, UserName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
 use super::connection_view::{ConnectionSummary, ConnectionView};
 use super::org::LicencesView;
-use super::problem::Problem;
+use super::past::AsOf;
+use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Params, Route};
 use super::{Api, Done, select};
 use crate::clock::now;
@@ -69,17 +71,19 @@ pub(crate) async fn list(
     .await
 }
 
-/// Shows a connection with its rules, catalogue and figures.
+/// Shows a connection with its rules, catalogue and figures, as it is or as it was (OPS-04).
 #[utoipa::path(get, path = "/v1/connections/{c}", tag = "connections",
-    params(("c" = String, Path, description = "Id, partner or label.")),
+    params(("c" = String, Path, description = "Id, partner or label."), AsOf),
     responses((status = 200, body = ConnectionView)))]
 pub(crate) async fn show(
     Extract(api): Extract<Api>,
     _actor: Actor,
     Route(selector): Route<String>,
+    Params(when): Params<AsOf>,
 ) -> Result<Json<ConnectionView>, Problem> {
-    super::read(&api, |state| Ok(ConnectionView::of(&api, state, select::connection(state, &selector)?)))
-        .await
+    let (of, shown) = (api.clone(), selector);
+    let view = move |state: &State| Ok(ConnectionView::of(&of, state, select::connection(state, &shown)?));
+    when.show(&api, view).await.map(Json)
 }
 
 /// Does something with the connection that `selector` names.
@@ -134,11 +138,13 @@ pub(crate) async fn resume(
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConnectionChange {
     /// Who manages it here from now on.
-    #[schema(value_type = String)]
-    owner: UserName,
+    #[schema(value_type = Option<String>)]
+    owner: Option<UserName>,
+    /// What it is called here from now on; an empty label is none.
+    label: Option<String>,
 }
 
-/// Gives a connection to another user (OPS-19).
+/// Gives a connection to another user (OPS-19), or calls it something else here.
 #[utoipa::path(patch, path = "/v1/connections/{c}", tag = "connections", request_body = ConnectionChange,
     params(("c" = String, Path, description = "Id, partner or label.")),
     responses((status = 200, body = Done)))]
@@ -146,10 +152,19 @@ pub(crate) async fn change(
     Extract(api): Extract<Api>,
     actor: Actor,
     Route(selector): Route<String>,
-    Body(ConnectionChange { owner }): Body<ConnectionChange>,
+    Body(change): Body<ConnectionChange>,
 ) -> Result<Json<Done>, Problem> {
-    act(&api, &actor, &selector, |connection| Command::Handover(Handover::Connection { connection, owner }))
-        .await
+    match change {
+        ConnectionChange { owner: Some(owner), label: None } => {
+            let give = |connection| Command::Handover(Handover::Connection { connection, owner });
+            act(&api, &actor, &selector, give).await
+        }
+        ConnectionChange { owner: None, label: Some(label) } => {
+            let call = |connection| Command::Profile(ProfileCommand::SetLabel { connection, label });
+            act(&api, &actor, &selector, call).await
+        }
+        _ => Err(Problem::new(ErrorCode::BadBody, "name the owner or the label: one of both at a time")),
+    }
 }
 
 /// What of a connection.

@@ -46,7 +46,7 @@ pub(crate) struct Explanation {
 pub(crate) struct StepView {
     /// The event.
     seq: u64,
-    /// `came`, `mapped`, `ended`, `wrote`, `sent`, `waits`, `lost`, or the name of the event.
+    /// `came`, `mapped`, `refused`, `ended`, `wrote`, `sent`, `waits`, `lost`, or the name of the event.
     what: String,
     /// One sentence.
     text: String,
@@ -100,8 +100,20 @@ pub(crate) struct FieldOrigin {
 /// The steps while they are gathered.
 struct Steps<'a> {
     state: &'a State,
+    /// Whether that is the org as it was then, and not as it is.
+    then: bool,
     seq: Seq,
     steps: Vec<StepView>,
+}
+
+/// What the events of a group did, told with the org as it was before them.
+pub(super) fn steps_of(state: &State, events: &[(Seq, Event)]) -> Vec<StepView> {
+    let mut steps = Steps { state, then: true, seq: Seq(0), steps: Vec::new() };
+    for (seq, event) in events {
+        steps.seq = *seq;
+        steps.event(event);
+    }
+    steps.steps
 }
 
 impl Steps<'_> {
@@ -179,9 +191,38 @@ impl Steps<'_> {
                 _ => {}
             }
         }
+        self.validated(received);
         if let Some(outcome) = received.outcome {
             self.add_with("ended", format!("it ended {}", outcome.as_str()), |step| {
                 step.reasons = received.reasons.iter().map(ReasonView::from).collect();
+            });
+        }
+    }
+
+    /// Each reason against the message, with the field and what it would have become.
+    fn validated(&mut self, received: &Received) {
+        for reason in &received.reasons {
+            let tried = reason.field.as_ref().and_then(|field| {
+                let mapped = self
+                    .steps
+                    .iter()
+                    .rev()
+                    .find(|step| step.what == "mapped" && step.field.as_deref() == Some(field.as_str()));
+                let mapped = mapped.and_then(|step| step.to.clone().or_else(|| step.from.clone()));
+                let there = || {
+                    let record = self.state.record(received.record?)?;
+                    Some(record.value(field).to_json())
+                };
+                mapped.or_else(there)
+            });
+            let text = match &reason.rule {
+                Some(rule) => format!("the validation rule {rule} refused it"),
+                None => "it was refused".to_owned(),
+            };
+            self.add_with("refused", text, |step| {
+                step.field = reason.field.as_ref().map(ToString::to_string);
+                step.to = tried;
+                step.reasons = vec![ReasonView::from(reason)];
             });
         }
     }
@@ -208,8 +249,12 @@ impl Steps<'_> {
             for mapping in mappings {
                 let field = schema.as_ref().and_then(|schema| schema.field(&mapping.local));
                 let became = rule.zip(field).map(|(rule, field)| rule.map_value(mapping, value, field));
-                let text =
-                    format!("the partner's {name}, written at {}, is our {} now", stamp.time, mapping.local);
+                let version = rule.map_or(0, |rule| rule.version);
+                let when = if self.then { "" } else { " of now" };
+                let text = format!(
+                    "the partner's {name}, written at {}, is our {} by mapping {version}{when}",
+                    stamp.time, mapping.local
+                );
                 self.add_with("mapped", text, |step| {
                     step.field = Some(mapping.local.to_string());
                     step.from = Some(value.to_json());
@@ -298,7 +343,7 @@ pub(crate) async fn event(
             .collect();
         // The state only names partners and the mappings of now; what is durable was told before.
         let mut steps = org.peek(|state| {
-            let mut steps = Steps { state, seq: Seq(0), steps: Vec::new() };
+            let mut steps = Steps { state, then: false, seq: Seq(0), steps: Vec::new() };
             for (seq, event) in &events {
                 steps.seq = *seq;
                 steps.event(event);
@@ -376,7 +421,7 @@ mod tests {
     #[test]
     fn a_step_without_values_shows_none() {
         let state = State::default();
-        let mut steps = Steps { state: &state, seq: Seq(7), steps: Vec::new() };
+        let mut steps = Steps { state: &state, then: true, seq: Seq(7), steps: Vec::new() };
         steps.add_with("came", "x".to_owned(), |step| step.field = Some("Name".to_owned()));
         let json = serde_json::to_value(&steps.steps[0]).unwrap();
         assert_eq!(json, serde_json::json!({"seq": 7, "what": "came", "text": "x", "field": "Name"}));

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tieline_bus::ConnectionUrl;
+use tieline_bus::{ConnectionUrl, SecretHash};
 use tieline_core::command::{Command, InvitationCommand, Reply};
 use tieline_core::invitation::ReceivedInvitation;
 use tieline_core::{ConnectionId, ConnectionTemplateName, UserName};
@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::auth::Actor;
+use super::once::{Keyed, answer_gone};
 use super::problem::{ErrorCode, Problem};
 use super::request::Body;
 use super::templates;
@@ -142,18 +143,30 @@ pub(crate) fn check_duration(expires_in_s: u32) -> Result<i64, Problem> {
 pub(crate) async fn invite(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Body(new): Body<NewInvitation>,
 ) -> Result<(StatusCode, Json<Invitation>), Problem> {
     let expires = now().plus_us(check_duration(new.expires_in_s)?);
     templates::require(&api, new.template.as_ref())?;
-    let (secret, secret_hash) =
-        api.org.new_secret().map_err(|error| Problem::internal("drawing a secret", &error))?;
+    let secret = keyed.secret(&api, &actor)?;
+    let secret_hash = *SecretHash::of(&secret).as_bytes();
     let command = Command::Invite { secret_hash, expires, owner: new.owner, label: new.label };
-    let executed = api.org.execute(command, &actor.user).await?;
+    let executed = api.execute_one(Ok(command), &actor, &keyed).await?;
     let Reply::Connection(connection) = executed.reply else {
         return Err(super::unexpected(&executed.reply));
     };
-    templates::give_to(&api, &actor, connection, new.template).await?;
+    // One that was made before ends when it did then, and has its template already.
+    let made = api.org.read(|state| {
+        let made = state.connections.get(&connection)?;
+        Some((*made.secret_hash, made.expires?, made.template.is_some()))
+    });
+    let (kept, expires, has_template) = made.await.unwrap_or((secret_hash, expires, false));
+    if kept != secret_hash {
+        return Err(answer_gone("the invitation"));
+    }
+    if !has_template {
+        templates::give_to(&api, &actor, connection, new.template).await?;
+    }
     let url = api.org.invite_url(connection, secret, expires);
     let invitation = Invitation { connection: connection.to_string(), url, expires: expires.to_string() };
     Ok((StatusCode::CREATED, Json(invitation)))

@@ -68,6 +68,7 @@ mod openapi;
 mod org;
 mod owners;
 mod pairing;
+mod past;
 mod problem;
 mod publish;
 mod queues;
@@ -85,9 +86,11 @@ mod state_hash;
 mod status;
 mod subscribe;
 mod templates;
+mod trace;
 mod users;
 mod values;
 mod views;
+mod webhook_secrets;
 
 use std::any::Any;
 use std::ops::Deref;
@@ -227,6 +230,8 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(shares::retry))
         .routes(routes!(inbox::accept))
         .routes(routes!(inbox::decline))
+        .routes(routes!(invitations::invite))
+        .routes(routes!(users::tokens, users::issue))
 }
 
 fn other() -> OpenApiRouter<Api> {
@@ -240,15 +245,13 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(org::show, org::change))
         .routes(routes!(org::enable))
         .routes(routes!(users::list, users::add))
-        .routes(routes!(users::show, users::change))
-        .routes(routes!(users::tokens, users::issue))
+        .routes(routes!(users::show, users::change, users::remove))
         .routes(routes!(users::revoke))
         .routes(routes!(handover::hand_over))
         .routes(routes!(roles::list))
         .routes(routes!(roles::show, roles::set, roles::remove))
         .routes(routes!(roles::list_groups))
         .routes(routes!(roles::show_group, roles::set_group, roles::remove_group))
-        .routes(routes!(invitations::invite))
         .routes(routes!(invitations::inspect))
         .routes(routes!(invitations::answer))
         .routes(routes!(invitations::later))
@@ -279,7 +282,7 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(subscribe::list))
         .routes(routes!(subscribe::show, subscribe::set, subscribe::remove))
         .routes(routes!(objects::list, objects::define))
-        .routes(routes!(objects::show))
+        .routes(routes!(objects::show, objects::remove))
         .routes(routes!(config::show))
         .routes(routes!(config::plan_files))
         .routes(routes!(config::apply_files))
@@ -291,6 +294,7 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(as_of::as_of))
         .routes(routes!(explain::of_record))
         .routes(routes!(explain::event))
+        .routes(routes!(trace::trace))
         .routes(routes!(audit::audit))
         .routes(routes!(replay::replay))
         .routes(routes!(shares::list))
@@ -317,6 +321,9 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::failures))
         .routes(routes!(jobs::alarms))
+        .routes(routes!(webhook_secrets::list, webhook_secrets::make))
+        .routes(routes!(webhook_secrets::rotate))
+        .routes(routes!(webhook_secrets::remove))
         .routes(routes!(effects::list))
         .routes(routes!(effects::retry))
         .routes(routes!(effects::drop_it))

@@ -10,13 +10,12 @@ use tieline_core::schema::{ObjectSchema, RuleFault, SchemaError};
 use tieline_core::{ObjectName, Seq};
 use utoipa::ToSchema;
 
-use super::Api;
 use super::auth::Actor;
 use super::drift::ChangeView;
 use super::field_view::ObjectView;
 use super::problem::{ErrorCode, Problem};
-use super::records;
 use super::request::{Route, Text};
+use super::{Api, Done, records};
 
 /// The objects of the org.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,6 +114,19 @@ pub(crate) async fn show(
         Ok(ObjectView::of(object, |field| writes && reading.may(Permission::WriteField(&name, field))))
     })
     .await
+}
+
+/// Removes an object on which nothing stands: no record, no rule, no other setting.
+#[utoipa::path(delete, path = "/v1/objects/{object}", tag = "objects",
+    params(("object" = String, Path, description = "The object.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn remove(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(object): Route<ObjectName>,
+) -> Result<Json<Done>, Problem> {
+    let _defining = api.defining.lock().await;
+    api.change(&actor, Command::RemoveObject { object }).await
 }
 
 /// Defines an object, or extends a known one, from its file.

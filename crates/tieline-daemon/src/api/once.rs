@@ -4,8 +4,8 @@
 //! done twice: the key is in the log with what it did. Each command of a request is looked at for
 //! itself. One that was refused had no effect, and is decided anew.
 //!
-//! Requests whose answer holds a secret, which is not kept, refuse a key rather than ignore it.
-//! Those that set something to what they say (PUT) need none.
+//! Requests whose answer holds a secret keep it beside the keys of the org for as long (`secrets`), so that
+//! the same answer can be given; those that do not, refuse a key rather than ignore it. Those that set something to what they say (PUT) need none.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -33,6 +33,24 @@ const KEY: &str = "idempotency-key";
 pub(crate) struct Keyed(Option<(RequestKey, [u8; 16])>);
 
 impl Keyed {
+    /// A secret for the answer of the request: one that it keeps if it has a key.
+    pub(super) fn secret(&self, api: &Shared, actor: &Actor) -> Result<[u8; 32], Problem> {
+        let Some((key, fingerprint)) = &self.0 else {
+            let mut secret = [0; 32];
+            return match getrandom::fill(&mut secret) {
+                Ok(()) => Ok(secret),
+                Err(error) => Err(Problem::internal("drawing a secret", &error)),
+            };
+        };
+        let mut hash = blake3::Hasher::new_derive_key("tieline request secret 1");
+        for part in [actor.user.as_str().as_bytes(), key.as_str().as_bytes(), fingerprint] {
+            hash.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        let mut of = [0; 16];
+        hash.finalize_xof().fill(&mut of);
+        api.org.request_secret(&of).map_err(|error| Problem::internal("keeping a secret", &error))
+    }
+
     /// Names one command of the request.
     fn item(&self, item: usize) -> Option<Once> {
         let (key, fingerprint) = self.0.as_ref()?;
@@ -86,6 +104,13 @@ pub(crate) async fn refuse(request: Request, next: Next) -> Result<Response, Pro
         return Err(Problem::new(ErrorCode::KeyNotTaken, detail));
     }
     Ok(next.run(request).await)
+}
+
+/// The answer of a request that was answered before holds a secret that was not kept.
+pub(super) fn answer_gone(what: &str) -> Problem {
+    let detail =
+        format!("the request was done before, and its secret is gone: take {what} back and ask anew");
+    Problem::new(ErrorCode::AnswerGone, detail)
 }
 
 impl Shared {

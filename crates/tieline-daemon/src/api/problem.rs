@@ -118,6 +118,13 @@ error_codes! {
     PlanOutdated = "plan_outdated", 409, "The configuration has changed since the plan was made";
     Revoked = "revoked", 409, "The invitation was revoked";
     RoleInUse = "role_in_use", 409, "Somebody has the role";
+    SecretExists = "secret_exists", 409, "There is a secret of that name";
+    UnknownSecret = "unknown_secret", 404, "There is no such secret";
+    SecretInUse = "secret_in_use", 409, "Something signs with the secret";
+    AnswerGone = "answer_gone", 409, "The request was answered, and its secret is not kept any more";
+    ObjectInUse = "object_in_use", 409, "Something stands on the object";
+    UserInUse = "user_in_use", 409, "Something stands on the user";
+    RemovalNotAsked = "removal_not_asked", 409, "Something would be removed, and nobody asked for it";
     RotationPending = "rotation_pending", 409, "A new key was announced and is not in use yet";
     RuleInactive = "rule_inactive", 409, "The rule is not active";
     SharingNotEnabled = "sharing_not_enabled", 409, "The org has not enabled sharing";

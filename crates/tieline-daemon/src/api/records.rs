@@ -27,6 +27,7 @@ use super::request::{Body, Params, Route, cursor, page_size};
 use super::share_view::ShareView;
 use super::values::{Fields, field, fields_json};
 use super::{Api, Done};
+use crate::clock::now;
 
 /// Most records that one request for a filtered page looks at; the page may then be short.
 const LOOKED_AT_MAX: usize = 20_000;
@@ -127,6 +128,9 @@ pub(crate) struct RecordView {
     fields: Map<String, Json_>,
     /// Values of partners that are known and not applied.
     pending: Vec<PendingView>,
+    /// Why computed fields are empty that cannot be computed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_computed: Vec<ReasonView>,
     /// The partners that have accepted it (S2S-70).
     sent_to: Vec<String>,
     /// The partner that it came from (S2S-70).
@@ -299,6 +303,7 @@ impl RecordView {
                     reasons: pending.reasons.iter().map(ReasonView::from).collect(),
                 })
                 .collect(),
+            not_computed: not_computed(state, record),
             sent_to: accepted(state, record, ShareRole::Origin).collect(),
             received_from: accepted(state, record, ShareRole::Copy).next(),
             waiting: record.links.iter().map(|(field, link)| WaitingView::of(field, link)).collect(),
@@ -312,6 +317,15 @@ impl RecordView {
                 .collect(),
         }
     }
+}
+
+/// Why computed fields of a record are empty: those that cannot be computed from it as it is.
+fn not_computed(state: &State, record: &Record) -> Vec<ReasonView> {
+    let fields = state.rules(&record.object).map(|rules| rules.computed()).unwrap_or_default();
+    let empty = fields.iter().filter(|field| record.value(field.name()).is_null());
+    let read = |name: &FieldName| record.fields.get(name).map(|field| &field.value);
+    let failed = empty.filter_map(|field| field.value(read, now()).err());
+    failed.map(|reason| ReasonView::from(&reason)).collect()
 }
 
 /// The partners with whom a record is shared actively, of those that this org is the `role` of.

@@ -39,6 +39,29 @@ pub(crate) struct RuleFailureList {
     failed: u64,
     /// The newest first, at most 500; the log keeps all.
     failures: Vec<RuleFailureView>,
+    /// How often a computed field was empty because it could not be computed, since the org was made.
+    not_computed: u64,
+    /// The fields that could not be computed since they were defined as they are.
+    computed: Vec<ComputationView>,
+}
+
+/// A computed field that could not be computed; the records stand, with the field empty.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ComputationView {
+    /// The object.
+    object: String,
+    /// The field.
+    field: String,
+    /// How often.
+    count: u64,
+    /// The first time.
+    first: String,
+    /// The last time.
+    last: String,
+    /// The record, the last time.
+    record: String,
+    /// Why, the last time.
+    reason: ReasonView,
 }
 
 /// Something that a rule could not do; what triggered it stands.
@@ -298,7 +321,23 @@ pub(crate) async fn failures(
 ) -> Result<Json<RuleFailureList>, Problem> {
     super::read(&api, |state| {
         let failures = state.automation.failures.iter().rev().map(RuleFailureView::from);
-        Ok(RuleFailureList { failed: state.automation.failed, failures: failures.collect() })
+        let fields = state.automation.computations.iter().flat_map(|(object, fields)| {
+            fields.iter().map(move |(field, failed)| ComputationView {
+                object: object.to_string(),
+                field: field.to_string(),
+                count: failed.count,
+                first: failed.first.to_string(),
+                last: failed.last.to_string(),
+                record: failed.record.to_string(),
+                reason: ReasonView::from(&failed.reason),
+            })
+        });
+        Ok(RuleFailureList {
+            failed: state.automation.failed,
+            failures: failures.collect(),
+            not_computed: state.automation.not_computed,
+            computed: fields.collect(),
+        })
     })
     .await
 }

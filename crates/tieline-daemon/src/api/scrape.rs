@@ -50,6 +50,7 @@ fn org(api: &Api, state: &State) {
     metrics.gauge(Metric::Jobs, &[]).set(state.jobs.len() as f64);
     metrics.gauge(Metric::ApprovalsWaiting, &[]).set(state.approvals_waiting() as f64);
     metrics.counter(Metric::RuleFailures, &[]).absolute(state.automation.failed);
+    metrics.counter(Metric::NotComputed, &[]).absolute(state.automation.not_computed);
     for kind in ["mail", "webhook"] {
         let open = state.effects.open().values().filter(|open| open.effect.kind() == kind).count();
         metrics.gauge(Metric::EffectsOpen, &[kind]).set(open as f64);

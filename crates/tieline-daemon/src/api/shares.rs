@@ -7,12 +7,14 @@ use tieline_core::command::{Command, Reply, SharingCommand};
 use tieline_core::job::JobKind;
 use tieline_core::message::EndReason;
 use tieline_core::sharing::{Forwarding, TaskChoice};
+use tieline_core::state::State;
 use tieline_core::{ConnectionId, ObjectName, RecordId, ShareId, ViewName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
 use super::batch::{ItemResult, check_count};
 use super::once::Keyed;
+use super::past::AsOf;
 use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Params, Route, cursor, page_size};
 use super::share_view::{ShareView, status};
@@ -145,6 +147,10 @@ pub(crate) struct ShareQuery {
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,
+    /// As they were after this event.
+    seq: Option<u64>,
+    /// As they were at this moment: RFC 3339, or a day.
+    time: Option<String>,
 }
 
 /// Some shares of a connection.
@@ -304,7 +310,7 @@ pub(crate) async fn stop(
     }))
 }
 
-/// Lists the shares of a connection.
+/// Lists the shares of a connection, as they are or as they were (OPS-04).
 #[utoipa::path(get, path = "/v1/connections/{c}/shares", tag = "shares",
     params(("c" = String, Path, description = "Id, partner or label."), ShareQuery),
     responses((status = 200, body = SharePage)))]
@@ -322,7 +328,8 @@ pub(crate) async fn list(
     }
     let after: Option<ShareId> = cursor(query.cursor.as_deref())?;
     let (limit, start) = (page_size(query.limit), after.map_or(Unbounded, Excluded));
-    super::read(&api, |state| {
+    let wanted = wanted.map(str::to_owned);
+    let view = move |state: &State| {
         let connection = select::connection(state, &selector)?;
         let mut page = SharePage { shares: Vec::new(), next: None };
         let mut last = None;
@@ -332,13 +339,13 @@ pub(crate) async fn list(
                 break;
             }
             last = Some(*id);
-            if wanted.is_none_or(|wanted| status(share.status) == wanted) {
+            if wanted.as_deref().is_none_or(|wanted| status(share.status) == wanted) {
                 page.shares.push(ShareView::of(connection, *id, share));
             }
         }
         Ok(page)
-    })
-    .await
+    };
+    AsOf { seq: query.seq, time: query.time }.show(&api, view).await.map(Json)
 }
 
 /// Tries again what was refused on a share: pending values, or the creation of the copy.

@@ -11,11 +11,12 @@ use utoipa::ToSchema;
 
 use super::auth::Actor;
 use super::handover::Owned;
+use super::once::{Keyed, answer_gone};
 use super::problem::{ErrorCode, Problem};
 use super::request::{Body, Route};
 use super::{Api, Done};
 use crate::clock::now;
-use crate::init::{new_token, token_hash, token_hint};
+use crate::init::{token_hash, token_hint, token_of};
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -233,6 +234,18 @@ pub(crate) async fn change(
     Ok(Json(UserChanged { seq, changed, owns: owns.filter(|owned| !owned.is_nothing()) }))
 }
 
+/// Removes a user on whom nothing stands, with all tokens. The log keeps naming the user.
+#[utoipa::path(delete, path = "/v1/users/{user}", tag = "people",
+    params(("user" = String, Path, description = "The login name.")),
+    responses((status = 200, body = Done)))]
+pub(crate) async fn remove(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    Route(user): Route<UserName>,
+) -> Result<Json<Done>, Problem> {
+    api.change(&actor, Command::RemoveUser { user }).await
+}
+
 /// Lists the tokens of a user; everybody may see their own.
 #[utoipa::path(get, path = "/v1/users/{user}/tokens", tag = "people",
     params(("user" = String, Path, description = "The login name.")),
@@ -256,15 +269,25 @@ pub(crate) async fn tokens(
 pub(crate) async fn issue(
     Extract(api): Extract<Api>,
     actor: Actor,
+    keyed: Keyed,
     Route(user): Route<UserName>,
     Body(request): Body<TokenRequest>,
 ) -> Result<(StatusCode, Json<IssuedToken>), Problem> {
-    let token = new_token().map_err(|error| Problem::internal("drawing a token", &error))?;
+    let token = token_of(&keyed.secret(&api, &actor)?);
     let expires = request.expires_in_s.map(|seconds| now().plus_us(i64::from(seconds) * 1_000_000));
     let kept = NewToken { hash: token_hash(&token), hint: token_hint(&token), label: request.label, expires };
-    let executed =
-        api.org.execute(Command::IssueToken { user: user.clone(), token: kept }, &actor.user).await?;
+    let command = Command::IssueToken { user: user.clone(), token: kept };
+    let executed = api.execute_one(Ok(command), &actor, &keyed).await?;
     let Reply::Token(id) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
+    // One that was issued before ends when it did then.
+    let issued = api.org.read(|state| {
+        let issued = state.users.get(&user)?.tokens.get(&id)?;
+        Some((*issued.hash, issued.expires))
+    });
+    let (hash, expires) = issued.await.ok_or_else(|| answer_gone("the token"))?;
+    if hash != token_hash(&token) {
+        return Err(answer_gone("the token"));
+    }
     let expires = expires.map(|time| time.to_string());
     Ok((
         StatusCode::CREATED,

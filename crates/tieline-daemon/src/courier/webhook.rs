@@ -4,7 +4,7 @@
 //! address that passed: nothing resolves the name again in between.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,24 +16,20 @@ use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use sha2::Sha256;
+use tieline_core::EffectId;
 use tieline_core::effect::Webhook;
-use tieline_core::{EffectId, SecretName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use super::smtp::chain;
 use super::{Failed, guard, roots};
 use crate::clock::now;
 use crate::config::{self, Network};
-
-/// Longest secret that is read.
-const SECRET_BYTES_MAX: usize = 4_096;
-/// Shortest secret that signs anything.
-const SECRET_BYTES_MIN: usize = 16;
+use crate::secrets;
 
 /// Sends webhooks.
 pub(super) struct Hooks {
@@ -82,17 +78,17 @@ impl Hooks {
 
     async fn post(&self, id: EffectId, webhook: &Webhook) -> Result<(), Failed> {
         let target = Target::of(&webhook.url).map_err(Failed::for_good)?;
-        let secret = match &webhook.secret {
-            Some(name) => Some(secret(&self.keys, name).map_err(Failed::for_good)?),
-            None => None,
+        let secrets = match &webhook.secret {
+            Some(name) => secrets::signing(&self.keys, name).map_err(Failed::for_good)?,
+            None => Vec::new(),
         };
-        let request = request(id, webhook, &target, secret.as_deref()).map_err(Failed::for_good)?;
+        let request = request(id, webhook, &target, &secrets).map_err(Failed::for_good)?;
         let stream = self.connect(&target).await?;
         let status = if target.tls {
             let name = ServerName::try_from(target.host.clone());
             let name = name.map_err(|_| Failed::for_good(format!("{} is no name for TLS", target.host)))?;
             let stream = self.tls.connect(name, stream).await;
-            exchange(stream.map_err(|error| unreached(&target, &error))?, request).await
+            exchange(stream.map_err(|error| not_trusted(&target, &error))?, request).await
         } else {
             exchange(stream, request).await
         };
@@ -124,6 +120,17 @@ impl Hooks {
 
 fn unreached(target: &Target, error: &dyn std::error::Error) -> Failed {
     Failed::everything(format!("{} cannot be reached: {}", target.host, chain(error)))
+}
+
+/// No TLS came about: because of the certificate, which is told as such, or otherwise.
+fn not_trusted(target: &Target, error: &std::io::Error) -> Failed {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(why)) = cause else { return unreached(target, error) };
+    Failed::everything(format!(
+        "{} shows a certificate that is not accepted ({why:?}), and nothing was sent: webhook.tls_ca in \
+         tieline.toml names further authorities",
+        target.host
+    ))
 }
 
 impl Target {
@@ -160,7 +167,7 @@ fn request(
     id: EffectId,
     webhook: &Webhook,
     target: &Target,
-    secret: Option<&[u8]>,
+    secrets: &[Vec<u8>],
 ) -> Result<Request<Full<Bytes>>, String> {
     let mut builder = Request::builder()
         .method(Method::POST)
@@ -171,8 +178,10 @@ fn request(
         .header("idempotency-key", id.to_string());
     let seconds = now().0 / 1_000_000;
     builder = builder.header("tieline-timestamp", seconds.to_string());
-    if let Some(secret) = secret {
-        builder = builder.header("tieline-signature", signature(secret, seconds, id, &webhook.body)?);
+    if !secrets.is_empty() {
+        let sign = |secret: &Vec<u8>| signature(secret, seconds, id, &webhook.body);
+        let signatures: Vec<String> = secrets.iter().map(sign).collect::<Result<_, _>>()?;
+        builder = builder.header("tieline-signature", signatures.join(","));
     }
     builder.body(Full::new(Bytes::from(webhook.body.clone()))).map_err(|error| error.to_string())
 }
@@ -183,18 +192,6 @@ fn signature(secret: &[u8], seconds: i64, id: EffectId, body: &str) -> Result<St
     mac.update(format!("{seconds}.{id}.").as_bytes());
     mac.update(body.as_bytes());
     Ok(format!("v1={}", HEXLOWER.encode(&mac.finalize().into_bytes())))
-}
-
-fn secret(keys: &Path, name: &SecretName) -> Result<Vec<u8>, String> {
-    let path = keys.join(format!("webhook.{name}.secret"));
-    let text = std::fs::read(&path)
-        .map_err(|error| format!("the secret {name} cannot be read from {}: {error}", path.display()))?;
-    let text = text.trim_ascii();
-    if (SECRET_BYTES_MIN..=SECRET_BYTES_MAX).contains(&text.len()) {
-        return Ok(text.to_vec());
-    }
-    let bytes = text.len();
-    Err(format!("the secret {name} has {bytes} bytes: from {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX}"))
 }
 
 async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<StatusCode, hyper::Error>

@@ -125,3 +125,67 @@ fn records_that_their_object_would_refuse_are_found() {
     );
     assert!(found["records"].as_u64().unwrap() >= 1);
 }
+
+#[test]
+fn what_files_manage_goes_only_if_it_is_asked_for() {
+    let org = Org::start();
+    for user in ["bob", "eve"] {
+        assert_eq!(org.post("/v1/users", &json!({ "user": user, "role": "standard" })).status, 201);
+    }
+    let text =
+        "manages = [\"users\"]\n[users.ann]\nrole = \"administrator\"\n[users.eve]\nrole = \"standard\"\n";
+    let plan = org.post("/v1/config/plan", &files(text)).json();
+    assert_eq!(
+        (&plan["changes"][0]["item"], &plan["changes"][0]["action"]),
+        (&json!("users.bob"), &json!("remove")),
+        "{plan}"
+    );
+    assert_eq!(org.post("/v1/config/apply", &files(text)).problem().1, "removal_not_asked");
+    assert_eq!(org.get("/v1/users/bob").status, 200);
+    let mut body = files(text);
+    body["prune"] = true.into();
+    assert_eq!(org.post("/v1/config/apply", &body).json()["changed"], true);
+    assert_eq!(org.get("/v1/users/bob").status, 404);
+
+    // One by one it is the same, and what stands on something is told.
+    assert_eq!(org.send("DELETE", "/v1/users/ann", "application/json", b"").problem().1, "user_in_use");
+    assert_eq!(org.send("DELETE", "/v1/users/eve", "application/json", b"").status, 200);
+    org.lead(&json!({ "LastName": "Ng", "Company": "Initech" }));
+    let refused = org.send("DELETE", "/v1/objects/Lead", "application/json", b"");
+    assert_eq!(refused.problem().1, "object_in_use");
+    assert!(refused.text().contains("1 records are of it"), "{}", refused.text());
+    let fund = "object = \"Fund__c\"\nname_field = \"Name\"\n[fields]\nName = { type = \"text\" }\n";
+    assert_eq!(org.send("PUT", "/v1/objects", "application/toml", fund.as_bytes()).status, 200);
+    assert_eq!(org.send("DELETE", "/v1/objects/Fund__c", "application/json", b"").status, 200);
+    assert_eq!(org.get("/v1/objects/Fund__c").problem().1, "unknown_object");
+}
+
+#[test]
+fn the_configuration_of_any_moment_is_shown() {
+    let org = Org::start();
+    let id = org.connect("first", "globex");
+    let before = org.get("/v1/status").json()["seq"].as_u64().unwrap();
+    let config = org.get("/v1/config").json();
+    assert_eq!(org.patch("/v1/connections/globex", &json!({ "label": "Globex sales" })).status, 200);
+    assert_eq!(org.put("/v1/connections/globex/publish/Lead", &json!({ "fields": ["Company"] })).status, 200);
+    let lead = org.lead(&json!({ "LastName": "Ng", "Company": "Initech" }));
+    let body = json!({ "connections": ["globex"], "object": "Lead", "records": [lead] });
+    assert_eq!(org.post("/v1/shares", &body).status, 200);
+
+    let then = org.get(&format!("/v1/connections/{id}?seq={before}")).json();
+    assert_eq!((&then["summary"]["label"], &then["publish"]), (&json!("first"), &json!([])), "{then}");
+    let now = org.get(&format!("/v1/connections/{id}")).json();
+    assert_eq!(now["summary"]["label"], "Globex sales");
+    assert_eq!(org.get(&format!("/v1/connections/{id}/shares?seq={before}")).json()["shares"], json!([]));
+    assert_eq!(
+        org.get(&format!("/v1/connections/{id}/shares")).json()["shares"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(org.get(&format!("/v1/config?seq={before}")).json(), config);
+    assert_ne!(org.get("/v1/config").json()["hash"], config["hash"]);
+    // Of what is not there yet, the newest; of before all, nothing.
+    assert_eq!(org.get("/v1/config?seq=999999").json(), org.get("/v1/config").json());
+    assert_eq!(org.get(&format!("/v1/connections/{id}?time=2020-01-01")).status, 404);
+    assert_eq!(org.get("/v1/config?time=soon").problem().1, "bad_query");
+    assert_eq!(org.patch("/v1/connections/globex", &json!({})).problem().1, "bad_body");
+}

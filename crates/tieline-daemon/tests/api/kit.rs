@@ -16,7 +16,7 @@ pub(crate) struct Org {
     runtime: tokio::runtime::Runtime,
     pub(crate) token: String,
     address: SocketAddr,
-    _data: TempDir,
+    data: TempDir,
 }
 
 /// What came back.
@@ -110,7 +110,12 @@ impl Org {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let daemon = runtime.block_on(Daemon::start(&config, false)).unwrap();
         let address = daemon.address();
-        Self { daemon: Some(daemon), runtime, token, address, _data: data }
+        Self { daemon: Some(daemon), runtime, token, address, data }
+    }
+
+    /// Its data directory.
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     /// Sends bytes as they are, and reads to the end.

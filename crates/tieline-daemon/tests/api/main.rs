@@ -18,6 +18,7 @@ mod owners;
 mod queues;
 mod records;
 mod rules;
+mod secrets;
 mod sharing;
 mod surface;
 mod views;

@@ -63,11 +63,8 @@ fn a_key_stands_for_one_request_of_one_user() {
     for bad in ["", "a b", &"x".repeat(129)] {
         assert_eq!(org.keyed(bad, "POST", "/v1/records/Lead", &lead("Ng")).problem().1, "bad_key", "{bad:?}");
     }
-    // An invitation holds a secret that is not kept: its answer cannot be given again.
-    assert_eq!(
-        org.keyed("i", "POST", "/v1/invitations", &json!({"label": "x"})).problem().1,
-        "key_not_taken"
-    );
+    // What takes no key says so rather than ignore it.
+    assert_eq!(org.keyed("u", "POST", "/v1/users", &json!({"user": "x"})).problem().1, "key_not_taken");
 
     assert_eq!(org.post("/v1/users", &json!({"user": "bob"})).status, 201);
     let token = org.post("/v1/users/bob/tokens", &json!({})).json();
@@ -75,4 +72,36 @@ fn a_key_stands_for_one_request_of_one_user() {
     assert_ne!(create(&org, &lead("Ng")).json()["id"], first["id"]);
     org.token = ann;
     assert_eq!(create(&org, &lead("Ng")).json(), first);
+}
+
+#[test]
+fn an_answer_with_a_secret_is_given_again() {
+    let mut org = Org::start();
+    let invite = |org: &Org| org.keyed("i", "POST", "/v1/invitations", &json!({"label": "x"}));
+    let first = invite(&org);
+    assert_eq!(first.status, 201);
+    assert_eq!(invite(&org).json(), first.json());
+    assert_eq!(org.get("/v1/connections").json()["connections"].as_array().unwrap().len(), 1);
+    let tokens = "/v1/users/ann/tokens";
+    let issue = |org: &Org| org.keyed("t", "POST", tokens, &json!({"expires_in_s": 3600}));
+    let token = issue(&org).json();
+    assert_eq!(issue(&org).json(), token);
+    assert_eq!(org.get(tokens).json()["tokens"].as_array().unwrap().len(), 2, "and that of the test itself");
+
+    // Another user, or another request, has secrets of its own.
+    let other = org.keyed("j", "POST", "/v1/invitations", &json!({"label": "x"})).json();
+    assert_ne!(other["url"], first.json()["url"]);
+    assert_eq!(org.keyed("i", "POST", "/v1/invitations", &json!({"label": "y"})).problem().1, "key_reused");
+
+    // The token works, and a secret that is lost is told as lost: never another one as if it were it.
+    org.token = token["token"].as_str().unwrap().to_owned();
+    assert_eq!(org.get("/v1/org").status, 200);
+    for entry in std::fs::read_dir(org.dir().join("keys")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("request.") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    assert_eq!(invite(&org).problem().1, "answer_gone");
+    assert_eq!(issue(&org).problem().1, "answer_gone");
 }

@@ -41,7 +41,10 @@ fn rules_are_set_shown_tried_and_removed() {
     assert_eq!(shown["shares"][0]["status"], "inactive", "it has left the criteria");
     let task = org.get("/v1/records/Task").json()["records"][0].clone();
     assert_eq!((&task["fields"]["WhoId"], &task["owner"]), (&json!(early), &json!("ann")));
-    assert_eq!(org.get("/v1/rule-failures").json(), json!({"failed": 0, "failures": []}));
+    assert_eq!(
+        org.get("/v1/rule-failures").json(),
+        json!({"failed": 0, "failures": [], "not_computed": 0, "computed": []})
+    );
 
     let assignment = json!({"entries": [{"criteria": "Rating == \"Cold\"", "owner": "ann"}]});
     assert_eq!(org.put("/v1/rules/assignment/Lead", &assignment).status, 200);
@@ -92,4 +95,32 @@ fn rules_that_are_none_are_refused() {
     let assign = workflow("", json!({"assign": {"to": "queue:none"}}));
     assert_eq!(assign.1, "unknown_queue");
     assert_eq!(org.get("/v1/rules/workflow").json(), json!({"rules": []}));
+}
+
+#[test]
+fn a_field_that_cannot_be_computed_says_why() {
+    let org = Org::start();
+    let file = "extends = \"Lead\"\n[fields]\nEach__c = { type = \"decimal\", precision = 18, scale = 2, expression = \
+                \"AnnualRevenue / NumberOfEmployees\" }\n";
+    let defined = org.send("PUT", "/v1/objects", "application/toml", file.as_bytes());
+    assert_eq!(defined.status, 200, "{}", defined.text());
+    let fields =
+        json!({ "LastName": "Ng", "Company": "Initech", "AnnualRevenue": "10", "NumberOfEmployees": 0 });
+    let lead = org.lead(&fields);
+    let shown = org.get(&format!("/v1/records/Lead/{lead}")).json();
+    let why = &shown["not_computed"][0];
+    assert_eq!((&why["field"], &why["code"]), (&json!("Each__c"), &json!("rule_failed")), "{shown}");
+    let failures = org.get("/v1/rule-failures").json();
+    assert_eq!((&failures["not_computed"], &failures["computed"][0]["record"]), (&json!(1), &json!(lead)));
+    assert!(org.get("/metrics").text().contains("tieline_failed_computations_total 1"));
+    assert_eq!(
+        org.patch(&format!("/v1/records/Lead/{lead}"), &json!({ "fields": { "NumberOfEmployees": 4 } }))
+            .status,
+        200
+    );
+    let shown = org.get(&format!("/v1/records/Lead/{lead}")).json();
+    assert_eq!(
+        (&shown["fields"]["Each__c"], &shown["not_computed"]),
+        (&json!("2.5"), &serde_json::Value::Null)
+    );
 }

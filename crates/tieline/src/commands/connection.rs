@@ -41,7 +41,7 @@ pub(crate) enum Connection {
     /// List the connections, sent and received, with those that are saved or postponed
     List(List),
     /// Show everything about a connection
-    Show(One),
+    Show(Show),
     /// Take an invitation back that was not answered
     Revoke(One),
     /// End a connection for good: both sides keep their records, nothing flows any more
@@ -54,7 +54,7 @@ pub(crate) enum Connection {
     Unpause(Part),
     /// Compare all shares with the partner and repair what differs
     Reconcile(One),
-    /// Give a connection to another user
+    /// Give a connection to another user, or call it something else here
     Set(Set),
     /// Make a new key for a connection: it is used once the partner has taken it
     RotateKey(One),
@@ -128,14 +128,27 @@ pub(crate) struct Saved {
     connections: Vec<String>,
 }
 
-/// Give a connection to another user.
+/// Show a connection.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    one: One,
+    /// Show it as it was after this event, or at this moment, as 2026-01-31T09:30:00Z
+    #[arg(long, value_name = "SEQ|TIME")]
+    at: Option<String>,
+}
+
+/// Give a connection to another user, or call it something else here.
 #[derive(Debug, Args)]
 pub(crate) struct Set {
     #[command(flatten)]
     one: One,
     /// Who manages it from now on
-    #[arg(long, value_name = "USER")]
-    owner: UserName,
+    #[arg(long, value_name = "USER", required_unless_present = "label", conflicts_with = "label")]
+    owner: Option<UserName>,
+    /// What it is called here from now on; an empty label is none
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
 }
 
 /// A connection, or one object of it.
@@ -264,8 +277,9 @@ impl Connection {
                     Ok(())
                 })
             }
-            Self::Show(one) => {
-                let answer = session.client()?.get(&path(["connections", &one.connection]), &[])?;
+            Self::Show(Show { one, at }) => {
+                let route = path(["connections", &one.connection]);
+                let answer = session.client()?.get(&route, &[super::when(at)])?;
                 session.output.show(&answer, |output| show(output, &answer))
             }
             Self::Drift(one) => {
@@ -281,11 +295,16 @@ impl Connection {
             Self::Pause(part) => part.act(session, "pause", "paused"),
             Self::Unpause(part) => part.act(session, "unpause", "not paused any more"),
             Self::Reconcile(one) => one.act(session, "reconcile", "being compared with the partner"),
-            Self::Set(Set { one, owner }) => {
-                let answer = session
-                    .client()?
-                    .patch(&path(["connections", &one.connection]), &json!({ "owner": owner }))?;
-                saved(session, &answer, &format!("{owner} manages connection {} now", one.connection))
+            Self::Set(Set { one: One { connection }, owner, label }) => {
+                let change = body([("owner", json!(owner)), ("label", json!(label))]);
+                let answer = session.client()?.patch(&path(["connections", &connection]), &change)?;
+                let done = match (owner, label) {
+                    (Some(owner), _) => format!("{owner} manages connection {connection} now"),
+                    (None, label) => {
+                        format!("Connection {connection} is called {:?} now", label.unwrap_or_default())
+                    }
+                };
+                saved(session, &answer, &done)
             }
             Self::RotateKey(one) => one.act(session, "rotate-key", "getting a new key"),
             Self::Audit(audit) => audit.run(session),

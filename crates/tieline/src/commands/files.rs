@@ -22,7 +22,7 @@ pub(crate) struct Files {
     /// TOML files, and directories with them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Remove what the files do not have, of the nouns that they name
+    /// Remove what the files do not have, of the nouns that they name or manage
     #[arg(long)]
     prune: bool,
     /// Pass over settings of connections that are not here
@@ -71,6 +71,9 @@ pub(crate) struct ExportConfig {
     /// Replace the files of an earlier export
     #[arg(long, requires = "dir")]
     replace: bool,
+    /// Write it as it was after this event, or at this moment, as 2026-01-31T09:30:00Z
+    #[arg(long, value_name = "SEQ|TIME")]
+    at: Option<String>,
 }
 
 impl Files {
@@ -247,8 +250,8 @@ fn short(value: &Json) -> String {
 
 impl Export {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
-        let Self::Config(ExportConfig { dir, replace }) = self;
-        let answer = session.client()?.get(&path(["config"]), &[])?;
+        let Self::Config(ExportConfig { dir, replace, at }) = self;
+        let answer = session.client()?.get(&path(["config"]), &[super::when(at)])?;
         let Some(dir) = dir else {
             return session.output.show(&answer, |output| {
                 list(&answer, "files").iter().try_for_each(|file| {

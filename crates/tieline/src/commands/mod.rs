@@ -46,6 +46,7 @@ pub(crate) mod token;
 pub(crate) mod trial;
 pub(crate) mod user;
 pub(crate) mod view;
+pub(crate) mod webhook_secret;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -77,6 +78,7 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
         Command::Approval(verb) => verb.run(session),
         Command::View(verb) => verb.run(session),
         Command::Replay(replay) => replay.run(session),
+        Command::WebhookSecret(secret) => secret.run(session),
         Command::Explain(verb) => verb.run(session),
         Command::Report(verb) => verb.run(session),
         Command::Changes(verb) => verb.run(session),
@@ -113,6 +115,12 @@ pub(crate) fn run(command: Command, session: &Session) -> Result<()> {
 /// The list at `key` of an answer; an answer without it has nothing to list.
 pub(crate) fn list<'a>(answer: &'a Json, key: &str) -> &'a [Json] {
     answer.get(key).and_then(Json::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// When something is asked of the past: the number of an event, or a moment.
+pub(crate) fn when(at: Option<String>) -> (&'static str, Option<String>) {
+    let is_seq = at.as_ref().is_some_and(|at| at.bytes().all(|byte| byte.is_ascii_digit()));
+    (if is_seq { "seq" } else { "time" }, at)
 }
 
 /// Values that are sent: those that are nothing are left out, so that the daemon's default holds.

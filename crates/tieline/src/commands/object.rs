@@ -9,7 +9,7 @@ use tieline_core::schema::{FieldKind, FieldSchema, FieldType, ObjectSchema};
 use tieline_core::value::Value;
 use tieline_core::{FieldName, ObjectName};
 
-use super::list;
+use super::{list, saved};
 use crate::client::{Client, path};
 use crate::error::{CliError, Kind, Result};
 use crate::output::{Column, Output, text, with};
@@ -24,9 +24,11 @@ pub(crate) enum Object {
     Show(Show),
     /// Define an object, or extend one, from a TOML file
     Apply(Apply),
+    /// Remove an object on which nothing stands: no record, no rule, no other setting
+    Remove(Show),
 }
 
-/// Show an object.
+/// An object.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// The object
@@ -86,6 +88,10 @@ impl Object {
             Self::Show(Show { object }) => {
                 let answer = client.get(&path(["objects", object.as_str()]), &[])?;
                 session.output.show(&answer, |output| show(output, &answer))
+            }
+            Self::Remove(Show { object }) => {
+                let answer = client.delete(&path(["objects", object.as_str()]))?;
+                saved(session, &answer, &format!("{object} was removed"))
             }
             Self::Apply(Apply { files, check }) => files.iter().try_for_each(|file| {
                 let name = file.display().to_string();

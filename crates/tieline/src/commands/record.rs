@@ -359,9 +359,8 @@ impl Get {
             let answer = client.get(&path(["records", self.object.as_str(), &id, "history"]), &[])?;
             return session.output.show(&answer, |output| output.table(HISTORY, list(&answer, "events")));
         }
-        if let Some(at) = self.at {
-            let is_seq = at.bytes().all(|byte| byte.is_ascii_digit());
-            let query = [(if is_seq { "seq" } else { "time" }, Some(at))];
+        if self.at.is_some() {
+            let query = [super::when(self.at)];
             let answer = client.get(&path(["records", self.object.as_str(), &id, "as-of"]), &query)?;
             return session.output.show(&answer, |output| show(output, &answer));
         }

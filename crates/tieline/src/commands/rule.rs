@@ -223,13 +223,26 @@ impl Sharing {
     }
 }
 
+const COMPUTED: &[Column] = &[
+    text("OBJECT", "/object"),
+    text("FIELD", "/field"),
+    text("NOT COMPUTED", "/count"),
+    time("LAST", "/last"),
+    text("RECORD", "/record"),
+    text("WHY", "/reason/message"),
+];
+
 impl Workflow {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
             Self::Rule(rule) => rule.run(session, WORKFLOW),
             Self::Failures => {
                 let answer = session.client()?.get(&path(["rule-failures"]), &[])?;
-                session.output.show(&answer, |output| output.table(FAILURES, list(&answer, "failures")))
+                session.output.show(&answer, |output| {
+                    output.table(FAILURES, list(&answer, "failures"))?;
+                    let computed = list(&answer, "computed");
+                    if computed.is_empty() { Ok(()) } else { output.table(COMPUTED, computed) }
+                })
             }
         }
     }

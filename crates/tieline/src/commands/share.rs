@@ -95,6 +95,9 @@ pub(crate) struct List {
     /// Go on where an earlier list ended
     #[arg(long)]
     cursor: Option<String>,
+    /// Show them as they were after this event, or at this moment, as 2026-01-31T09:30:00Z
+    #[arg(long, value_name = "SEQ|TIME")]
+    at: Option<String>,
 }
 
 /// How a share stands.
@@ -183,6 +186,7 @@ impl List {
             ),
             ("limit", Some(self.limit.to_string())),
             ("cursor", self.cursor),
+            super::when(self.at),
         ];
         let answer = session.client()?.get(&path(["connections", &self.connection, "shares"]), &query)?;
         session.output.show(&answer, |output| {

@@ -21,6 +21,8 @@ pub(crate) enum User {
     Add(Add),
     /// Change a user; what is not named stays
     Set(Set),
+    /// Remove a user on whom nothing stands, with all tokens; the log keeps the name
+    Remove(One),
     /// Give what a user owns to another one: connections and records
     HandOver(HandOver),
 }
@@ -140,6 +142,10 @@ impl User {
                     ));
                 }
                 saved(session, &answer, &format!("{user} was changed"))
+            }
+            Self::Remove(One { user }) => {
+                let answer = client.delete(&path(["users", user.as_str()]))?;
+                saved(session, &answer, &format!("{user} was removed"))
             }
             Self::HandOver(HandOver { user, to, connections, records, shared_records }) => {
                 let all = !connections && !records && !shared_records;

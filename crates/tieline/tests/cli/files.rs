@@ -68,6 +68,43 @@ fn settings_are_exported_changed_planned_and_applied() {
 }
 
 #[test]
+fn what_files_manage_is_removed_with_a_flag_and_the_past_is_exported() {
+    let org = Org::start();
+    let seq = org.json(&["status"])["seq"].to_string();
+    let two =
+        "manages = [\"users\"]\n[users.ann]\nrole = \"administrator\"\n[users.bob]\nrole = \"standard\"\n";
+    let file = org.file("people.toml", two);
+    assert_eq!(org.run(&["apply", &file]).0, 0);
+    let one = org.file("people.toml", two.split("[users.bob]").next().unwrap());
+    let (code, out, _) = org.run(&["plan", &one]);
+    assert_eq!(code, 8);
+    assert!(out.contains("- users.bob") && out.contains("1 to remove"), "{out}");
+    let (code, _, err) = org.run(&["apply", &one, "--yes"]);
+    assert!(code != 0 && err.contains("--prune"), "{err}");
+    assert_eq!(org.run(&["apply", &one, "--prune", "--yes"]).0, 0);
+    let (_, then, _) = org.run(&["export", "config", "--at", &seq]);
+    assert!(then.contains("[users.ann]") && !then.contains("Globex"), "{then}");
+    assert_eq!(org.run(&["user", "add", "eve"]).0, 0);
+    assert_eq!(org.run(&["user", "remove", "eve"]).0, 0);
+    assert_eq!(org.run(&["object", "remove", "Nothing__c"]).0, 4);
+}
+
+#[test]
+fn a_secret_for_webhooks_is_printed_once() {
+    let org = Org::start();
+    let (code, out, err) = org.run(&["webhook-secret", "create", "hooks"]);
+    assert_eq!(code, 0, "{err}");
+    let secret = out.trim();
+    assert!(secret.starts_with("tlw_") && err.contains("not shown again"), "{out}{err}");
+    let (_, rotated, _) = org.run(&["webhook-secret", "rotate", "hooks"]);
+    assert_ne!(rotated.trim(), secret);
+    let (_, list, _) = org.run(&["webhook-secret", "list"]);
+    assert!(list.contains("hooks") && !list.contains(rotated.trim()), "{list}");
+    assert_eq!(org.run(&["webhook-secret", "remove", "hooks"]).0, 0);
+    assert_eq!(org.run(&["webhook-secret", "remove", "hooks"]).0, 4);
+}
+
+#[test]
 fn a_sandbox_has_settings_and_records_of_its_parent_and_nothing_used() {
     let org = Org::start();
     let ok = |arguments: &[&str]| {

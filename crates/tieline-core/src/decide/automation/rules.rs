@@ -20,7 +20,7 @@ use crate::value::{Value, cast};
 use crate::{ConnectionId, FieldName};
 
 /// The object of the tasks that workflow rules create.
-pub(super) const TASK: &str = "Task";
+pub(in crate::decide) const TASK: &str = "Task";
 
 /// Sets a rule.
 pub(super) fn set(draft: &mut Draft<'_>, rule: &Rule) -> Result<Reply, Refusal> {

@@ -269,6 +269,9 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::SetOrg { settings }, all),
         (Command::AddUser { user: user.clone(), email: None, role: role.clone() }, all),
         (Command::ChangeUser { user: user.clone(), email: None, role: None, active: Some(false) }, all),
+        (Command::RemoveUser { user: user.clone() }, all),
+        (Command::RemoveObject { object: parse("Lead") }, all),
+        (Command::Profile(ProfileCommand::SetLabel { connection, label: String::new() }), manage),
         (Command::SetRole { role: Box::new(Role::new(parse("sales"))) }, all),
         (Command::RemoveRole { role }, all),
         (

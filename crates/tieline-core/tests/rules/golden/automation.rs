@@ -1,17 +1,17 @@
 //! One event of each kind that is about queues and rules, with every field set to something that is
 //! not its default.
 
-use tieline_core::Owner;
 use tieline_core::automation::{
     Action, AssignmentEntry, AssignmentRule, EscalationEntry, EscalationRule, Queue, RuleKind, SharingRule,
     When, WorkflowRule,
 };
 use tieline_core::event::{
-    AssignmentRuleSet, Escalated, EscalationAdvanced, EscalationRuleSet, Event, QueueRemoved, QueueSet,
-    RuleFailed, RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet,
+    AssignmentRuleSet, ComputationFailed, Escalated, EscalationAdvanced, EscalationRuleSet, Event,
+    QueueRemoved, QueueSet, RuleFailed, RuleRemoved, RuleShared, SharingRuleSet, WorkflowRuleSet,
 };
 use tieline_core::reason::{Reason, ReasonCode};
 use tieline_core::sharing::TaskChoice;
+use tieline_core::{FieldName, Owner};
 
 use super::messages::{CONNECTION, MOMENT, RECORD, SHARE};
 use crate::kit::name;
@@ -31,6 +31,15 @@ pub(super) fn samples() -> Vec<Event> {
         QueueRemoved { queue: name("emea"), actor: name("ann") }.into(),
         RuleRemoved { kind: RuleKind::Sharing, rule: "hot".to_owned(), actor: name("ann") }.into(),
         RuleShared { connection: CONNECTION, share: SHARE, rule: name("hot"), ended: true }.into(),
+        ComputationFailed {
+            record: RECORD,
+            object: name("Deal__c"),
+            reasons: vec![
+                Reason::new(ReasonCode::RuleFailed, "division by zero")
+                    .on_field(&name::<FieldName>("Rate__c")),
+            ],
+        }
+        .into(),
         RuleFailed {
             kind: RuleKind::Workflow,
             rule: "hot".to_owned(),

@@ -2,8 +2,8 @@
 //! that is not its default.
 
 use tieline_core::event::{
-    ConflictNoted, ConnectionOwnerSet, Event, Loser, LostValue, PauseHeard, PauseSet, PauseTold,
-    ReportRemoved, ReportSet,
+    ConflictNoted, ConnectionLabelled, ConnectionOwnerSet, Event, Loser, LostValue, PauseHeard, PauseSet,
+    PauseTold, ReportRemoved, ReportSet,
 };
 use tieline_core::frame::PauseWord;
 use tieline_core::message::{Message, PauseNotice, PausedObject};
@@ -35,6 +35,8 @@ pub(super) fn samples() -> Vec<Event> {
             word: PauseWord { rev: 3, since: Some(MOMENT), by: Some(name("bob")) },
         }
         .into(),
+        ConnectionLabelled { connection: CONNECTION, label: "Globex sales".into(), actor: name("ann") }
+            .into(),
         ConnectionOwnerSet { connection: CONNECTION, owner: name("bob"), actor: name("ann") }.into(),
         ReportSet { report: report(), actor: name("ann") }.into(),
         ReportRemoved { report: name("deals"), actor: name("ann") }.into(),

@@ -3,8 +3,8 @@
 
 use tieline_core::TokenId;
 use tieline_core::event::{
-    Event, GroupRemoved, GroupSet, OrgSettingsSet, RoleRemoved, RoleSet, SharingEnabled, TokenCreated,
-    TokenRevoked, UserSet,
+    Event, GroupRemoved, GroupSet, ObjectRemoved, OrgSettingsSet, RoleRemoved, RoleSet, SharingEnabled,
+    TokenCreated, TokenRevoked, UserRemoved, UserSet,
 };
 use tieline_core::people::{Edition, Group, ObjectRights, OrgSettings, Role};
 
@@ -41,6 +41,8 @@ pub(super) fn samples() -> Vec<Event> {
         RoleSet { role, actor: name("ann") }.into(),
         RoleRemoved { role: name("sales"), actor: name("ann") }.into(),
         GroupSet { group, actor: name("ann") }.into(),
+        UserRemoved { user: name("eve"), actor: name("ann") }.into(),
+        ObjectRemoved { object: name("Fund__c"), actor: name("ann") }.into(),
         GroupRemoved { group: name("emea"), actor: name("ann") }.into(),
         TokenCreated {
             token: TokenId(5),

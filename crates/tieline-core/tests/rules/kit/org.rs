@@ -12,7 +12,7 @@ use tieline_core::people::OrgSettings;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::state::{Connection, Record, State};
 use tieline_core::value::Value;
-use tieline_core::{ConnectionId, OrgName, Position, RecordId, Timestamp};
+use tieline_core::{ConnectionId, OrgName, Position, RecordId, Seq, Timestamp};
 
 use super::{NOW, name, values};
 
@@ -135,6 +135,16 @@ impl Org {
 
     pub(crate) fn state(&self) -> &State {
         self.engine.state()
+    }
+
+    /// What its log gives when it is replayed alone.
+    pub(crate) fn replayed(&self) -> State {
+        let mut engine = Engine::default();
+        let groups = self.log.read_from(Seq(1), usize::MAX).unwrap();
+        for event in groups.events() {
+            engine.replay(event.time, event.kind, event.body).unwrap();
+        }
+        engine.state().clone()
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> &Connection {
