@@ -80,6 +80,7 @@ error_codes! {
     UnknownTemplate = "unknown_template", 404, "There is no such connection template";
     UnknownRule = "unknown_rule", 404, "There is no such rule";
     UnknownReport = "unknown_report", 404, "There is no such report";
+    UnknownSecret = "unknown_secret", 404, "There is no such secret";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
     AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
     AlreadyAnswered = "already_answered", 409, "The invitation was answered before";
@@ -119,7 +120,6 @@ error_codes! {
     Revoked = "revoked", 409, "The invitation was revoked";
     RoleInUse = "role_in_use", 409, "Somebody has the role";
     SecretExists = "secret_exists", 409, "There is a secret of that name";
-    UnknownSecret = "unknown_secret", 404, "There is no such secret";
     SecretInUse = "secret_in_use", 409, "Something signs with the secret";
     AnswerGone = "answer_gone", 409, "The request was answered, and its secret is not kept any more";
     ObjectInUse = "object_in_use", 409, "Something stands on the object";
