@@ -15,7 +15,6 @@ use crate::inquiry::InquiryReply;
 use crate::invitation::{InvitationDetails, ReceivedInvitation};
 use crate::mail_template::MailPurpose;
 use crate::mapping::{FieldMapping, SubscribeRule};
-use crate::message::EndReason;
 use crate::owner_map::OwnerMap;
 use crate::people::{Group, OrgSettings, Role};
 use crate::publish::PublishRule;
@@ -364,7 +363,7 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         ),
         (Command::Sharing(SharingCommand::Approve { record: LEAD, field: parse("Status") }), decides),
         (Command::Sharing(SharingCommand::Reject { record: LEAD, field: parse("Status") }), decides),
-        (Command::EndShare { record: LEAD, connection, reason: EndReason::Stopped }, edit),
+        (Command::EndShare { record: LEAD, connection, reason: crate::message::EndReason::Stopped }, edit),
         (Command::Retry { connection, share: OFFER }, create),
         (Command::Accept { connection, share: OFFER, owner: None }, create),
         (Command::Accept { connection, share: STRANGE, owner: None }, manage),
