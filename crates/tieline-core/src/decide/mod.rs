@@ -88,7 +88,7 @@ pub fn decide(state: &State, command: &Command, context: &Context) -> Result<Dec
     permit::check(state, &context.actor, command)?;
     let mut draft = Draft::new(state, context);
     let reply = route(&mut draft, command)?;
-    Ok(Decision { events: template::follow(state, draft.finish(), context), reply })
+    Ok(Decision { events: draft.finish(), reply })
 }
 
 fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
@@ -235,7 +235,7 @@ pub fn decide_message(
     let Some(connection) = state.connections.get(&connection) else { return Vec::new() };
     let mut draft = Draft::new(state, context);
     receive::receive(&mut draft, connection, position, chain, envelope);
-    template::follow(state, draft.finish(), context)
+    draft.finish()
 }
 
 /// A position of a frame whose body could not be read: it ends rejected.

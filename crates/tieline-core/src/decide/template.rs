@@ -1,15 +1,14 @@
 //! Connection templates: saved, given to connections, applied as far as they can be (S2S-13).
 //!
 //! A template that is given to a connection that is not active yet waits for that; a subscribe rule waits
-//! until the partner publishes its object. Both come by events, so whoever decides those asks here
-//! (`follow`) whether something waited for them. Each rule is decided as if it came alone, for the user
-//! who gave the template, on a clone of the state as the rules before it leave it.
+//! until the partner publishes its object. Both come by events, after which [`Following`] is asked step by
+//! step, as rules are (`automation::Run`). Each rule is decided as if it came alone, for the user who gave
+//! the template, on the state as the rules before it leave it, and in the same group.
 
 use std::collections::BTreeMap;
 
 use super::draft::Draft;
 use super::{Decision, connection, decide};
-use crate::apply::apply;
 use crate::command::{Command, Context, Refusal, Reply, TemplateCommand};
 use crate::event::{Event, TemplateGiven, TemplateRemoved, TemplateSet};
 use crate::limits::{CONNECTION_TEMPLATES_MAX, MSGPACK_DEPTH_MAX, MSGPACK_NODES_MAX};
@@ -98,65 +97,74 @@ fn give(draft: &mut Draft<'_>, name: &ConnectionTemplateName, id: ConnectionId) 
     Ok(Reply::Connection(id))
 }
 
-/// What follows from `events` for a connection that waits for something of its template: that it was
-/// given, that the connection is active, that the partner publishes more.
-pub(super) fn follow(state: &State, mut events: Vec<Event>, context: &Context) -> Vec<Event> {
-    let Some(id) = events.iter().find_map(|event| awaited(state, event)) else { return events };
-    let mut working = state.clone();
-    events.iter().for_each(|event| apply(&mut working, context.now, event));
-    events.extend(applied(working, id, context));
-    events
-}
-
-/// The connection that an event may let go on.
-fn awaited(state: &State, event: &Event) -> Option<ConnectionId> {
+/// The connection that an event may let go on with its template: that it was given, that the connection is
+/// active, that the partner publishes more.
+pub(super) fn awaited(state: &State, event: &Event) -> Option<ConnectionId> {
     let waits = |id: ConnectionId| {
         let given = state.connections.get(&id).and_then(|connection| connection.template.as_ref());
         given.is_some_and(|given| given.waits()).then_some(id)
     };
     match event {
-        Event::TemplateGiven(given) => Some(given.connection),
+        // What became of its rules is said by the same event, and lets nothing go on.
+        Event::TemplateGiven(given) => given.rules.is_empty().then_some(given.connection),
         Event::ConnectionEstablished(established) => waits(established.connection),
         Event::Received(received) if received.kind == CATALOGUE => waits(received.connection),
         _ => None,
     }
 }
 
-/// The events that apply the template of a connection, as far as it can be applied in this state.
-fn applied(mut working: State, id: ConnectionId, context: &Context) -> Vec<Event> {
-    let Some(connection) = working.connections.get(&id).filter(|connection| connection.is_active()) else {
-        return Vec::new();
-    };
-    let Some(given) = connection.template.clone() else { return Vec::new() };
-    let Some(template) = working.templates.get(&given.template).cloned() else { return Vec::new() };
-    let context = Context { actor: given.actor.clone(), ..context.clone() };
-    let (mut rules, mut events) = (given.rules.clone(), Vec::new());
-    let publish = template.publish.into_iter().map(|(object, rule)| {
-        let command = Command::Publish { connection: id, object: object.clone(), rule: Some(rule) };
-        (format!("publish.{object}"), command)
-    });
-    let subscribe = template.subscribe.into_iter().map(|(object, rule)| {
-        let command = Command::Subscribe { connection: id, object: object.clone(), rule: Some(rule) };
-        (format!("subscribe.{object}"), command)
-    });
-    for (name, command) in publish.chain(subscribe) {
-        if rules.get(&name).is_some_and(|fate| *fate != RuleFate::Waits) {
-            continue;
-        }
-        let fate = match decide(&working, &command, &context) {
-            Ok(Decision { events: happened, .. }) => {
-                happened.iter().for_each(|event| apply(&mut working, context.now, event));
-                events.extend(happened);
-                RuleFate::Applied
+/// A template that is being applied to its connection, as far as it can be applied.
+#[derive(Debug)]
+pub(super) struct Following {
+    connection: ConnectionId,
+    /// How many of its rules were looked at.
+    looked_at: usize,
+    /// What became of them so far.
+    fates: Option<BTreeMap<String, RuleFate>>,
+}
+
+impl Following {
+    pub(super) const fn new(connection: ConnectionId) -> Self {
+        Self { connection, looked_at: 0, fates: None }
+    }
+
+    /// The events of its next rule that does something, then what became of all; nothing once that is said.
+    pub(super) fn step(&mut self, state: &State, context: &Context) -> Option<Vec<Event>> {
+        let id = self.connection;
+        let connection = state.connections.get(&id).filter(|connection| connection.is_active())?;
+        let given = connection.template.as_ref()?;
+        let template = state.templates.get(&given.template)?;
+        let context = Context { actor: given.actor.clone(), ..context.clone() };
+        let fates = self.fates.get_or_insert_with(|| given.rules.clone());
+        let publish = template.publish.keys().map(|object| (format!("publish.{object}"), object, true));
+        let subscribe = template.subscribe.keys().map(|object| (format!("subscribe.{object}"), object, false));
+        for (name, object, publishes) in publish.chain(subscribe).skip(self.looked_at) {
+            self.looked_at += 1;
+            if fates.get(&name).is_some_and(|fate| *fate != RuleFate::Waits) {
+                continue;
             }
-            Err(refusal) if refusal.code == "not_in_catalogue" => RuleFate::Waits,
-            Err(refusal) => RuleFate::Refused(refusal.message),
-        };
-        rules.insert(name, fate);
+            let object = object.clone();
+            let command = if publishes {
+                let rule = template.publish.get(&object).cloned();
+                Command::Publish { connection: id, object, rule }
+            } else {
+                let rule = template.subscribe.get(&object).cloned();
+                Command::Subscribe { connection: id, object, rule }
+            };
+            let (fate, events) = match decide(state, &command, &context) {
+                Ok(Decision { events, .. }) => (RuleFate::Applied, events),
+                Err(refusal) if refusal.code == "not_in_catalogue" => (RuleFate::Waits, Vec::new()),
+                Err(refusal) => (RuleFate::Refused(refusal.message), Vec::new()),
+            };
+            fates.insert(name, fate);
+            if !events.is_empty() {
+                return Some(events);
+            }
+        }
+        if *fates == given.rules {
+            return None;
+        }
+        let (template, actor) = (given.template.clone(), given.actor.clone());
+        Some(vec![TemplateGiven { connection: id, template, rules: fates.clone(), actor }.into()])
     }
-    if rules != given.rules {
-        let (template, actor) = (given.template, given.actor);
-        events.push(TemplateGiven { connection: id, template, rules, actor }.into());
-    }
-    events
 }

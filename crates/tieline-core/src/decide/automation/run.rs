@@ -1,4 +1,5 @@
-//! What the changes of one command cause, step by step, in the same group of the log.
+//! What the changes of one command cause, step by step, in the same group of the log; and templates of
+//! connections, for which it may be the time.
 //!
 //! Before its events are folded, a change is noted ([`Run::note`]); after that each step is decided on
 //! the state as it is then ([`Run::step`]), noted and folded itself, until nothing is left. Workflow comes
@@ -14,6 +15,7 @@ use crate::automation::{CompiledAutomation, CompiledWorkflow, Facts, RuleKind, W
 use crate::command::Context;
 use crate::decide::automation::{sharing, workflow};
 use crate::decide::draft::Draft;
+use crate::decide::template::{self, Following};
 use crate::event::{Event, RecordAction, RecordChanged, RuleFailed};
 use crate::limits::RULE_DEPTH_MAX;
 use crate::reason::{Reason, ReasonCode};
@@ -25,6 +27,8 @@ use crate::{FieldName, QueueName, RecordId, RuleName, Seq, UserName};
 /// What the changes of one command cause.
 #[derive(Debug, Default)]
 pub struct Run {
+    /// Templates of connections that go on.
+    templates: VecDeque<Following>,
     queued: VecDeque<(Touched, QueueName)>,
     changed: VecDeque<Touched>,
     /// The change that is looked at, and the next workflow rule for it.
@@ -101,6 +105,8 @@ impl Touched {
 impl Run {
     /// Notes what is about to happen to a state.
     pub fn note(&mut self, state: &State, events: &[Event]) {
+        let awaited = events.iter().find_map(|event| template::awaited(state, event));
+        self.templates.extend(awaited.map(Following::new));
         if state.automation.is_idle() {
             return;
         }
@@ -153,6 +159,12 @@ impl Run {
 
     /// The events of the next step; nothing if none is left.
     pub fn step(&mut self, state: &State, context: &Context) -> Option<Vec<Event>> {
+        while let Some(following) = self.templates.front_mut() {
+            match following.step(state, context) {
+                Some(events) => return Some(events),
+                None => drop(self.templates.pop_front()),
+            }
+        }
         while !self.is_done() {
             let mut draft = Draft::new(state, context);
             if let Some((touched, queue)) = self.queued.pop_front() {
@@ -181,6 +193,7 @@ impl Run {
     fn is_done(&self) -> bool {
         self.current.is_none()
             && self.queued.is_empty()
+            && self.templates.is_empty()
             && self.changed.is_empty()
             && self.to_share.is_empty()
     }
