@@ -221,16 +221,7 @@ fn refuse_held(
     closing: Closing,
 ) {
     settle::report(draft, connection);
-    draft.emit(OfferReceived {
-        connection: connection.id,
-        share: offer.share,
-        generation: offer.generation,
-        object: offer.object.clone(),
-        record: offer.record,
-        preview: VecMap::new(),
-        parents: Vec::new(),
-        hops: offer.hops,
-    });
+    draft.emit(OfferReceived { preview: VecMap::new(), ..OfferReceived::of(connection.id, offer) });
     let gone = Share {
         generation: offer.generation,
         ..Share::new(ShareRole::Copy, offer.object.clone(), offer.record, draft.now)

@@ -281,16 +281,7 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
             return take_crossing_offer(draft, connection, offer, share);
         }
     }
-    draft.emit(OfferReceived {
-        connection: connection.id,
-        share: offer.share,
-        generation: offer.generation,
-        object: offer.object.clone(),
-        record: offer.record,
-        preview: offer.preview.clone(),
-        parents: Vec::new(),
-        hops: offer.hops,
-    });
+    draft.emit(OfferReceived::of(connection.id, offer));
     let Some(rule) = connection.subscribe.get(&offer.object) else {
         // It is kept all the same: both sides know the generation, and the inbox shows the offer
         // once the object is subscribed (S2S-46).
@@ -349,16 +340,7 @@ fn take_crossing_offer(
         share::take_acceptance(draft, connection, offer.share, offer.generation, false);
         return Ending::new(Outcome::Applied, id);
     }
-    draft.emit(OfferReceived {
-        connection: connection.id,
-        share: offer.share,
-        generation: offer.generation,
-        object: offer.object.clone(),
-        record: offer.record,
-        preview: offer.preview.clone(),
-        parents: Vec::new(),
-        hops: offer.hops,
-    });
+    draft.emit(OfferReceived::of(connection.id, offer));
     let owner = share.actor.as_ref().unwrap_or(&connection.owner).clone();
     share::answer(
         draft,

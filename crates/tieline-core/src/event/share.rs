@@ -7,7 +7,7 @@ use crate::account::AccountRule;
 use crate::content::Content;
 use crate::conversion::ConversionMap;
 use crate::event::Delivery;
-use crate::message::{EndReason, ParentLink, Recreate, ShareStates, ValueDecided};
+use crate::message::{EndReason, Offer, ParentLink, Recreate, ShareStates, ValueDecided};
 use crate::reason::ReasonCode;
 use crate::reference::Links;
 use crate::sharing::Forwarding;
@@ -131,6 +131,22 @@ pub struct OfferReceived {
     /// How many orgs have offered it on by a rule.
     #[serde(default, skip_serializing_if = "is_none")]
     pub hops: u8,
+}
+
+impl OfferReceived {
+    /// An offer as it came.
+    pub(crate) fn of(connection: ConnectionId, offer: &Offer) -> Self {
+        Self {
+            connection,
+            share: offer.share,
+            generation: offer.generation,
+            object: offer.object.clone(),
+            record: offer.record,
+            preview: offer.preview.clone(),
+            parents: Vec::new(),
+            hops: offer.hops,
+        }
+    }
 }
 
 /// An offer was accepted or declined here.
