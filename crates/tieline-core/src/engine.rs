@@ -35,7 +35,7 @@ pub enum FrameEnd {
     Fork,
     /// One of the two logs has begun a new life since the frame was heard.
     Stale,
-    /// The connection is paused here: the sender keeps it, and sends it again.
+    /// The connection is paused here, or too much of it is held: the sender keeps it, and sends it again.
     Paused,
 }
 
@@ -125,7 +125,7 @@ impl Engine {
         let id = header.connection;
         let Some(connection) = self.state.connections.get(&id) else { return FrameEnd::Gap };
         let ours = connection.inbound.received;
-        let paused = connection.pauses.ours.is_some();
+        let paused = connection.takes_nothing();
         if !self.is_of_present_lives(header) {
             return FrameEnd::Stale;
         }
@@ -170,7 +170,7 @@ impl Engine {
         let id = header.connection;
         let Some(connection) = self.state.connections.get(&id) else { return FrameEnd::Gap };
         let ours = connection.inbound.received;
-        let paused = connection.pauses.ours.is_some();
+        let paused = connection.takes_nothing();
         if !self.is_of_present_lives(header) {
             return FrameEnd::Stale;
         }

@@ -183,6 +183,10 @@ pub const SHARE_STATES_MAX: usize = 50;
 pub const LINKS_AT_ONCE_MAX: usize = 20;
 /// Most messages of one connection that are held for a parent; more are rejected and tried again.
 pub const HELD_FOR_PARENT_MAX: usize = 10_000;
+
+/// Most messages of a connection that are held while an object of it is paused here: a partner that does
+/// not hear of the pause keeps the rest.
+pub const HELD_FOR_PAUSE_MAX: usize = 2_000;
 /// Most records that are followed to find out whether records wait for each other in a circle.
 pub const PARENT_CIRCLE_MAX: usize = 32;
 

@@ -12,7 +12,7 @@ use crate::decide::draft::Draft;
 use crate::decide::share::{active, send_unseen};
 use crate::decide::write::shared_content;
 use crate::decide::{connection, jobs, owner, record};
-use crate::event::{PauseHeard, PauseSet, PauseTold};
+use crate::event::{AlarmRaised, PauseHeard, PauseSet, PauseTold};
 use crate::frame::PauseWord;
 use crate::job::JobKind;
 use crate::message::{Message, PauseNotice, PausedObject};
@@ -39,6 +39,9 @@ pub(super) fn set(
     }
     let actor = draft.actor.clone();
     draft.emit(PauseSet { connection: id, object: object.cloned(), paused, actor });
+    if paused && object.is_none() {
+        tell_grants_wait(draft, std::iter::once(found));
+    }
     if let Some(name) = object {
         let mut objects = found.pauses.objects.clone();
         if paused {
@@ -121,13 +124,36 @@ fn go_on(draft: &mut Draft<'_>, connection: &Connection) {
     }
 }
 
+/// What partners accept is granted once all connections have compared their shares after a restore, and one
+/// that is paused does not: somebody has to know, within a while once.
+pub(super) fn tell_grants_wait<'a>(draft: &mut Draft<'_>, paused: impl Iterator<Item = &'a Connection>) {
+    const CODE: &str = "grants_wait";
+    const AGAIN_AFTER_US: i64 = 3_600 * 1_000_000;
+    for connection in paused.filter(|connection| connection.reconciling) {
+        let id = connection.id;
+        let recent = draft.state.alarms.iter().any(|known| {
+            let same = known.alarm.code == CODE && known.alarm.connection == Some(id);
+            same && draft.now.since_us(known.time) < AGAIN_AFTER_US
+        });
+        if !recent {
+            let message = format!(
+                "what partners accept waits for the connection {}, which has to compare its shares after a restore \
+                 and is paused: let it go on with `tieline connection unpause {id}`, or grant without it with \
+                 `tieline connection resume {id}`",
+                connection.display_name()
+            );
+            draft.emit(AlarmRaised { connection: Some(id), code: CODE.to_owned(), message });
+        }
+    }
+}
+
 /// Sends what was held back of a share; whether there was something.
 pub(super) fn catch_up(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share) -> bool {
     let Some(since) = share.held_back.filter(|_| share.status == ShareStatus::Active) else { return false };
     let Some(record) = share.record.and_then(|record| draft.state.record(record)) else { return false };
     owner::tell(draft, connection, id, share, share.generation);
     let content = shared_content(connection, record, false, |_| true);
-    send_unseen(draft, connection, id, share.generation, &record.object, content, since)
+    send_unseen(draft, connection, id, share.generation, &record.object, content, Some(since))
 }
 
 /// Refuses what would begin something with an object that is paused.

@@ -398,6 +398,8 @@ pub(super) fn take_acceptance(
     if paused || draft.state.connections.values().any(|connection| connection.reconciling) {
         // A restored org may not know yet to whom it had granted the record; and what is paused is
         // granted when it goes on.
+        let state = draft.state;
+        pause::tell_grants_wait(draft, state.connections.values().filter(|c| c.pauses.whole()));
         draft.emit(GrantRequested { connection: connection.id, share: id, whole });
         return;
     }
@@ -482,18 +484,10 @@ pub(super) fn send_snapshot(
     object: &ObjectName,
     content: Content,
 ) -> bool {
-    if content.is_empty() {
-        return false;
-    }
-    let position = draft.position(connection);
-    let links = links::links(draft.state, connection, content.values.iter());
-    let delivery = Delivery { connection: connection.id, share, generation, position, links };
-    let object = object.clone();
-    draft.emit(SnapshotSent { delivery, object, content, recreate: None, unseen_from: None });
-    true
+    send_unseen(draft, connection, share, generation, object, content, None)
 }
 
-/// The same for what was held back since a moment.
+/// The same, of which what was written from a moment on was held back.
 pub(super) fn send_unseen(
     draft: &mut Draft<'_>,
     connection: &Connection,
@@ -501,7 +495,7 @@ pub(super) fn send_unseen(
     generation: u32,
     object: &ObjectName,
     content: Content,
-    since: Timestamp,
+    unseen_from: Option<Timestamp>,
 ) -> bool {
     if content.is_empty() {
         return false;
@@ -509,7 +503,7 @@ pub(super) fn send_unseen(
     let position = draft.position(connection);
     let links = links::links(draft.state, connection, content.values.iter());
     let delivery = Delivery { connection: connection.id, share, generation, position, links };
-    let (object, unseen_from) = (object.clone(), Some(since));
+    let object = object.clone();
     draft.emit(SnapshotSent { delivery, object, content, recreate: None, unseen_from });
     true
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::AccountRule;
 use crate::frame::{Chain, Figure};
 use crate::invitation::InvitedContact;
+use crate::limits::HELD_FOR_PAUSE_MAX;
 use crate::mapping::{ComputedMappings, SubscribeRule};
 use crate::message::{OutcomeDetail, ParentLink, PausedObject, Subscription};
 use crate::outcome::{Counts, Outcome};
@@ -406,6 +407,14 @@ impl Connection {
     #[must_use]
     pub fn held_for_parents(&self) -> usize {
         self.held_by_parent.len()
+    }
+
+    /// Whether nothing is taken for now: it is paused here, or an object of it is, and so much is held
+    /// that the partner has to keep the rest.
+    #[must_use]
+    pub fn takes_nothing(&self) -> bool {
+        let full = || !self.pauses.objects.is_empty() && self.inbound.held.len() >= HELD_FOR_PAUSE_MAX;
+        self.pauses.ours.is_some() || full()
     }
 
     /// Whether an object here is paused, on either side.

@@ -4,10 +4,12 @@
 use tieline_core::command::{Command, Pause, Reply};
 use tieline_core::engine::FrameEnd;
 use tieline_core::frame::PauseWord;
+use tieline_core::event::IncarnationCause;
+use tieline_core::limits::HELD_FOR_PAUSE_MAX;
 use tieline_core::message::EndReason;
 use tieline_core::state::{Conflicts, ShareStatus};
 use tieline_core::value::Value;
-use tieline_core::{ConnectionId, RecordId, ShareId};
+use tieline_core::{ConnectionId, Incarnation, RecordId, ShareId};
 
 use crate::kit::{Both, Org, name};
 
@@ -163,4 +165,51 @@ fn writes_that_meet_after_a_pause_are_a_conflict_and_others_are_not() {
     both.settle();
     assert_eq!(both.counts(), [Conflicts { ours: 1, theirs: 0 }, Conflicts { ours: 0, theirs: 1 }]);
     assert_eq!(note(&both.acme, both.deal, "Note"), Value::text("theirs"));
+}
+
+#[test]
+fn so_much_is_held_for_a_paused_object_and_the_partner_keeps_the_rest() {
+    let mut both = Both::new();
+    let id = both.connection;
+    pause(&mut both.acme, id, Some("Deal__c"), true);
+    // A partner that does not hear of it sends on and on.
+    let last = HELD_FOR_PAUSE_MAX as i64 + 300;
+    for number in 0..=last {
+        both.globex.update(both.copy, &[("Number", Value::Integer(number))]);
+    }
+    loop {
+        let first = both.acme.connection(id).inbound.received.position.next();
+        let frame = both.globex.frame(id, first, 100);
+        if both.acme.take(&frame).0 == FrameEnd::Paused {
+            break;
+        }
+    }
+    let held = both.acme.connection(id).inbound.held.len();
+    assert!((HELD_FOR_PAUSE_MAX..HELD_FOR_PAUSE_MAX + 100).contains(&held), "{held}");
+    pause(&mut both.acme, id, Some("Deal__c"), false);
+    both.settle();
+    while let Some(position) = both.acme.connection(id).due(both.acme.now) {
+        both.acme.run(Command::TryHeld { connection: id, position });
+        if position.0 % 50 == 0 {
+            both.settle();
+        }
+    }
+    both.settle();
+    assert_eq!(both.acme.record(both.deal).value(&name("Count")), &Value::Integer(last));
+    assert!(both.acme.connection(id).inbound.held.is_empty());
+}
+
+#[test]
+fn that_grants_wait_for_a_paused_connection_is_told_once() {
+    let mut both = Both::new();
+    let id = both.connection;
+    let (cause, above) = (IncarnationCause::Restored, Incarnation::default());
+    both.acme.run(Command::StartIncarnation { cause, connection: None, above });
+    let told = |org: &Org| org.state().alarms.iter().filter(|a| a.alarm.code == "grants_wait").count();
+    assert_eq!(told(&both.acme), 0);
+    pause(&mut both.acme, id, None, true);
+    assert_eq!(told(&both.acme), 1);
+    pause(&mut both.acme, id, None, false);
+    pause(&mut both.acme, id, None, true);
+    assert_eq!(told(&both.acme), 1);
 }
