@@ -3,6 +3,7 @@
 use crate::account::{ACCOUNT, AccountPlan, AccountRule, reference};
 use crate::command::{Refusal, Reply};
 use crate::content::Content;
+use crate::decide::compute::compute;
 use crate::decide::draft::Draft;
 use crate::decide::fields::Incoming;
 use crate::decide::record::{self, defaults};
@@ -109,8 +110,9 @@ impl Account {
 
     /// Makes the account, if it is made.
     pub(super) fn make(self, draft: &mut Draft<'_>, owner: Owner) {
-        let Some(made) = self.made else { return };
+        let Some(mut made) = self.made else { return };
         let Some(object) = draft.state.objects.get(ACCOUNT) else { return };
+        compute(draft, object, None, &mut made);
         let write = Write {
             id: self.id,
             object: object.name.clone(),

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use crate::command::{Conversion, Refusal, Reply};
 use crate::conversion::{ConversionMap, Part};
+use crate::decide::compute::compute;
 use crate::decide::draft::Draft;
 use crate::decide::record::{self, defaults};
 use crate::decide::share;
-use crate::decide::write::{Candidate, Candidates, Write, deliveries, record_changed, refusals};
+use crate::decide::write::{Candidate, Candidates, Write, record_changed, refusals};
 use crate::event::{ConversionMapSet, RecordAction};
 use crate::message::EndReason;
 use crate::reason::{Reason, ReasonCode};
@@ -175,6 +176,7 @@ impl Converting<'_> {
         }
         refused(draft, object, None, &candidates)?;
         let id = RecordId(draft.draw());
+        compute(draft, object, None, &mut candidates);
         let (action, actor) = (RecordAction::Create, draft.actor.clone());
         let owner = Some(self.owner.clone());
         let write = Write { id, object: object.name.clone(), action, actor, owner, hops: 0 };
@@ -195,16 +197,14 @@ impl Converting<'_> {
             return Err(Refusal::record(vec![Reason::new(ReasonCode::WrongType, text)]));
         }
         let empty = values.iter().filter(|(name, _)| known.value(name).is_blank());
-        let candidates: Candidates =
-            empty.map(|(name, value)| (name.clone(), Candidate::local(value.clone(), self.stamp))).collect();
+        let empty = empty.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let candidates = record::local_candidates(draft, known, &empty);
         if candidates.is_empty() {
             return Ok(id);
         }
         refused(draft, object, Some(known), &candidates)?;
-        let deliveries = deliveries(draft, &object.name, known, &candidates);
-        let (action, actor) = (RecordAction::Update, draft.actor.clone());
-        let write = Write { id, object: object.name.clone(), action, actor, owner: None, hops: 0 };
-        draft.emit(record_changed(Some(known), write, candidates, deliveries));
+        let actor = draft.actor.clone();
+        record::write_with_pending(draft, id, known, object, candidates, actor, 0);
         Ok(id)
     }
 
@@ -262,11 +262,12 @@ impl Converting<'_> {
             marks.push(("Status", Value::picklist(CONVERTED_STATUS.into())));
         }
         let marks = marks.into_iter().map(|(name, value)| (field(name), value));
-        let candidates: Candidates = marks
+        let mut candidates: Candidates = marks
             .filter(|(name, _)| self.lead_object.field(name).is_some())
             .map(|(name, value)| (name, Candidate::local(value, self.stamp)))
             .collect();
         refused(draft, self.lead_object, Some(self.lead), &candidates)?;
+        compute(draft, self.lead_object, Some(self.lead), &mut candidates);
         let (action, actor) = (RecordAction::Update, draft.actor.clone());
         let write = Write { id, object: self.lead.object.clone(), action, actor, owner: None, hops: 0 };
         // It is shared with nobody any more.

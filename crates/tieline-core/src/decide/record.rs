@@ -150,7 +150,11 @@ pub(super) fn update(
 }
 
 /// The values that differ, with a stamp that exceeds the field's and any pending one.
-fn local_candidates(draft: &Draft<'_>, record: &Record, values: &VecMap<FieldName, Value>) -> Candidates {
+pub(super) fn local_candidates(
+    draft: &Draft<'_>,
+    record: &Record,
+    values: &VecMap<FieldName, Value>,
+) -> Candidates {
     let stamp = draft.stamp();
     let changed = values.iter().filter(|(name, value)| record.value(name) != *value);
     changed

@@ -290,3 +290,33 @@ fn a_field_that_cannot_be_computed_says_why_and_stops_nothing() {
     org.run(Command::DefineObject { schema: Box::new(object(&mended)) });
     assert_eq!((noted(&org), org.state().automation.not_computed), (None, 2));
 }
+
+#[test]
+fn what_rules_write_is_computed_with() {
+    use tieline_core::automation::{Action, Rule, When, WorkflowRule};
+    use tieline_core::command::AutomationCommand;
+
+    let (mut acme, mut globex, id) = pair(&["Name", "Price", "Quantity", "Total"], mappings());
+    let rule = Rule::Workflow(WorkflowRule {
+        name: name("bulk"),
+        object: name("Sale__c"),
+        active: true,
+        when: When::Starts,
+        criteria: "Quantity > 5".to_owned(),
+        actions: vec![Action::Set { field: name("Price"), value: Some("2.00".to_owned()), formula: None }],
+    });
+    acme.run(Command::Automation(AutomationCommand::SetRule { rule: Box::new(rule) }));
+    let given = [
+        ("Name", Value::text("pens")),
+        ("Price", Value::Decimal(3.into())),
+        ("Quantity", Value::Integer(4)),
+    ];
+    let sale = acme.create("Sale__c", &given);
+    acme.run(Command::Forward { record: sale, connection: id });
+    settle_all(&mut acme, &mut globex, id);
+    acme.update(sale, &[("Quantity", Value::Integer(6))]);
+    settle_all(&mut acme, &mut globex, id);
+    assert_eq!(acme.record(sale).value(&name("Total")), &Value::Decimal(12.into()));
+    let copy = globex.connection(id).shares.values().find_map(|share| share.record).unwrap();
+    assert_eq!(globex.record(copy).value(&name("Amount")), &Value::Decimal(12.into()));
+}

@@ -5,10 +5,11 @@ use crate::decide::automation::assign::check_owner;
 use crate::decide::automation::rules::{TASK, computed, constant};
 use crate::decide::automation::run::{Touched, failed};
 use crate::decide::automation::tell;
+use crate::decide::compute::compute;
 use crate::decide::draft::Draft;
 use crate::decide::record::defaults;
 use crate::decide::settle::settle_recovered;
-use crate::decide::task::about;
+use crate::decide::task::{self, about};
 use crate::decide::write::{Candidate, Candidates, Write, deliveries, record_changed, refusals};
 use crate::event::{AlarmRaised, RecordAction, RecordChanged};
 use crate::limits::HOPS_MAX;
@@ -136,6 +137,7 @@ fn write(
             reasons.extend(refused);
             candidates = Candidates::new();
         }
+        compute(draft, &object, Some(record), &mut candidates);
     }
     if candidates.is_empty() && owner.is_none() {
         return;
@@ -230,6 +232,9 @@ fn task(
         owner: Some(owner),
         hops: 0,
     };
+    compute(draft, object, None, &mut candidates);
+    let (id, written) = (write.id, candidates.clone());
     let changed = record_changed(None, write, candidates, Vec::new());
     draft.emit(RecordChanged { rule: Some(rule.rule.name.clone()), ..changed });
+    task::follow(draft, id, name, None, &written);
 }
