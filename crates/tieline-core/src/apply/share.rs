@@ -39,8 +39,9 @@ pub(super) fn offered(state: &mut State, seq: Seq, time: Timestamp, event: &Shar
     share.object = event.object.clone();
     share.origin_record = event.record;
     connection.heard.remove(&event.share);
-    if share.status != ShareStatus::Taken {
-        // What others gave back is offered again as it was; else somebody offers it anew.
+    if share.status != ShareStatus::Taken || !event.actor.is_connection_user() {
+        // What others gave back is offered again as it was; else somebody offers it anew, and no rule ends
+        // that.
         share.rule = None;
     }
     share.hops = event.hops;

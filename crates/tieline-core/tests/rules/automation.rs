@@ -129,6 +129,23 @@ fn a_sharing_rule_offers_what_meets_its_criteria() {
 }
 
 #[test]
+fn what_another_took_and_a_person_forwards_again_is_no_rules_any_more() {
+    let mut here = Org::new("acme", deal());
+    let (mut globex, initech) = (Partner::of(&mut here, "globex"), Partner::of(&mut here, "initech"));
+    let (g, i) = (globex.connection, initech.connection);
+    set(&mut here, sharing("Count > 5", &[g, i], true));
+    let record = here.create("Deal__c", &[("Name", Value::text("a")), ("Count", Value::Integer(9))]);
+    let share = here.record(record).share_over(g).unwrap();
+    globex.send(&mut here, tieline_core::message::AcceptOffer { share, generation: 1, whole: false });
+    assert_eq!(status(&here, record, i), Some(ShareStatus::Taken));
+    here.run(Command::EndShare { record, connection: g, reason: EndReason::Stopped });
+    here.run(Command::Forward { record, connection: i });
+    here.update(record, &[("Count", Value::Integer(1))]);
+    assert_eq!(status(&here, record, i), Some(ShareStatus::Offered));
+    replays(&here);
+}
+
+#[test]
 fn an_assignment_rule_says_who_owns_a_record() {
     let mut here = Org::new("acme", deal());
     let mut globex = Partner::of(&mut here, "globex");
