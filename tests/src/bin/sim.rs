@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tieline_tests::sim::{self, Failed, Options, Totals};
+use tieline_tests::sim::{self, Failed, Feature, Features, Options, Totals};
 
 /// What the command line asks for.
 struct Wanted {
@@ -16,7 +16,7 @@ struct Wanted {
     options: Options,
 }
 
-const USAGE: &str = "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--no-disk-faults] [--adopts] [--all] [--verbose]";
+const USAGE: &str = "usage: sim [--seed N] [--runs N] [--orgs 2|3] [--steps N] [--jobs N] [--no-restores] [--no-disk-faults] [--adopts] [--features] [--feature NAME] [--all] [--verbose]";
 
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -40,6 +40,17 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
             }
             "--all" => wanted.all = true,
             "--adopts" => wanted.options.adopts = true,
+            "--features" => wanted.options.features = Features::all(),
+            "--feature" => {
+                let named = arguments.next().unwrap_or_default();
+                let feature = Feature::ALL.into_iter().find(|feature| feature.name() == named);
+                let feature = feature.ok_or_else(|| {
+                    let known: Vec<&str> = Feature::ALL.iter().map(|feature| feature.name()).collect();
+                    format!("--feature is one of {}, not {named:?}", known.join(", "))
+                })?;
+                wanted.options.features = wanted.options.features.with(feature);
+                wanted.options.drawn = false;
+            }
             "--no-disk-faults" => wanted.options.disks = false,
             "--no-restores" => wanted.options.restores = false,
             "--verbose" => wanted.options.verbose = true,

@@ -4,7 +4,7 @@
 //! It keeps, for all orgs together, what was truly given out at each position, so that a message
 //! that was taken twice, passed over or made up is found at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tieline_core::apply::apply;
 use tieline_core::event::{Event, Received, RecordAction, ShareGranted};
@@ -12,9 +12,12 @@ use tieline_core::log::{Log, MemLog, StoredEvent};
 use tieline_core::message::is_counted;
 use tieline_core::outcome::Outcome;
 use tieline_core::state::{ShareRole, ShareStatus, State};
-use tieline_core::{ConnectionId, Incarnation, OrgName, Position, RecordId, Seq, Timestamp};
+use tieline_core::{
+    ConnectionId, FieldName, Incarnation, OrgName, Position, RecordId, Seq, Stamp, Timestamp,
+};
 
 use super::Broken;
+use super::features::steps;
 
 /// One direction of a connection in one pair of incarnations: the sender, and both lives.
 type Direction = (ConnectionId, OrgName, Incarnation, Incarnation);
@@ -39,6 +42,8 @@ pub(super) struct Audit {
     heads: BTreeMap<ConnectionId, u64>,
     /// Counted messages that are held.
     held: BTreeMap<(ConnectionId, Position), ()>,
+    /// Writes of rules that were not sent, because too many rules stand before them.
+    pub(super) unsent: BTreeSet<(RecordId, FieldName, Stamp)>,
 }
 
 fn broken(invariant: &'static str, detail: String) -> Broken {
@@ -59,7 +64,12 @@ impl Audit {
             self.group(&decoded, truth)?;
             for (stored, event) in events.iter().zip(&decoded) {
                 self.event(stored.seq, stored.time, event, truth)?;
+                steps::check(&self.shadow, event)?;
+                let waiting = steps::approvals(&self.shadow, event);
                 apply(&mut self.shadow, stored.time, event);
+                if let Some(waiting) = &waiting {
+                    steps::none_is_lost(&self.shadow, event, waiting)?;
+                }
             }
         }
         Ok(())
@@ -119,6 +129,10 @@ impl Audit {
                 return Err(broken("a held message settles once", format!("{e:?}")));
             }
             Event::ShareGranted(e) => self.granted(e)?,
+            Event::RecordChanged(e) if steps::is_last_hop(e) => {
+                let unsent = e.content.iter().map(|(field, _, stamp)| (e.record, field.clone(), stamp));
+                self.unsent.extend(unsent);
+            }
             _ => {}
         }
         if matches!(event, Event::IncarnationStarted(_)) {

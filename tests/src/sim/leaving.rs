@@ -43,6 +43,7 @@ fn unpublished(state: &State, connection: &Connection, message: &Message) -> Opt
     match message {
         Message::Offer(offer) => hidden(Some(&offer.object), Box::new(offer.preview.keys())),
         Message::Grant(grant) => hidden(Some(&grant.object), Box::new(grant.content.values.keys())),
+        Message::ChildGrant(grant) => hidden(Some(&grant.object), Box::new(grant.content.values.keys())),
         Message::Snapshot(snapshot) => {
             hidden(of_share(snapshot.share), Box::new(snapshot.content.values.keys()))
         }
@@ -54,8 +55,8 @@ fn unpublished(state: &State, connection: &Connection, message: &Message) -> Opt
     }
 }
 
-/// A field of an outcome that is one of ours: the dialects have no name in common.
+/// A field of an outcome that is one of ours: the dialects have no name in common, but for standard objects.
 fn foreign(state: &State, detail: &OutcomeDetail) -> Option<FieldName> {
-    let ours = |field: &&FieldName| state.objects.values().any(|o| o.field(field.as_str()).is_some());
+    let ours = |field: &&FieldName| state.objects.values().any(|o| o.name.is_custom() && o.field(field.as_str()).is_some());
     detail.reasons.iter().filter_map(|reason| reason.field.as_ref()).find(ours).cloned()
 }

@@ -18,6 +18,7 @@
 
 mod audit;
 mod dialect;
+mod features;
 mod leaving;
 mod org;
 mod outside;
@@ -30,6 +31,7 @@ mod world;
 
 use std::fmt::{self, Display};
 
+pub use features::{Feature, Features};
 pub use outside::{Sabotage, Totals};
 pub use rng::Rng;
 
@@ -71,6 +73,10 @@ pub struct Options {
     /// Whether offers are accepted into records that are there already, whatever they were shared as
     /// before.
     pub adopts: bool,
+    /// What a run may know beyond plain records and shares.
+    pub features: Features,
+    /// Whether the seed decides which of these a run has; else it has all.
+    pub drawn: bool,
     /// A rule that is broken on purpose.
     pub sabotage: Option<Sabotage>,
     /// Whether every line of the trace is kept.
@@ -85,6 +91,8 @@ impl Default for Options {
             restores: true,
             disks: true,
             adopts: false,
+            features: Features::NONE,
+            drawn: true,
             sabotage: None,
             verbose: false,
         }

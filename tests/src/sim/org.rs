@@ -135,6 +135,15 @@ impl SimOrg {
         Ok(result)
     }
 
+    /// Puts an event into the log that no rule decided.
+    pub(super) fn forge(&mut self, event: &Event) -> Result<(), Broken> {
+        let (mut group, mut body) = (Group::new(self.wall), Vec::new());
+        event.encode_body(&mut body);
+        self.engine.replay(self.wall, event.kind(), &body).map_err(|e| Broken::new("events decode", e))?;
+        group.push(event.kind(), &body);
+        self.append(group)
+    }
+
     fn append(&mut self, group: Group) -> Result<(), Broken> {
         if !group.is_empty() {
             self.unflushed += 1;

@@ -4,11 +4,13 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use tieline_core::frame::FrameHeader;
-use tieline_core::message::Envelope;
+use tieline_core::message::{Change, Envelope, Message};
 use tieline_core::state::{Connection, State};
-use tieline_core::{OrgName, Timestamp, UserName};
+use tieline_core::value::Value;
+use tieline_core::{OrgName, RecordId, Timestamp, UserName};
 
 use super::audit::Truth;
+use super::features::Feature;
 use super::rng::Rng;
 use super::trace::Trace;
 use super::wire::{Bus, Fate, Lane, Packet};
@@ -24,11 +26,38 @@ pub enum Sabotage {
     Leak,
     /// A value is changed on its way.
     Alter,
+    /// References are changed on their way.
+    Misdirect,
+    /// A value that waits for approval is forgotten.
+    Forget,
+    /// A computed value is another one.
+    Miscompute,
+    /// A rule shares what is outside its criteria.
+    Overshare,
+    /// A lead is converted twice.
+    Reconvert,
+    /// A task goes without what it belongs to.
+    Orphan,
+    /// A rule writes although too many have written before it.
+    Hop,
+    /// An account is made although it is there.
+    Remake,
 }
 
 impl Sabotage {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Twice, Self::Skip, Self::Leak, Self::Alter];
+    /// Those of any run.
+    pub const PLAIN: [Self; 4] = [Self::Twice, Self::Skip, Self::Leak, Self::Alter];
+    /// Those of a run that has a feature.
+    pub const OF_FEATURES: [(Feature, Self); 8] = [
+        (Feature::Links, Self::Misdirect),
+        (Feature::Approvals, Self::Forget),
+        (Feature::Computed, Self::Miscompute),
+        (Feature::Sharing, Self::Overshare),
+        (Feature::Conversion, Self::Reconvert),
+        (Feature::Tasks, Self::Orphan),
+        (Feature::Workflow, Self::Hop),
+        (Feature::Accounts, Self::Remake),
+    ];
 }
 
 macro_rules! totals {
@@ -106,6 +135,14 @@ totals! {
     fields,
     /// Values that waited at the end, before the rules were relaxed.
     waiting,
+    /// Leads that were converted.
+    conversions,
+    /// Values of partners that people decided about.
+    decisions,
+    /// References that were compared at the end.
+    links,
+    /// Computed values that were compared at the end.
+    computed,
 }
 
 impl Totals {
@@ -141,6 +178,8 @@ pub(super) struct Outside {
     /// Where the chance of faults of disks comes from: a run without them is what it was before there
     /// were any.
     pub(super) disks: Rng,
+    /// Where the chance of features comes from.
+    pub(super) extras: Rng,
     /// The broker.
     pub(super) bus: Bus,
     /// What was truly given out.
@@ -171,6 +210,7 @@ impl Outside {
             now: Timestamp(1_000_000_000_000),
             rng: Rng::new(seed),
             disks: Rng::new(!seed),
+            extras: Rng::new(seed.rotate_left(32) ^ 0x0f0f_5a5a),
             bus: Bus::default(),
             truth: Truth::default(),
             trace,
@@ -225,7 +265,7 @@ impl Outside {
         let Some(sabotage) = self.sabotage else { return (header, messages) };
         let ours = state.connections.get(&header.connection).map(|c| c.inbound.received);
         // A frame of one message can be altered, but not without being empty, or known by its count.
-        let least = if sabotage == Sabotage::Alter { 1 } else { 2 };
+        let least = if matches!(sabotage, Sabotage::Twice | Sabotage::Skip) { 2 } else { 1 };
         let bites = messages.len() >= least;
         let Some(ours) = ours.filter(|ours| bites && ours.position.next() == header.first) else {
             return (header, messages);
@@ -239,10 +279,11 @@ impl Outside {
             Sabotage::Skip => drop(messages.remove(0)),
             Sabotage::Alter => {
                 for envelope in &mut messages {
-                    alter(envelope);
+                    alter(envelope, renamed);
                 }
             }
-            Sabotage::Leak => {}
+            Sabotage::Misdirect => messages.iter_mut().for_each(|envelope| alter(envelope, misdirected)),
+            _ => {}
         }
         header.count = u32::try_from(messages.len()).unwrap_or(header.count);
         let mut at = ours.position;
@@ -254,21 +295,26 @@ impl Outside {
     }
 }
 
-/// Puts another name into a change, as a careless mapping would.
-fn alter(envelope: &mut Envelope) {
-    use tieline_core::message::Message;
-    use tieline_core::value::Value;
+/// Changes values of a change, as a careless mapping would.
+fn alter(envelope: &mut Envelope, altered: impl Fn(&Change, &Value) -> Option<Value>) {
     if let Ok(Message::Change(mut change)) = Message::decode(envelope.kind, &envelope.body) {
-        let texts: Vec<_> = change
-            .content
-            .iter()
-            .filter(|(_, v, _)| matches!(v, Value::Text(_)))
-            .map(|(n, ..)| n.clone())
+        let values = change.content.iter();
+        let values: Vec<_> = values
+            .filter_map(|(name, value, stamp)| Some((name.clone(), altered(&change, value)?, stamp)))
             .collect();
-        for field in texts {
-            let stamp = change.content.stamp_of(&field);
-            change.content.set(field, Value::text("altered"), stamp);
+        for (field, value, stamp) in values {
+            change.content.set(field, value, stamp);
         }
         *envelope = Envelope::new(envelope.seq, envelope.time, &change.into());
     }
+}
+
+/// Another name.
+fn renamed(_: &Change, value: &Value) -> Option<Value> {
+    matches!(value, Value::Text(_)).then(|| Value::text("altered"))
+}
+
+/// A reference to the record that has it.
+fn misdirected(change: &Change, value: &Value) -> Option<Value> {
+    matches!(value, Value::Reference(_)).then(|| Value::Reference(RecordId(change.share.0)))
 }

@@ -6,9 +6,14 @@ use tieline_core::message::ShareStage;
 use tieline_core::state::{
     Connection, ConnectionStatus, FieldState, Record, Share, ShareRole, ShareStatus, State,
 };
-use tieline_core::{ConnectionId, FieldName, ObjectName, RecordId, ShareId};
+use tieline_core::reference::target;
+use tieline_core::schema::{FieldSchema, FieldType};
+use tieline_core::value::Value;
+use tieline_core::{ConnectionId, FieldName, ObjectName, RecordId, ShareId, Timestamp};
 
 use super::Broken;
+use super::audit::Audit;
+use super::features::flag;
 use super::world::World;
 
 /// Rest has to come within this time: clocks that were wrong by minutes have to be waited for.
@@ -17,17 +22,20 @@ const REST_US_MAX: i64 = 40 * 60 * 1_000_000;
 const STEP_US_MAX: i64 = 500_000;
 
 /// One connection, seen from both sides.
-struct Pair<'a> {
-    here: Side<'a>,
-    there: Side<'a>,
+pub(super) struct Pair<'a> {
+    pub(super) here: Side<'a>,
+    pub(super) there: Side<'a>,
 }
 
 /// One side of a connection.
 #[derive(Clone, Copy)]
-struct Side<'a> {
+pub(super) struct Side<'a> {
+    /// The number of the org.
+    at: usize,
     name: &'a str,
-    state: &'a State,
-    connection: &'a Connection,
+    pub(super) state: &'a State,
+    pub(super) connection: &'a Connection,
+    audit: &'a Audit,
 }
 
 impl World {
@@ -77,7 +85,8 @@ impl World {
         let side = |at: usize| {
             let org = self.orgs.get(at)?;
             let connection = org.state().connections.get(&connection)?;
-            Some(Side { name: org.name.as_str(), state: org.state(), connection })
+            let (name, state, audit) = (org.name.as_str(), org.state(), &org.audit);
+            Some(Side { at, name, state, connection, audit })
         };
         Some(Pair { here: side(one)?, there: side(two)? })
     }
@@ -89,11 +98,11 @@ impl World {
         for (connection, one, two) in connections {
             let Some(pair) = self.pair(connection, one, two) else { continue };
             for pair in [&pair, &pair.turned()] {
-                pair.compare(self.overridden, &mut totals)?;
+                pair.compare(self.overridden, self.out.now, &mut totals)?;
             }
         }
         self.out.totals = totals;
-        Ok(())
+        self.compare_features()
     }
 
     /// With all rules relaxed nothing waits any more, except for approval.
@@ -134,7 +143,10 @@ fn still_maps(state: &State, record: &Record, pending: &PendingValue) -> bool {
         rule.mapping_of(local).is_some_and(|mapping| {
             let field = object.field(local.as_str());
             mapping.remote() == Some(&value.remote)
-                && field.is_some_and(|field| rule.map_value(mapping, &value.incoming, field).is_ok())
+                && field.is_some_and(|field| {
+                    is_here(connection, &value.incoming, field)
+                        && rule.map_value(mapping, &value.incoming, field).is_ok()
+                })
         })
     };
     let same_message = |other: &PendingValue| {
@@ -148,6 +160,15 @@ fn still_maps(state: &State, record: &Record, pending: &PendingValue) -> bool {
             .all(|(local, other)| maps(local, other))
 }
 
+/// Whether the record that an incoming reference names is here; what is none needs none.
+fn is_here(connection: &Connection, value: &Value, field: &FieldSchema) -> bool {
+    let named = target(value).filter(|_| field.field_type == FieldType::Reference);
+    named.is_none_or(|share| {
+        let share = connection.shares.get(&share);
+        share.is_some_and(|share| share.status == ShareStatus::Active && share.record.is_some())
+    })
+}
+
 /// Whether the mappings take everything that came for a copy, and nothing required is missing.
 fn creatable(state: &State, connection: &Connection, share: &Share) -> bool {
     let Some(rule) = connection.subscribe.get(&share.object) else { return false };
@@ -156,7 +177,10 @@ fn creatable(state: &State, connection: &Connection, share: &Share) -> bool {
     let maps = kept.iter().all(|(name, value, _)| {
         rule.takes(name).all(|mapping| {
             let field = object.field(mapping.local.as_str());
-            field.is_some_and(|field| rule.map_value(mapping, value, field).is_ok())
+            field.is_some_and(|field| {
+                (!field.required || is_here(connection, value, field))
+                    && rule.map_value(mapping, value, field).is_ok()
+            })
         })
     });
     let comes = |field: &FieldName| {
@@ -165,13 +189,21 @@ fn creatable(state: &State, connection: &Connection, share: &Share) -> bool {
     maps && object.fields.iter().filter(|f| f.required && f.default.is_none()).all(|f| comes(&f.name))
 }
 
+impl Side<'_> {
+    /// Whether a message of a share waits for the record of another.
+    fn waits(&self, id: ShareId) -> bool {
+        let held = self.connection.inbound.held.values();
+        held.into_iter().any(|held| held.share == Some(id) && held.parent.is_some())
+    }
+}
+
 impl<'a> Pair<'a> {
     /// The same connection from the other side.
     const fn turned(&self) -> Self {
         Self { here: self.there, there: self.here }
     }
 
-    fn broken(&self, invariant: &'static str, detail: impl std::fmt::Display) -> Broken {
+    pub(super) fn broken(&self, invariant: &'static str, detail: impl std::fmt::Display) -> Broken {
         Broken::new(invariant, format!("{} and {}: {detail}", self.here.name, self.there.name))
     }
 
@@ -202,13 +234,15 @@ impl<'a> Pair<'a> {
         if here.reconciling {
             return Some(format!("{names}: reconciling"));
         }
-        if here.inbound.counts.held > 0 {
-            return Some(format!("{names}: {} held", here.inbound.counts.held));
+        // What waits for a record may wait for good.
+        let timed = here.inbound.held.values().filter(|held| held.parent.is_none()).count();
+        if timed > 0 {
+            return Some(format!("{names}: {timed} held"));
         }
         None
     }
 
-    fn compare(&self, overridden: bool, totals: &mut super::Totals) -> Result<(), Broken> {
+    fn compare(&self, overridden: bool, now: Timestamp, totals: &mut super::Totals) -> Result<(), Broken> {
         if !self.is_active() {
             return self.compare_ended();
         }
@@ -218,6 +252,7 @@ impl<'a> Pair<'a> {
             if let (Some(ours), Some(theirs)) = (self.shared(*id, share), self.turned().other(*id)) {
                 totals.shares += 1;
                 self.compare_fields(*id, ours, theirs, totals)?;
+                self.compare_computed(*id, ours.1, theirs.1, now)?;
             }
         }
         Ok(())
@@ -259,7 +294,7 @@ impl<'a> Pair<'a> {
         let rule = "both sides agree on every share";
         let Some(other) = self.there.connection.shares.get(&id) else {
             let ended = share.status.stage() == ShareStage::Ended;
-            return if ended {
+            return if ended || self.there.waits(id) {
                 Ok(())
             } else {
                 Err(self.broken(rule, format!("{id} {share:?} is unknown there")))
@@ -267,13 +302,17 @@ impl<'a> Pair<'a> {
         };
         let (mine, theirs) = ((share.generation, share.status), (other.generation, other.status));
         let same = mine.0 == theirs.0 && mine.1.stage() == theirs.1.stage();
+        if !same && (self.here.waits(id) || self.there.waits(id)) {
+            // What would bring them together is held for a record that is not here.
+            return Ok(());
+        }
         if !same {
             return Err(self.broken(rule, format!("{id} is {share:?} here and {other:?} there")));
         }
         if share.role == other.role && share.status.stage() != ShareStage::Ended {
             return Err(self.broken(rule, format!("{id} is {:?} on both sides", share.role)));
         }
-        if share.status == ShareStatus::Accepting && !overridden {
+        if share.status == ShareStatus::Accepting && !overridden && !self.here.waits(id) {
             return Err(self.broken("an acceptance is answered", format!("{id} is still being accepted")));
         }
         if share.role == ShareRole::Origin && share.status == ShareStatus::Granted {
@@ -330,13 +369,19 @@ impl<'a> Pair<'a> {
             });
             let listed = waits.is_some_and(|w| w.stamp.write() >= field.stamp.write() || w.approval);
             let arrived = there.is_some_and(|there| there.stamp.write() >= field.stamp.write());
-            if !arrived && !listed && (source.is_none() || two_way && !remapped) {
+            // That a reference is empty for want of its target says nothing about it.
+            if ours.links.contains_key(remote) {
+                continue;
+            }
+            let sent = !self.here.audit.unsent.contains(&(record, remote.clone(), field.stamp));
+            if !arrived && !listed && sent && !self.there.waits(id) && (source.is_none() || two_way && !remapped) {
                 return Err(self.broken("every write comes through or is listed", context()));
             }
             if let Some(there) = there
                 && waits.is_none()
             {
-                self.compare_values(rule, mapping, field, there, &theirs.object).map_err(|text| {
+                totals.links += u64::from(matches!(field.value, Value::Reference(_)));
+                self.compare_values(rule, mapping, field, there, theirs).map_err(|text| {
                     self.broken("the copy holds the mapped value", format!("{text}: {}", context()))
                 })?;
             }
@@ -351,7 +396,7 @@ impl<'a> Pair<'a> {
         mapping: &tieline_core::mapping::FieldMapping,
         field: &FieldState,
         there: &FieldState,
-        object: &ObjectName,
+        theirs: &Record,
     ) -> Result<(), String> {
         let Some(source) = &there.source else { return Ok(()) };
         let same_write = there.stamp.write() == field.stamp.write();
@@ -365,10 +410,13 @@ impl<'a> Pair<'a> {
             // Remapping failed, or is not asked for: the value is that of the older mapping.
             return Ok(());
         }
-        let Some(local) = self.there.state.object(object).and_then(|o| o.field(mapping.local.as_str()))
-        else {
-            return Ok(());
-        };
+        if let Value::Reference(target) = field.value {
+            return self.compare_link(target, mapping, there, theirs);
+        }
+        let object = self.there.state.object(&theirs.object);
+        let local = object.and_then(|o| o.field(mapping.local.as_str()));
+        // What was mapped to a field of another type stays as it was.
+        let Some(local) = local.filter(|local| local.name != flag(self.there.at)) else { return Ok(()) };
         match rule.map_value(mapping, &field.value, local) {
             Ok(mapped) if mapped == there.value => Ok(()),
             Ok(mapped) => Err(format!("{:?} instead of {mapped:?}", there.value)),

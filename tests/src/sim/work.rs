@@ -4,12 +4,14 @@
 use tieline_core::command::{Command, Pause, SharingCommand};
 use tieline_core::job::JobKind;
 use tieline_core::message::EndReason;
+use tieline_core::publish::PublishRule;
 use tieline_core::sharing::Forwarding;
 use tieline_core::state::{Connection, ShareRole, ShareStatus};
 use tieline_core::{ConnectionId, RecordId, ShareId};
 
 use super::Broken;
 use super::dialect::{Dialect, RULES};
+use super::features::{Feature, extra_mappings, flag, parent, sum};
 use super::world::World;
 
 /// Most records that one org makes by itself.
@@ -26,7 +28,7 @@ impl World {
         for _ in 0..=self.out.rng.below(3) {
             self.act(at)?;
         }
-        Ok(())
+        self.work_with_features(at)
     }
 
     /// Publishes and subscribes as soon as that is possible.
@@ -47,7 +49,11 @@ impl World {
     fn publish(&mut self, at: usize, connection: ConnectionId) -> Result<(), Broken> {
         let dialect = Dialect::of(at);
         let everything = self.out.rng.chance(300);
-        let rule = Some(dialect.publish_rule(everything, &mut self.out.rng));
+        let mut rule = dialect.publish_rule(everything, &mut self.out.rng);
+        let more = [(Feature::Links, parent(at)), (Feature::Computed, sum(at)), (Feature::Drift, flag(at))];
+        let more = more.into_iter().filter(|(feature, _)| self.features.has(*feature)).map(|(_, field)| field);
+        rule.fields.extend(more);
+        let rule = Some(PublishRule::new(rule.object, rule.fields, 0));
         let publish = Command::Publish { connection, object: dialect.object(), rule };
         drop(self.execute(at, &publish, "publishes")?);
         Ok(())
@@ -58,7 +64,9 @@ impl World {
         let (Some(partner), Some(quirks)) = (partner, self.quirks.get(at)) else { return Ok(()) };
         let (here, there) = (Dialect::of(at), Dialect::of(partner));
         let Some(catalogue) = connection.catalogue.get(&there.object()) else { return Ok(()) };
-        let rule = Some(here.subscribe_rule(there, catalogue, quirks, &mut self.out.rng));
+        let mut rule = here.subscribe_rule(there, catalogue, quirks, &mut self.out.rng);
+        rule.fields.extend(extra_mappings(at, partner, catalogue, self.features));
+        let rule = Some(rule);
         let subscribe = Command::Subscribe { connection: connection.id, object: there.object(), rule };
         drop(self.execute(at, &subscribe, "subscribes")?);
         Ok(())
@@ -196,7 +204,8 @@ impl World {
 
     fn change_rules(&mut self, at: usize) -> Result<(), Broken> {
         let rules = self.out.rng.below(1 << RULES) as u32;
-        let schema = Box::new(Dialect::of(at).schema(rules));
+        self.rules.splice(at..=at, [rules]);
+        let schema = Box::new(self.schema_of(at, rules));
         drop(self.execute(at, &Command::DefineObject { schema }, &format!("has rules {rules:04b}"))?);
         Ok(())
     }

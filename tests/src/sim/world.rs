@@ -6,7 +6,8 @@ use tieline_core::people::OrgSettings;
 use tieline_core::{ConnectionId, ObjectName, Timestamp};
 
 use super::audit::Audit;
-use super::dialect::{Dialect, Quirks, RULES};
+use super::dialect::{Quirks, RULES};
+use super::features::{Feature, Features, forge};
 use super::org::SimOrg;
 use super::outside::{Outside, name};
 use super::trace::Trace;
@@ -58,6 +59,12 @@ pub(super) struct World {
     restores_left: u64,
     /// Whether offers are accepted into records that are there already.
     pub(super) adopts: bool,
+    /// What the run knows beyond plain records and shares.
+    pub(super) features: Features,
+    /// What has drifted at each org.
+    pub(super) drift: Vec<u32>,
+    /// The rules that each org has in force.
+    pub(super) rules: Vec<u32>,
     backups: Vec<Backup>,
     /// How often each org starts again at which time.
     down_until: Vec<Timestamp>,
@@ -88,7 +95,7 @@ impl World {
             restore: if options.restores && rng.chance(500) { 1 + rng.below(8) } else { 0 },
             disk: if options.disks { out.disks.below(20) } else { 0 },
         };
-        let quirks = (0..orgs)
+        let mut quirks: Vec<Quirks> = (0..orgs)
             .map(|_| Quirks {
                 auto_accept: rng.chance(400),
                 whole: rng.chance(300),
@@ -96,12 +103,19 @@ impl World {
                 crossed: rng.chance(200),
             })
             .collect();
+        let features = if options.drawn { options.features.drawn(&mut out.extras) } else { options.features };
+        if features.has(Feature::Approvals) {
+            quirks.iter_mut().for_each(|quirks| quirks.approval |= out.extras.chance(600));
+        }
         Self {
             orgs: out.names.iter().enumerate().map(|(at, name)| SimOrg::new(at, name.clone())).collect(),
             quirks,
             connections: Vec::new(),
             steps: options.steps,
             adopts: options.adopts,
+            features,
+            drift: vec![0; orgs],
+            rules: vec![0; orgs],
             climate,
             restores_left: if climate.restore > 0 { 1 + out.rng.below(3) } else { 0 },
             backups: Vec::new(),
@@ -114,12 +128,13 @@ impl World {
     /// What the seed made of the options.
     pub(super) fn plan(&self) -> String {
         format!(
-            "{} orgs, {} steps, {} restores, {:?}, {:?}",
+            "{} orgs, {} steps, {} restores, {:?}, {:?}, features: {}",
             self.orgs.len(),
             self.steps,
             self.restores_left,
             self.climate,
-            self.quirks
+            self.quirks,
+            self.features
         )
     }
 
@@ -152,6 +167,7 @@ impl World {
             self.turn()?;
         }
         self.heal()?;
+        self.forge()?;
         self.rest("at rest")?;
         self.relax()?;
         self.rest("at rest, with the rules relaxed")?;
@@ -162,7 +178,8 @@ impl World {
     fn meet(&mut self) -> Result<(), Broken> {
         for at in 0..self.orgs.len() {
             let rules = self.out.rng.below(1 << RULES) as u32;
-            let objects = vec![Dialect::of(at).schema(rules)];
+            let objects = self.schemas_of(at, rules);
+            self.rules.splice(at..=at, [rules]);
             let (name, admin) = (self.org(at).name.clone(), self.out.person.clone());
             let token = NewToken::of([0; 32]);
             // An org may be connected with all others, and again after a connection has ended.
@@ -433,6 +450,18 @@ impl World {
         self.resume()
     }
 
+    /// Breaks a rule behind the core's back, if that is wanted, wherever there is something to break.
+    fn forge(&mut self) -> Result<(), Broken> {
+        let Some(sabotage) = self.out.sabotage else { return Ok(()) };
+        for org in &mut self.orgs {
+            if let Some(event) = forge::event(sabotage, org.at, org.state()) {
+                org.forge(&event)?;
+                org.flush(&mut self.out)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A person looks at suspended connections and lets them go on.
     pub(super) fn resume(&mut self) -> Result<(), Broken> {
         for at in 0..self.orgs.len() {
@@ -473,7 +502,8 @@ impl World {
     /// Every rule of every org is given up, so that everything can come through.
     fn relax(&mut self) -> Result<(), Broken> {
         for at in 0..self.orgs.len() {
-            let schema = Box::new(Dialect::of(at).schema(0));
+            self.drift.splice(at..=at, [0]);
+            let schema = Box::new(self.schema_of(at, 0));
             drop(self.execute(at, &Command::DefineObject { schema }, "relaxes its rules")?);
         }
         Ok(())
