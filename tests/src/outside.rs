@@ -153,7 +153,7 @@ impl HookListener {
     /// Starts one that answers 200, unless [`HookListener::answer`] says something else.
     #[must_use]
     pub fn start() -> Self {
-        Self::listen("http", |stream, answer| take(stream, answer))
+        Self::listen("http", take)
     }
 
     /// The same over TLS, with a certificate and its key in PEM files.

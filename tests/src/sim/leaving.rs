@@ -57,6 +57,8 @@ fn unpublished(state: &State, connection: &Connection, message: &Message) -> Opt
 
 /// A field of an outcome that is one of ours: the dialects have no name in common, but for standard objects.
 fn foreign(state: &State, detail: &OutcomeDetail) -> Option<FieldName> {
-    let ours = |field: &&FieldName| state.objects.values().any(|o| o.name.is_custom() && o.field(field.as_str()).is_some());
+    let ours = |field: &&FieldName| {
+        state.objects.values().any(|o| o.name.is_custom() && o.field(field.as_str()).is_some())
+    };
     detail.reasons.iter().filter_map(|reason| reason.field.as_ref()).find(ours).cloned()
 }

@@ -3,11 +3,11 @@
 use tieline_core::event::PendingValue;
 use tieline_core::mapping::SubscribeRule;
 use tieline_core::message::ShareStage;
+use tieline_core::reference::target;
+use tieline_core::schema::{FieldSchema, FieldType};
 use tieline_core::state::{
     Connection, ConnectionStatus, FieldState, Record, Share, ShareRole, ShareStatus, State,
 };
-use tieline_core::reference::target;
-use tieline_core::schema::{FieldSchema, FieldType};
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, FieldName, ObjectName, RecordId, ShareId, Timestamp};
 
@@ -374,7 +374,12 @@ impl<'a> Pair<'a> {
                 continue;
             }
             let sent = !self.here.audit.unsent.contains(&(record, remote.clone(), field.stamp));
-            if !arrived && !listed && sent && !self.there.waits(id) && (source.is_none() || two_way && !remapped) {
+            if !arrived
+                && !listed
+                && sent
+                && !self.there.waits(id)
+                && (source.is_none() || two_way && !remapped)
+            {
                 return Err(self.broken("every write comes through or is listed", context()));
             }
             if let Some(there) = there

@@ -51,7 +51,8 @@ impl World {
         let everything = self.out.rng.chance(300);
         let mut rule = dialect.publish_rule(everything, &mut self.out.rng);
         let more = [(Feature::Links, parent(at)), (Feature::Computed, sum(at)), (Feature::Drift, flag(at))];
-        let more = more.into_iter().filter(|(feature, _)| self.features.has(*feature)).map(|(_, field)| field);
+        let more =
+            more.into_iter().filter(|(feature, _)| self.features.has(*feature)).map(|(_, field)| field);
         rule.fields.extend(more);
         let rule = Some(PublishRule::new(rule.object, rule.fields, 0));
         let publish = Command::Publish { connection, object: dialect.object(), rule };

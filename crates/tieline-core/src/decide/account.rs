@@ -112,7 +112,7 @@ impl Account {
     pub(super) fn make(self, draft: &mut Draft<'_>, owner: Owner) {
         let Some(mut made) = self.made else { return };
         let Some(object) = draft.state.objects.get(ACCOUNT) else { return };
-        compute(draft, object, None, &mut made);
+        let failed = compute(draft, object, None, &mut made);
         let write = Write {
             id: self.id,
             object: object.name.clone(),
@@ -122,5 +122,6 @@ impl Account {
             hops: 0,
         };
         draft.emit(record_changed(None, write, made, Vec::new()));
+        failed.note(draft, self.id, &object.name);
     }
 }

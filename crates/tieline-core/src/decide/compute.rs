@@ -27,6 +27,7 @@ pub(super) struct Computed {
 
 /// Why fields are empty that could not be computed, to be noted once the record is written.
 #[must_use]
+#[derive(Default)]
 pub(super) struct Failed(Vec<Reason>);
 
 impl Failed {

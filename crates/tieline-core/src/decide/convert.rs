@@ -176,11 +176,12 @@ impl Converting<'_> {
         }
         refused(draft, object, None, &candidates)?;
         let id = RecordId(draft.draw());
-        compute(draft, object, None, &mut candidates);
+        let failed = compute(draft, object, None, &mut candidates);
         let (action, actor) = (RecordAction::Create, draft.actor.clone());
         let owner = Some(self.owner.clone());
         let write = Write { id, object: object.name.clone(), action, actor, owner, hops: 0 };
         draft.emit(record_changed(None, write, candidates, Vec::new()));
+        failed.note(draft, id, &object.name);
         Ok(id)
     }
 
@@ -267,11 +268,12 @@ impl Converting<'_> {
             .map(|(name, value)| (name, Candidate::local(value, self.stamp)))
             .collect();
         refused(draft, self.lead_object, Some(self.lead), &candidates)?;
-        compute(draft, self.lead_object, Some(self.lead), &mut candidates);
+        let failed = compute(draft, self.lead_object, Some(self.lead), &mut candidates);
         let (action, actor) = (RecordAction::Update, draft.actor.clone());
         let write = Write { id, object: self.lead.object.clone(), action, actor, owner: None, hops: 0 };
         // It is shared with nobody any more.
         draft.emit(record_changed(Some(self.lead), write, candidates, Vec::new()));
+        failed.note(draft, id, &self.lead_object.name);
         Ok(())
     }
 }

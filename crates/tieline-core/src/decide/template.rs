@@ -137,7 +137,8 @@ impl Following {
         let context = Context { actor: given.actor.clone(), ..context.clone() };
         let fates = self.fates.get_or_insert_with(|| given.rules.clone());
         let publish = template.publish.keys().map(|object| (format!("publish.{object}"), object, true));
-        let subscribe = template.subscribe.keys().map(|object| (format!("subscribe.{object}"), object, false));
+        let subscribe =
+            template.subscribe.keys().map(|object| (format!("subscribe.{object}"), object, false));
         for (name, object, publishes) in publish.chain(subscribe).skip(self.looked_at) {
             self.looked_at += 1;
             if fates.get(&name).is_some_and(|fate| *fate != RuleFate::Waits) {

@@ -306,11 +306,8 @@ fn what_rules_write_is_computed_with() {
         actions: vec![Action::Set { field: name("Price"), value: Some("2.00".to_owned()), formula: None }],
     });
     acme.run(Command::Automation(AutomationCommand::SetRule { rule: Box::new(rule) }));
-    let given = [
-        ("Name", Value::text("pens")),
-        ("Price", Value::Decimal(3.into())),
-        ("Quantity", Value::Integer(4)),
-    ];
+    let given =
+        [("Name", Value::text("pens")), ("Price", Value::Decimal(3.into())), ("Quantity", Value::Integer(4))];
     let sale = acme.create("Sale__c", &given);
     acme.run(Command::Forward { record: sale, connection: id });
     settle_all(&mut acme, &mut globex, id);

@@ -3,8 +3,8 @@
 
 use tieline_core::command::{Command, Pause, Reply};
 use tieline_core::engine::FrameEnd;
-use tieline_core::frame::PauseWord;
 use tieline_core::event::IncarnationCause;
+use tieline_core::frame::PauseWord;
 use tieline_core::limits::HELD_FOR_PAUSE_MAX;
 use tieline_core::message::EndReason;
 use tieline_core::state::{Conflicts, ShareStatus};

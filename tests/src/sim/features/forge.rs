@@ -1,7 +1,9 @@
 //! What the core would never do, put into a log behind its back: proof that it would be noticed.
 
 use tieline_core::content::Content;
-use tieline_core::event::{ChildGranted, Delivery, Event, RecordAction, RecordChanged, RuleShared, ValuesPending};
+use tieline_core::event::{
+    ChildGranted, Delivery, Event, RecordAction, RecordChanged, RuleShared, ValuesPending,
+};
 use tieline_core::limits::HOPS_MAX;
 use tieline_core::schema::FieldKind;
 use tieline_core::state::{Record, Share, ShareRole, ShareStatus, State};
@@ -88,7 +90,8 @@ fn reconvert(state: &State) -> Option<Event> {
     let marks = name::<FieldName>("ConvertedContactId");
     records(state).find_map(|(id, record)| {
         let contact = record.value(&marks).clone();
-        matches!(contact, Value::Reference(_)).then(|| written(state, id, record, marks.clone(), contact).into())
+        matches!(contact, Value::Reference(_))
+            .then(|| written(state, id, record, marks.clone(), contact).into())
     })
 }
 
@@ -118,10 +121,11 @@ fn orphan(state: &State) -> Option<Event> {
 /// A rule writes although too many have written before it.
 fn hop(at: usize, state: &State) -> Option<Event> {
     let object = Dialect::of(at).object();
-    let mut shared = state.connections.values().filter(|connection| connection.is_active()).flat_map(|over| {
-        let active = over.shares.iter().filter(|(_, share)| share.status == ShareStatus::Active);
-        active.map(move |(share, known)| (over, *share, known))
-    });
+    let mut shared =
+        state.connections.values().filter(|connection| connection.is_active()).flat_map(|over| {
+            let active = over.shares.iter().filter(|(_, share)| share.status == ShareStatus::Active);
+            active.map(move |(share, known)| (over, *share, known))
+        });
     let (over, share, known) = shared.find(|(_, _, share)| {
         share.record.and_then(|record| state.record(record)).is_some_and(|record| record.object == object)
     })?;

@@ -1,8 +1,8 @@
 //! What a run may know beyond plain records and shares. Which of it a run has is drawn from the seed,
 //! and so is what is done with it, by numbers of its own: a run without any is what it was before.
 
-mod given;
 pub(super) mod forge;
+mod given;
 mod rest;
 mod rules;
 pub(super) mod steps;
@@ -118,7 +118,8 @@ impl Features {
 
 impl Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = Feature::ALL.iter().filter(|one| self.has(**one)).map(|one| one.name()).collect();
+        let names: Vec<&str> =
+            Feature::ALL.iter().filter(|one| self.has(**one)).map(|one| one.name()).collect();
         f.write_str(if names.is_empty() { "none" } else { "" })?;
         f.write_str(&names.join(", "))
     }

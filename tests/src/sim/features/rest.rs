@@ -40,7 +40,9 @@ fn computed_afresh(state: &tieline_core::state::State, now: Timestamp) -> Result
         let Some(rules) = state.rules(&record.object) else { continue };
         for field in rules.computed() {
             let lookup = |name: &_| record.fields.get(name).map(|field| &field.value);
-            let (fresh, kept) = (field.value(lookup, now), record.value(field.name()));
+            // What cannot be computed is empty.
+            let fresh = field.value(lookup, now).unwrap_or(Value::Null);
+            let kept = record.value(field.name());
             if fresh != *kept {
                 let text = format!("{} of {id} is {kept:?}, not {fresh:?}", field.name());
                 return Err(Broken::new("what is computed is what it would be now", text));
@@ -102,14 +104,19 @@ impl Pair<'_> {
                 let same = copy.and_then(|copy| copy.record) == Some(*found);
                 // What was deleted there, or here, is named no more.
                 let gone = self.there.state.record(*found).is_none() || ours.is_none();
-                if same || gone { Ok(()) } else { Err(format!("{found} instead of the copy {copy:?} of {target}")) }
+                if same || gone {
+                    Ok(())
+                } else {
+                    Err(format!("{found} instead of the copy {copy:?} of {target}"))
+                }
             }
             Value::Null => {
                 let Some(waits) = theirs.awaited(&mapping.local, other.id) else {
                     return Err(format!("nothing, and not listed, instead of the copy {copy:?} of {target}"));
                 };
                 let is_here = |copy: &Share| {
-                    let has = copy.status == ShareStatus::Active || copy.role == ShareRole::Origin && copy.is_open();
+                    let has = copy.status == ShareStatus::Active
+                        || copy.role == ShareRole::Origin && copy.is_open();
                     has && copy.record.is_some_and(|record| self.there.state.record(record).is_some())
                 };
                 // One that is only offered to this side is not shared by it yet.
@@ -117,7 +124,11 @@ impl Pair<'_> {
                     share.status == ShareStatus::Active || share.role == ShareRole::Origin && share.is_open()
                 };
                 if ours.is_some_and(shares) && copy.is_some_and(is_here) {
-                    let named = if waits == NOT_SHARED { "nothing that is shared".to_owned() } else { waits.to_string() };
+                    let named = if waits == NOT_SHARED {
+                        "nothing that is shared".to_owned()
+                    } else {
+                        waits.to_string()
+                    };
                     return Err(format!("waits for {named}, although the copy {copy:?} is there"));
                 }
                 Ok(())
@@ -136,7 +147,8 @@ impl Pair<'_> {
     ) -> Result<(), Broken> {
         let other = self.there.connection;
         let Some(share) = other.shares.get(&id) else { return Ok(()) };
-        let rule = other.subscribe.values().find(|rule| rule.remote == ours.object && rule.local == theirs.object);
+        let rule =
+            other.subscribe.values().find(|rule| rule.remote == ours.object && rule.local == theirs.object);
         let (Some(rule), Some(inputs)) = (rule, share.inputs.as_deref()) else { return Ok(()) };
         let mappings = ComputedMappings::compile(rule, other.catalogue.get(&rule.remote));
         for (mapping, _) in rule.computed() {
@@ -152,7 +164,8 @@ impl Pair<'_> {
             let fresh = fresh.and_then(|value| rule.map_value(mapping, &value, local));
             // What the partner does not publish any more cannot be computed: the value stays as it was.
             if fresh.is_ok() && fresh.as_ref().ok() != Some(&there.value) {
-                let text = format!("{} of share {id} is {there:?}, not {fresh:?} of {inputs:?}", mapping.local);
+                let text =
+                    format!("{} of share {id} is {there:?}, not {fresh:?} of {inputs:?}", mapping.local);
                 return Err(self.broken("what a mapping computes is what it would be now", text));
             }
             for input in &mapping.inputs {

@@ -40,7 +40,11 @@ impl World {
     /// Sets the rule that shares, or lets it look at everything.
     pub(super) fn share_by_rule(&mut self, at: usize) -> Result<(), Broken> {
         if self.out.extras.chance(300) {
-            return self.automate(at, AutomationCommand::ApplySharing { rule: name(SHARES) }, "applies its rule");
+            return self.automate(
+                at,
+                AutomationCommand::ApplySharing { rule: name(SHARES) },
+                "applies its rule",
+            );
         }
         let dialect = Dialect::of(at);
         let rule = Rule::Sharing(SharingRule {
@@ -77,7 +81,11 @@ impl World {
             }
             _ => {
                 let Some(connection) = self.some_connection(at) else { return Ok(()) };
-                self.automate(at, AutomationCommand::ShareQueue { queue: pool, connection }, "offers its queue")
+                self.automate(
+                    at,
+                    AutomationCommand::ShareQueue { queue: pool, connection },
+                    "offers its queue",
+                )
             }
         }
     }
@@ -87,7 +95,8 @@ impl World {
     pub(super) fn set_workflow(&mut self, at: usize) -> Result<(), Broken> {
         let dialect = Dialect::of(at);
         let (count, note) = (dialect.field(COUNT), dialect.field(NOTE));
-        let set = |field, value: Option<String>, formula: Option<String>| Action::Set { field, value, formula };
+        let set =
+            |field, value: Option<String>, formula: Option<String>| Action::Set { field, value, formula };
         let (title, when, criteria, action) = match self.out.extras.below(4) {
             0 => (
                 "answers",
@@ -95,24 +104,16 @@ impl World {
                 format!("by_connection_user && {count} > 100 && {count} < 400"),
                 set(count.clone(), None, Some(format!("{count} + 1"))),
             ),
-            1 => (
-                "notes",
-                When::Starts,
-                format!("{count} > 700"),
-                set(note, Some("large".to_owned()), None),
-            ),
+            1 => ("notes", When::Starts, format!("{count} > 700"), set(note, Some("large".to_owned()), None)),
             2 if self.features.has(Feature::Tasks) => (
                 "does",
                 When::Starts,
                 format!("{count} < 50"),
                 Action::Task { subject: "look at it".to_owned(), due_in_days: None, owner: None },
             ),
-            _ => (
-                "resets",
-                When::Created,
-                format!("{count} == null"),
-                set(count, Some("0".to_owned()), None),
-            ),
+            _ => {
+                ("resets", When::Created, format!("{count} == null"), set(count, Some("0".to_owned()), None))
+            }
         };
         let rule = Rule::Workflow(WorkflowRule {
             name: name(title),

@@ -60,7 +60,8 @@ fn matches_account(state: &State, changed: &RecordChanged) -> Result<(), Broken>
     }
     let title = name::<FieldName>("Name");
     let key = changed.content.values.get(&title).map(normal);
-    let same = state.records_of(&changed.object, None).find(|(_, known)| Some(normal(known.value(&title))) == key);
+    let same =
+        state.records_of(&changed.object, None).find(|(_, known)| Some(normal(known.value(&title))) == key);
     match same {
         Some((known, _)) => {
             let text = format!("{} is made although {known} is there", changed.record);

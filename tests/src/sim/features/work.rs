@@ -188,7 +188,8 @@ impl World {
                 let Some(owner) = self.any(at, &Dialect::of(at).object()) else { return Ok(()) };
                 let title = text(&format!("part {}", self.out.extras.below(100)));
                 let fields = [title, Value::Reference(owner), number];
-                let fields = fields.into_iter().enumerate().map(|(which, value)| (part_field(at, which), value));
+                let fields =
+                    fields.into_iter().enumerate().map(|(which, value)| (part_field(at, which), value));
                 self.make(at, &object, fields.collect::<Vec<_>>())
             }
             4..7 => {
@@ -243,7 +244,12 @@ impl World {
                 let Some(task) = self.any(at, &object) else { return Ok(()) };
                 let moved = self.any(at, &main).filter(|_| self.out.extras.chance(300));
                 let moved = moved.map(|parent| (name("WhatId"), Value::Reference(parent)));
-                self.write(at, task, moved.into_iter().chain([status]).collect::<Vec<_>>(), "changes the task")
+                self.write(
+                    at,
+                    task,
+                    moved.into_iter().chain([status]).collect::<Vec<_>>(),
+                    "changes the task",
+                )
             }
             5..6 => self.offer_some(at, &object, Forwarding::default()),
             _ => {
@@ -319,7 +325,8 @@ impl World {
                 self.make(at, &accounts, [(name("Name"), text(&title))])
             }
             2..5 => {
-                let account = self.any(at, &accounts).map(|account| (name("AccountId"), Value::Reference(account)));
+                let account =
+                    self.any(at, &accounts).map(|account| (name("AccountId"), Value::Reference(account)));
                 let last = (name("LastName"), text(&format!("contact {}", self.out.extras.below(100))));
                 self.make(at, &object, account.into_iter().chain([last]).collect::<Vec<_>>())
             }

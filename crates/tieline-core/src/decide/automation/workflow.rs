@@ -5,7 +5,7 @@ use crate::decide::automation::assign::check_owner;
 use crate::decide::automation::rules::{TASK, computed, constant};
 use crate::decide::automation::run::{Touched, failed};
 use crate::decide::automation::tell;
-use crate::decide::compute::compute;
+use crate::decide::compute::{Failed, compute};
 use crate::decide::draft::Draft;
 use crate::decide::record::defaults;
 use crate::decide::settle::settle_recovered;
@@ -131,13 +131,14 @@ fn write(
     reasons: &mut Vec<Reason>,
 ) {
     let Some(object) = draft.state.object(&record.object).cloned() else { return };
+    let mut failed = Failed::default();
     if !candidates.is_empty() {
         let refused = refusals(draft.state, &object, Some(record), &candidates, draft.now);
         if !refused.is_empty() {
             reasons.extend(refused);
             candidates = Candidates::new();
         }
-        compute(draft, &object, Some(record), &mut candidates);
+        failed = compute(draft, &object, Some(record), &mut candidates);
     }
     if candidates.is_empty() && owner.is_none() {
         return;
@@ -160,6 +161,7 @@ fn write(
     };
     let changed = record_changed(Some(record), write, candidates, deliveries);
     draft.emit(RecordChanged { rule: Some(rule.clone()), ..changed });
+    failed.note(draft, touched.record, &object.name);
 }
 
 /// A change has gone through too many orgs: it is not sent on, and somebody has to look at the rules.
@@ -232,9 +234,10 @@ fn task(
         owner: Some(owner),
         hops: 0,
     };
-    compute(draft, object, None, &mut candidates);
+    let failed = compute(draft, object, None, &mut candidates);
     let (id, written) = (write.id, candidates.clone());
     let changed = record_changed(None, write, candidates, Vec::new());
     draft.emit(RecordChanged { rule: Some(rule.rule.name.clone()), ..changed });
+    failed.note(draft, id, name);
     task::follow(draft, id, name, None, &written);
 }
