@@ -171,6 +171,8 @@ fn writes_that_meet_after_a_pause_are_a_conflict_and_others_are_not() {
 fn so_much_is_held_for_a_paused_object_and_the_partner_keeps_the_rest() {
     let mut both = Both::new();
     let id = both.connection;
+    both.globex.update(both.copy, &[("Remark", Value::text("as a deal over 100 needs"))]);
+    both.settle();
     pause(&mut both.acme, id, Some("Deal__c"), true);
     // A partner that does not hear of it sends on and on.
     let last = HELD_FOR_PAUSE_MAX as i64 + 300;
