@@ -37,7 +37,7 @@ impl Home {
     }
 
     fn open(&self) -> SledLog {
-        self.try_open().unwrap()
+        patiently(|| self.try_open(), |error| matches!(error, OpenError::Locked { .. }))
     }
 
     fn try_open(&self) -> Result<SledLog, OpenError> {
@@ -46,17 +46,7 @@ impl Home {
 
     /// Opens sled below the log, to do to its blocks what a disk or a person may.
     fn sled(&self) -> sled::Db {
-        let mut waits = 0..200;
-        loop {
-            match sled::open(self.path("blocks")) {
-                Ok(blocks) => return blocks,
-                // A handle that was just dropped keeps its lock for moments.
-                Err(sled::Error::Io(_)) if waits.next().is_some() => {
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                }
-                Err(error) => panic!("{error}"),
-            }
-        }
+        patiently(|| sled::open(self.path("blocks")), |error| matches!(error, sled::Error::Io(_)))
     }
 
     /// The same log as it lies on the disk now, in another directory.
@@ -64,6 +54,20 @@ impl Home {
         let copy = Self::new();
         copy_dir(&self.config.dir, &copy.config.dir);
         copy
+    }
+}
+
+/// Tries for two seconds what may be locked yet: a handle that was just dropped keeps its lock for moments,
+/// and so does a child of another test between its fork and its exec.
+fn patiently<T, E: std::fmt::Debug>(open: impl Fn() -> Result<T, E>, is_locked: impl Fn(&E) -> bool) -> T {
+    let mut waits = 0..200;
+    loop {
+        match open() {
+            Err(error) if is_locked(&error) && waits.next().is_some() => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            opened => return opened.unwrap(),
+        }
     }
 }
 
