@@ -67,7 +67,7 @@ struct InFlight {
 
 /// How much of wide work may be under way so that a live change does not wait behind it. The way of a
 /// frame and back is measured: while it takes little longer than the quickest did, nothing waits, and
-/// more may be added; when it takes twice as long, half of that was waiting.
+/// more may be added; when it takes more than twice as long, half of that was waiting.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     quickest_us: i64,
@@ -80,6 +80,8 @@ impl Pace {
     /// The quickest way is forgotten by so small a part of it each time, for the way may have become
     /// longer.
     const FORGET: i64 = 4_096;
+    /// A wait that is none: work on more than one message, and the partner's receipts, take so long.
+    const TOLERATED_US: i64 = 5_000;
 
     const fn new() -> Self {
         Self { quickest_us: i64::MAX / 2, messages: JOB_SLICE_MAX }
@@ -88,7 +90,7 @@ impl Pace {
     fn took(&mut self, us: i64) {
         let remembered = self.quickest_us + self.quickest_us / Self::FORGET + 1;
         self.quickest_us = us.clamp(1, remembered);
-        let waited = us > 2 * self.quickest_us;
+        let waited = us > 2 * self.quickest_us + Self::TOLERATED_US;
         let messages = if waited { self.messages / 2 } else { self.messages + Self::STEP };
         self.messages = messages.clamp(JOB_SLICE_MAX, JOB_OUTBOX_MESSAGES_MAX);
     }

@@ -28,6 +28,7 @@ pub(crate) async fn run(org: OrgHandle, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = org.shared.room.notified() => {}
             changed = durable.changed() => if changed.is_err() { return },
         }
     }
@@ -88,7 +89,9 @@ fn allowance(org: &OrgHandle, connection: ConnectionId, head: Position) -> usize
     }
     let without_receipt = head.0.saturating_sub(link.confirmed.0);
     let most = link.job_messages.max(JOB_SLICE_MAX);
-    most.saturating_sub(usize::try_from(without_receipt).unwrap_or(usize::MAX))
+    let room = most.saturating_sub(usize::try_from(without_receipt).unwrap_or(usize::MAX));
+    // Each slice is a group, a frame and a receipt: many small ones cost more than they carry.
+    if room < JOB_SLICE_MAX / 2 { 0 } else { room }
 }
 
 /// Tries the held messages whose time has come; whether there was one.

@@ -108,6 +108,8 @@ pub(crate) struct Shared {
     /// An invitation was answered here: its inviter is to be told.
     pub(crate) hellos: Notify,
     pub(crate) links: Mutex<BTreeMap<ConnectionId, LinkStatus>>,
+    /// A partner has confirmed more: jobs may have room.
+    pub(crate) room: Notify,
     /// Held by a publisher while it turns events into a frame and hands that to the broker.
     pub(crate) sending: Mutex<BTreeMap<ConnectionId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -269,6 +271,11 @@ impl Shared {
     }
 
     pub(crate) fn set_link(&self, connection: ConnectionId, status: LinkStatus) {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner).insert(connection, status);
+        let confirmed = status.confirmed;
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = links.insert(connection, status);
+        if before.is_none_or(|before| before.confirmed < confirmed) {
+            self.room.notify_one();
+        }
     }
 }

@@ -70,6 +70,19 @@ fn main() {
         Some("list") => return SCENARIOS.iter().for_each(|(name, what, _)| println!("{name:10} {what}")),
         _ => {}
     }
+    const NUMBERS: [&str; 6] =
+        ["--rounds", "--changes", "--seconds", "--records", "--events", "--connections"];
+    let known = |name: &String| {
+        NUMBERS.contains(&name.as_str()) || ["--only", "--json", "--svg"].contains(&name.as_str())
+    };
+    // A long run for a word that is not known would be a bad answer.
+    if let Some(unknown) = arguments.iter().step_by(2).find(|name| !known(name)) {
+        eprintln!(
+            "bench does not know {unknown}: it takes list, --only NAME,…, --json FILE, --svg DIR, {}",
+            NUMBERS.join(" N, ")
+        );
+        std::process::exit(2);
+    }
     let sizes = Sizes {
         rounds: number("--rounds", 5),
         changes: number("--changes", 60_000),
