@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::Value as Json;
-use tieline_core::{FieldName, ObjectName};
+use serde_json::{Value as Json, json};
+use tieline_core::{FieldName, MailTemplateName, ObjectName};
 
 use crate::error::{CliError, Kind, Result};
+use crate::moving::connections::{self, Fate as ConnectionFate, Former, Inviting};
 use crate::moving::links::{self, Pairing, Tally};
 use crate::moving::object::{Fate, ID_FIELD, ObjectFate};
 use crate::moving::{self, Translation, file_in};
@@ -19,6 +20,8 @@ use crate::session::Session;
 pub(crate) enum Salesforce {
     /// Write object files from a source tree or a recorded describe
     Translate(Translate),
+    /// Save an invitation for each connection that was in force
+    Invite(Invite),
     /// Take over the links between records: offer ours, or accept a partner's into ours
     Link(Link),
 }
@@ -51,8 +54,11 @@ pub(crate) struct Translate {
 pub(crate) struct Link {
     /// The object of our records
     object: ObjectName,
-    /// The export, as CSV with LocalRecordId, PartnerRecordId and Status
+    /// The export, as CSV with ConnectionId, LocalRecordId, PartnerRecordId and Status
     file: PathBuf,
+    /// Only the links of this connection of Salesforce to Salesforce: its id there
+    #[arg(long, value_name = "ID")]
+    connection_id: Option<String>,
     /// Offer our records over this connection: id, partner or label
     #[arg(long, value_name = "CONNECTION", group = "side")]
     offer: Option<String>,
@@ -64,11 +70,61 @@ pub(crate) struct Link {
     key: FieldName,
 }
 
+/// Save an invitation for each connection of Salesforce to Salesforce that was in force.
+///
+/// It is named as the connection was, and goes to its primary contact, with its account. Nothing is sent:
+/// look at them with `tieline connection list --status saved`, then send them with
+/// `tieline connection send`. A connection that is here under its name is passed over, so the same export
+/// can be read again. One of two partners does this; the other accepts.
+#[derive(Debug, Args)]
+pub(crate) struct Invite {
+    /// The export of PartnerNetworkConnection, as CSV with ConnectionName, ConnectionStatus, PrimaryContactId
+    /// and AccountId
+    file: PathBuf,
+    /// The field that keeps the id a contact or an account had
+    #[arg(long, value_name = "FIELD", default_value = ID_FIELD)]
+    key: FieldName,
+    /// What the mails will say: see tieline mail list
+    #[arg(long, value_name = "TEMPLATE")]
+    mail: Option<MailTemplateName>,
+}
+
+impl Invite {
+    fn run(self, session: &Session) -> Result<()> {
+        let client = session.client()?;
+        let formers = connections::read(&self.file)?;
+        let inviting = Inviting { client: &client, key: &self.key, mail: self.mail.as_ref() };
+        let fates = inviting.save(&formers)?;
+        let count = |state: &str| fates.iter().filter(|fate| fate.parts().0 == state).count();
+        let rows = || formers.iter().zip(&fates).map(|(former, fate)| (former, fate.parts()));
+        let told: Vec<Json> = rows()
+            .map(|(Former { line, name, .. }, (state, connection, why))| {
+                json!({ "line": line, "name": name, "state": state, "connection": connection, "reason": why })
+            })
+            .collect();
+        session.output.show(&json!({ "connections": told }), |output| {
+            let cells = rows().map(|(former, (state, connection, why))| {
+                vec![former.name.clone(), state.to_owned(), connection.to_owned(), why.to_owned()]
+            });
+            output.grid(&["CONNECTION", "IS", "HERE AS", "WHY NOT"], cells)
+        })?;
+        if count("saved") > 0 {
+            session.output.hint("Look at them, then: tieline connection send ID…");
+        }
+        match fates.iter().filter(|fate| matches!(fate, ConnectionFate::Refused(_))).count() {
+            0 => Ok(()),
+            refused => {
+                Err(CliError::refused(format!("{refused} of {} connections were refused", fates.len())))
+            }
+        }
+    }
+}
+
 impl Link {
     fn run(self, session: &Session) -> Result<()> {
-        let Self { object, file, offer, accept, key } = self;
+        let Self { object, file, connection_id, offer, accept, key } = self;
         let client = session.client()?;
-        let links = links::read(&file)?;
+        let links = links::read(&file, connection_id.as_deref())?;
         let pairing = |connection| Pairing { client: &client, connection, object: &object, key: &key };
         let tally = match (&offer, &accept) {
             (Some(connection), _) => pairing(connection.as_str()).offer(&links)?,
@@ -101,6 +157,7 @@ impl Salesforce {
     pub(crate) fn run(self, session: &Session) -> Result<()> {
         match self {
             Self::Translate(translate) => translate.run(session),
+            Self::Invite(invite) => invite.run(session),
             Self::Link(link) => link.run(session),
         }
     }

@@ -1,12 +1,13 @@
 //! Metadata of a recorded describe: the JSON that the reference system answers of one object.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 use tieline_core::schema::PicklistValue;
 
-use super::source::{Problem, Source, SourceField, SourceObject, SourceType};
+use super::source::{Problem, Source, SourceField, SourceObject, SourceRecordType, SourceType};
 use super::xml::FILE_BYTES_MAX;
 
 /// What is asked of a describe; the rest is passed over.
@@ -32,6 +33,8 @@ struct DescribedType {
     active: bool,
     #[serde(default)]
     master: bool,
+    #[serde(default)]
+    default_record_type_mapping: bool,
 }
 
 #[derive(Deserialize)]
@@ -117,10 +120,12 @@ fn object(described: Described) -> SourceObject {
             .custom_setting
             .then_some("a custom setting holds settings of the org and no records"),
         record_types: record_types
-            .map(|known| PicklistValue {
-                value: known.developer_name.unwrap_or_else(|| known.name.replace(' ', "_")).into(),
-                label: known.name.into(),
+            .map(|known| SourceRecordType {
+                name: known.developer_name.unwrap_or_else(|| known.name.replace(' ', "_")),
+                label: known.name,
                 active: known.active,
+                default: known.active && known.default_record_type_mapping,
+                picklists: BTreeMap::new(),
             })
             .collect(),
         fields: described.fields.into_iter().map(field).collect(),

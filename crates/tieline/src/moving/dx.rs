@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tieline_core::schema::PicklistValue;
 
-use super::source::{Problem, Source, SourceField, SourceObject, SourceRule, SourceType};
+use super::source::{Problem, Source, SourceField, SourceObject, SourceRecordType, SourceRule, SourceType};
 use super::xml::{self, Element, FILE_BYTES_MAX};
 use crate::error::{CliError, Result};
 
@@ -169,12 +169,35 @@ fn add_part(object: &mut SourceObject, kind: &str, name: &str, root: &Element) {
             field: root.child("errorDisplayField").map(str::to_owned),
             active: root.flag("active"),
         }),
-        _ => object.record_types.push(PicklistValue {
-            label: root.child("label").unwrap_or_default().into(),
-            active: root.child("active") != Some("false"),
-            ..PicklistValue::new(name)
-        }),
+        _ => object.record_types.push(record_type(name, root)),
     }
+}
+
+fn record_type(name: &str, root: &Element) -> SourceRecordType {
+    let picklist = |part: &Element| {
+        let values = part.all("values").filter_map(|value| value.child("fullName").map(plain));
+        Some((part.child("picklist")?.to_owned(), values.collect()))
+    };
+    SourceRecordType {
+        name: name.to_owned(),
+        label: root.child("label").unwrap_or_default().to_owned(),
+        active: root.child("active") != Some("false"),
+        default: false,
+        picklists: root.all("picklistValues").filter_map(picklist).collect(),
+    }
+}
+
+/// A value of a record type, which is written as in a URL: `R%26D`.
+fn plain(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = tail.first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = escaped.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        out.push(byte.unwrap_or(*first));
+        rest = tail.get(if byte.is_some() { 2 } else { 0 }..).unwrap_or_default();
+    }
+    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
 }
 
 /// The values of a standard picklist, which are kept beside the objects.

@@ -29,7 +29,7 @@ const SYSTEM: &[(&str, &str)] = &[
     ("LastReferencedDate", "each org notes its own dates and users"),
     ("LastActivityDate", "each org notes its own dates and users"),
     ("IsDeleted", "a deleted record is not there"),
-    ("RecordTypeId", "record types become the picklist RecordType"),
+    ("RecordTypeId", "record types are kept by name in RecordType"),
 ];
 
 /// Objects of users, whose ids are texts here.

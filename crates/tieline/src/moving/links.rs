@@ -6,7 +6,7 @@
 //! by the field that keeps the id they had; an offer tells that of the partner's record in its view
 //! fields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
@@ -77,28 +77,52 @@ impl Tally {
     }
 }
 
-/// The links of an export that are in force.
+/// The links of an export that are in force: those of one connection of the reference system. An export
+/// with links of several needs `only`, the id of the one that is meant, for else the records of one partner
+/// would be offered to another.
 ///
 /// # Errors
-/// The file cannot be read, or lacks a column.
-pub(crate) fn read(file: &Path) -> Result<Vec<Link>> {
+/// The file cannot be read, lacks a column, or has links of several connections.
+pub(crate) fn read(file: &Path, only: Option<&str>) -> Result<Vec<Link>> {
     let mut rows = import::open(file, Some(Format::Csv), b',')?;
+    let position = |name: &str| rows.columns().iter().position(|column| column.eq_ignore_ascii_case(name));
     let column = |name: &str| {
-        rows.columns().iter().position(|column| column.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            CliError::refused(format!("{} has no column {name}", file.display()))
-                .hint("Export LocalRecordId, PartnerRecordId and Status of PartnerNetworkRecordConnection")
+        position(name).ok_or_else(|| {
+            CliError::refused(format!("{} has no column {name}", file.display())).hint(
+                "Export ConnectionId, LocalRecordId, PartnerRecordId and Status of PartnerNetworkRecordConnection",
+            )
         })
     };
+    let connection = if only.is_some() { Some(column("ConnectionId")?) } else { position("ConnectionId") };
+    let mut connections = BTreeSet::new();
     let (local, partner, status) = (column("LocalRecordId")?, column("PartnerRecordId")?, column("Status")?);
     let mut links = Vec::new();
     while let Some(item) = rows.next()? {
         let Content::Cells(cells) = &item.content else { continue };
         let cell = |at: usize| String::from_utf8_lossy(cells.get(at).unwrap_or_default()).trim().to_owned();
-        if IN_FORCE.contains(&cell(status).to_ascii_lowercase().as_str()) {
+        let of = connection.map(cell);
+        let is_meant = only.is_none_or(|only| of.as_deref().is_some_and(|of| is_same_id(of, only)));
+        if is_meant && IN_FORCE.contains(&cell(status).to_ascii_lowercase().as_str()) {
+            connections.extend(of);
             links.push(Link { line: item.line, local: cell(local), partner: cell(partner) });
         }
     }
+    if only.is_none() && connections.len() > 1 {
+        let ids: Vec<String> = connections.into_iter().collect();
+        let text = format!("{} has links of {} connections: {}", file.display(), ids.len(), ids.join(", "));
+        return Err(CliError::refused(text).hint(
+            "Say which partner's with --connection-id; the export of PartnerNetworkConnection names them",
+        ));
+    }
     Ok(links)
+}
+
+/// Ids are written with 15 characters in reports, and with three more elsewhere that repeat their case.
+fn is_same_id(one: &str, other: &str) -> bool {
+    match (one.get(..15), other.get(..15)) {
+        (Some(start), Some(other_start)) if one.len() <= 18 && other.len() <= 18 => start == other_start,
+        _ => one == other,
+    }
 }
 
 impl Pairing<'_> {
@@ -235,9 +259,34 @@ mod tests {
             local: local.to_owned(),
             partner: partner.to_owned(),
         };
-        assert_eq!(read(&file).unwrap(), [link(2, "001A", "001X"), link(4, "001C", "001Z")]);
+        assert_eq!(read(&file, None).unwrap(), [link(2, "001A", "001X"), link(4, "001C", "001Z")]);
         std::fs::write(&file, "LocalRecordId,Status\n").unwrap();
-        assert!(read(&file).unwrap_err().to_string().contains("no column PartnerRecordId"));
+        assert!(read(&file, None).unwrap_err().to_string().contains("no column PartnerRecordId"));
+    }
+
+    #[test]
+    fn links_of_another_partner_are_never_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("links.csv");
+        std::fs::write(
+            &file,
+            "ConnectionId,LocalRecordId,PartnerRecordId,Status\n04PA0000000aaaaAAA,001A,001X,Connected\n\
+             04PA0000000aaaaAAA,001B,001Y,Connected\n04PB0000000bbbbAAA,001C,001Z,Connected\n\
+             04PC0000000ccccAAA,001D,001W,Inactive\n",
+        )
+        .unwrap();
+        let refused = read(&file, None).unwrap_err().to_string();
+        assert!(
+            refused.contains("links of 2 connections: 04PA0000000aaaaAAA, 04PB0000000bbbbAAA"),
+            "{refused}"
+        );
+        let locals = |only| {
+            let links = read(&file, Some(only)).unwrap();
+            links.into_iter().map(|link| link.local).collect::<Vec<_>>()
+        };
+        assert_eq!(locals("04PA0000000aaaa"), ["001A", "001B"]);
+        assert_eq!(locals("04PB0000000bbbbAAA"), ["001C"]);
+        assert!(locals("04PZ0000000zzzz").is_empty());
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! is lost in silence: each field and rule of the source is taken, changed or left out, with the reason.
 //! What is written was read back and checked as the daemon will, so `object apply` takes it.
 
+pub(crate) mod connections;
 mod describe;
 mod dx;
 mod field;

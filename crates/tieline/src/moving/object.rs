@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tieline_core::reason::Reason;
-use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, ValidationRule};
+use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, RecordType, ValidationRule};
 use tieline_core::{FieldName, ObjectName};
 
 use super::field::{self, Converted, convert};
 use super::formula::{self, LeftOut};
-use super::source::{SourceField, SourceObject, SourceRule, SourceType};
+use super::source::{SourceField, SourceObject, SourceRecordType, SourceRule};
 use super::write;
 
 /// The field that keeps the id that a record had.
@@ -83,6 +83,7 @@ pub(super) fn translate(source: &SourceObject, base: Option<&ObjectSchema>) -> (
         source,
         base,
         fields: BTreeMap::new(),
+        record_types: Vec::new(),
         rules: Vec::new(),
         fate: ObjectFate {
             object: source.name.clone(),
@@ -103,6 +104,7 @@ struct Draft<'s> {
     base: Option<&'s ObjectSchema>,
     /// The fields that the file adds or changes.
     fields: BTreeMap<FieldName, FieldSchema>,
+    record_types: Vec<RecordType>,
     rules: Vec<write::Rule>,
     fate: ObjectFate,
 }
@@ -133,6 +135,7 @@ impl Draft<'_> {
         }
         self.add_own_fields();
         let schema = self.take_formulas(&name)?;
+        self.limit_record_types(&schema);
         let left_out = self.left_out();
         for rule in &self.source.rules {
             self.take_rule(rule, &schema, &left_out);
@@ -171,15 +174,59 @@ impl Draft<'_> {
             self.fields.insert(name, FieldSchema { label, length: Some(18), external_id: true, ..field });
         }
         if !self.source.record_types.is_empty() && is_new(RECORD_TYPE) {
-            self.take(&SourceField {
-                name: RECORD_TYPE.to_owned(),
-                label: Some("Record Type".to_owned()),
-                field_type: SourceType::Picklist,
-                values: self.source.record_types.clone(),
-                restricted: true,
-                notes: vec!["holds the record type; what a type shows in forms is dropped".to_owned()],
-                ..SourceField::default()
+            for source in &self.source.record_types {
+                // A type may be in several sources: the first word counts.
+                if self.record_types.iter().all(|known| known.name != source.name) {
+                    let is_first_default = !self.record_types.iter().any(|known| known.default);
+                    self.record_types.push(RecordType {
+                        name: source.name.as_str().into(),
+                        label: source.label.as_str().into(),
+                        active: source.active,
+                        default: source.default && is_first_default,
+                        roles: BTreeSet::new(),
+                        picklists: BTreeMap::new(),
+                    });
+                }
+            }
+            self.fate.fields.push(FieldFate {
+                field: RECORD_TYPE.to_owned(),
+                fate: Fate::Changed,
+                why: vec![
+                    "record types are [record_types]; their layouts and processes are dropped".to_owned(),
+                ],
             });
+        }
+    }
+
+    /// Which values the record types take of the picklists that are there.
+    fn limit_record_types(&mut self, schema: &ObjectSchema) {
+        let mut dropped = BTreeSet::new();
+        for known in &mut self.record_types {
+            let of_name = |source: &&SourceRecordType| known.name == source.name.as_str();
+            let Some(source) = self.source.record_types.iter().find(of_name) else { continue };
+            for (name, values) in &source.picklists {
+                let field = schema.field_named(name).filter(|field| field.field_type.is_picklist());
+                let Some(field) = field else {
+                    dropped.insert(name.as_str());
+                    continue;
+                };
+                let taken: BTreeSet<_> = values
+                    .iter()
+                    .filter_map(|value| field.picklist_value(value).map(|value| value.value.clone()))
+                    .collect();
+                if taken.len() < values.len() {
+                    dropped.insert(name.as_str());
+                }
+                // A type without a known value of a picklist would take none of its values.
+                if !taken.is_empty() {
+                    known.picklists.insert(field.name.clone(), taken);
+                }
+            }
+        }
+        let fate = self.fate.fields.iter_mut().find(|known| known.field == RECORD_TYPE);
+        if let Some(fate) = fate.filter(|_| !dropped.is_empty()) {
+            let names: Vec<&str> = dropped.into_iter().collect();
+            fate.why.push(format!("values that are not there are dropped: of {}", names.join(", ")));
         }
     }
 
@@ -320,6 +367,7 @@ impl Draft<'_> {
             name_field,
             base: self.base,
             fields: &self.fields,
+            record_types: &self.record_types,
             rules: &self.rules,
             left_out: self
                 .fate

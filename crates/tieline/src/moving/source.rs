@@ -1,5 +1,7 @@
 //! What metadata says of objects, whatever file it came from, before it is made one of ours.
 
+use std::collections::BTreeMap;
+
 use tieline_core::schema::PicklistValue;
 
 /// An object.
@@ -15,8 +17,8 @@ pub(super) struct SourceObject {
     pub(super) fields: Vec<SourceField>,
     /// The validation rules.
     pub(super) rules: Vec<SourceRule>,
-    /// The record types, by their developer names.
-    pub(super) record_types: Vec<PicklistValue>,
+    /// The record types.
+    pub(super) record_types: Vec<SourceRecordType>,
     /// Why it is no object that keeps records; none for one that does.
     pub(super) unfit: Option<&'static str>,
 }
@@ -130,6 +132,21 @@ pub(super) struct SourceField {
     pub(super) references: Vec<String>,
     /// What the source says and nothing of ours keeps, each as a sentence.
     pub(super) notes: Vec<String>,
+}
+
+/// A record type.
+#[derive(Debug, Default, Clone)]
+pub(super) struct SourceRecordType {
+    /// The developer name.
+    pub(super) name: String,
+    /// What people see.
+    pub(super) label: String,
+    /// Whether new records may be of it.
+    pub(super) active: bool,
+    /// Whether records get it if nothing else is said.
+    pub(super) default: bool,
+    /// The values that its records take of a picklist, by the API name of that.
+    pub(super) picklists: BTreeMap<String, Vec<String>>,
 }
 
 /// A validation rule.

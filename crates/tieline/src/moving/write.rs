@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, PicklistValue, ValidationRule};
+use tieline_core::schema::{FieldSchema, FieldType, ObjectSchema, PicklistValue, RecordType, ValidationRule};
 use tieline_core::value::Value;
 use tieline_core::{FieldName, ObjectName};
 
@@ -29,6 +29,7 @@ pub(super) struct File<'d> {
     /// The standard object that it extends.
     pub(super) base: Option<&'d ObjectSchema>,
     pub(super) fields: &'d BTreeMap<FieldName, FieldSchema>,
+    pub(super) record_types: &'d [RecordType],
     pub(super) rules: &'d [Rule],
     /// Fields that are not there, with the reason.
     pub(super) left_out: Vec<String>,
@@ -61,6 +62,7 @@ impl File<'_> {
             line(&mut out, format_args!("\n[fields.{}]", field.name));
             entries.iter().for_each(|(key, value)| line(&mut out, format_args!("{key} = {value}")));
         }
+        self.record_types.iter().for_each(|known| write_record_type(&mut out, known));
         self.rules.iter().for_each(|rule| write_rule(&mut out, rule));
         for fate in &self.rules_left_out {
             out.push('\n');
@@ -143,6 +145,27 @@ impl File<'_> {
             entries.push(("expression", text(expression)));
         }
         entries
+    }
+}
+
+fn write_record_type(out: &mut String, known: &RecordType) {
+    let name = key(&known.name);
+    line(out, format_args!("\n[record_types.{name}]"));
+    if !known.label.is_empty() {
+        line(out, format_args!("label = {}", text(&known.label)));
+    }
+    if !known.active {
+        out.push_str("active = false\n");
+    }
+    if known.default {
+        out.push_str("default = true\n");
+    }
+    if !known.picklists.is_empty() {
+        line(out, format_args!("\n[record_types.{name}.picklists]"));
+    }
+    for (field, values) in &known.picklists {
+        let values: Vec<_> = values.iter().map(|value| PicklistValue::new(value.clone())).collect();
+        line(out, format_args!("{field} = {}", list(&values)));
     }
 }
 
