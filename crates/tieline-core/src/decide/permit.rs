@@ -122,6 +122,10 @@ fn needs<'a>(
         | Command::RevokeToken { .. }
         | Command::Report(_)
         | Command::Profile(ProfileCommand::SetCompany { .. })
+        // The mails of the org are among its sharing settings (S2S-08).
+        | Command::Invitation(
+            InvitationCommand::SetTemplate { .. } | InvitationCommand::RemoveTemplate { .. },
+        )
         | Command::DefineObject { .. } => need(Permission::ModifyAllData),
 
         Command::Invite { .. }
@@ -138,9 +142,7 @@ fn needs<'a>(
         | Command::Invitation(
             InvitationCommand::SendSaved { .. }
             | InvitationCommand::Discard { .. }
-            | InvitationCommand::Postpone { .. }
-            | InvitationCommand::SetTemplate { .. }
-            | InvitationCommand::RemoveTemplate { .. },
+            | InvitationCommand::Postpone { .. },
         )
         | Command::Effect(EffectCommand::Retry { .. } | EffectCommand::Drop { .. })
         | Command::Publish { rule: None, .. }

@@ -6,7 +6,7 @@ use crate::event::{MessageSettled, OutcomesReported, SettledSent};
 use crate::message::{OutcomeDetail, OutcomeRun, WireReason};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
-use crate::state::{Connection, Record, Share, ShareRole};
+use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
 use crate::{FieldName, Position, ShareId};
 
 /// Tells the partner all outcomes that it does not know.
@@ -22,11 +22,19 @@ pub(super) fn report(draft: &mut Draft<'_>, connection: &Connection) {
             Some(run) => run.count += 1,
             None => runs.push(OutcomeRun { outcome, count: 1 }),
         }
-        details.extend(detail);
+        details.extend(detail.filter(|detail| !has_come_through(connection, detail)));
     }
     let upto = connection.inbound.received.position;
     let position = draft.position(connection);
     draft.emit(OutcomesReported { connection: connection.id, position, upto, runs, details });
+}
+
+/// Whether what was refused has come through since, before the partner heard of the refusal: told as one, it
+/// would stand there as a failure that nothing mends.
+fn has_come_through(connection: &Connection, detail: &OutcomeDetail) -> bool {
+    let share = detail.share.and_then(|id| connection.shares.get(&id));
+    detail.outcome == Outcome::Rejected
+        && share.is_some_and(|share| share.status == ShareStatus::Active && share.problem.is_none())
 }
 
 /// The outcome and its reasons as the partner may know them: its own field names, and a loss on a

@@ -297,11 +297,12 @@ impl ObjectFile {
                 Ok(ObjectSchema {
                     name: object.get_ref().clone(),
                     label: object.get_ref().to_string(),
-                    name_field,
                     fields: Vec::new(),
                     rules: Vec::new(),
-                    create_set: Vec::new(),
-                    view_fields: Vec::new(),
+                    // S2S-46, S2S-48: of an object of one's own, the name.
+                    create_set: vec![name_field.clone()],
+                    view_fields: vec![name_field.clone()],
+                    name_field,
                     record_types: Vec::new(),
                     sharing_by_hand: true,
                     version: base.map_or(0, |base| base.version),

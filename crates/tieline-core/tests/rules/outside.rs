@@ -1,6 +1,6 @@
 //! What people are told, and what has to be done outside.
 
-use tieline_core::command::{Command, EffectCommand, NoticeCommand};
+use tieline_core::command::{AutomationCommand, Command, EffectCommand, NoticeCommand};
 use tieline_core::effect::{Effect, Purpose};
 use tieline_core::engine::Engine;
 use tieline_core::limits::NOTICES_WAITING_MAX;
@@ -13,7 +13,7 @@ use tieline_core::outcome::Outcome;
 use tieline_core::reason::ReasonCode;
 use tieline_core::state::KeptNotice;
 use tieline_core::value::Value;
-use tieline_core::{EffectId, Position, Seq, ShareId};
+use tieline_core::{AssignTo, EffectId, Owner, Position, RoleName, Seq, ShareId};
 
 use crate::kit::{Org, Partner, at, change_of, content, deal, name, stamp};
 
@@ -251,4 +251,26 @@ fn an_effect_that_failed_can_be_tried_again_or_dropped() {
     assert_eq!(here.run(end(false)), tieline_core::command::Reply::Unchanged);
     assert_eq!(here.attempt(Command::Effect(EffectCommand::Drop { id })).unwrap_err().code, "unknown_effect");
     assert_replays(&here);
+}
+
+#[test]
+fn who_is_given_a_record_by_another_is_told() {
+    let (mut here, _) = desk();
+    here.run(Command::AddUser { user: name("bob"), email: None, role: RoleName::administrator() });
+    let given = here.create("Deal__c", &[("Name", Value::text("pens"))]);
+    let assign = |to: &str| {
+        let to = AssignTo::Owner(Owner::User(name(to)));
+        Command::Automation(AutomationCommand::Assign { record: given, to })
+    };
+    let told = |org: &Org, user: &str| {
+        let known = org.state().notices.of(&name(user));
+        let list = known.map(|known| known.list.iter().map(|n| (n.kind, n.text.clone())).collect::<Vec<_>>());
+        list.unwrap_or_default()
+    };
+    here.run(assign("bob"));
+    let told_bob = (NoticeKind::RecordAssigned, "ann gave you Deal__c pens".to_owned());
+    assert_eq!(told(&here, "bob"), [told_bob]);
+    // Nobody is told of what he does himself.
+    here.run(assign("ann"));
+    assert!(!kinds(&here).contains(&NoticeKind::RecordAssigned));
 }

@@ -1,17 +1,18 @@
 //! What has to wait (`docs/protocol.md` §7): messages from the future until their time has come,
 //! refused values until they can be written; and how the partner is told of the end.
 
-use tieline_core::command::{Command, Refusal};
+use tieline_core::command::{Command, Refusal, Reply};
 use tieline_core::engine::Engine;
 use tieline_core::message::{AcceptOffer, EndReason, Message, OutcomeDetail, Settled, ShareEnded};
 use tieline_core::outcome::Outcome::{self, Applied, Filtered, Held, Rejected, Superseded, Unchanged};
-use tieline_core::schema::ObjectSchema;
+use tieline_core::schema::{ObjectSchema, ValidationRule};
 use tieline_core::state::State;
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, OrgId, Position, RecordId, ShareId, Timestamp};
 
 use crate::kit::{
-    NOW, Org, Partner, at, change_of, content, deal, deals_from_offers, grant_of, name, offer_of, stamp,
+    Both, NOW, Org, Partner, at, change_of, content, deal, deals_from_offers, grant_of, name, offer,
+    offer_of, stamp,
 };
 
 const SHARE: ShareId = ShareId(1);
@@ -268,4 +269,34 @@ fn what_waits_when_its_share_ends_goes_to_the_others() {
     assert_eq!(change.content.values.get("Count"), Some(&Value::Integer(200)));
     let again = AcceptOffer { share, generation: 1, whole: false };
     assert_eq!(initech.send(&mut here, again).outcome, None, "control messages have no outcome");
+}
+
+#[test]
+fn what_comes_through_with_its_follow_up_is_no_failure_at_the_partner() {
+    let mut both = Both::new();
+    let mut strict = offer();
+    strict.rules.push(ValidationRule {
+        name: "Remarked".to_owned(),
+        condition: "isBlank(Remark)".to_owned(),
+        message: "Write a remark.".to_owned(),
+        field: None,
+        active: true,
+    });
+    both.globex.run(Command::DefineObject { schema: Box::new(strict) });
+    let given = [("Name", Value::text("another")), ("Note", Value::text("comes behind the create set"))];
+    let deal = both.acme.create("Deal__c", &given);
+    let Reply::Share(share) = both.acme.run(Command::Forward { record: deal, connection: both.connection })
+    else {
+        panic!("an offer is a share")
+    };
+    both.settle();
+    both.globex.run(Command::Accept { connection: both.connection, share, owner: None });
+    both.settle();
+    // The grant alone was refused, and both count it.
+    let (ours, theirs) = (both.acme.connection(both.connection), both.globex.connection(both.connection));
+    assert_eq!((theirs.inbound.counts.rejected, ours.outbox.outcomes), (1, theirs.inbound.counts));
+    // With what followed it came through, so nobody has to look.
+    assert!(theirs.shares[&share].record.is_some() && theirs.shares[&share].problem.is_none());
+    assert_eq!(ours.shares[&share].problem, None);
+    assert!(ours.failures.is_empty(), "{:?}", ours.failures);
 }

@@ -74,7 +74,7 @@ const TABLE: &[(&str, &[(&str, Access)])] = {
         ("/v1/mail-templates", &[("get", ManageConnections)]),
         (
             "/v1/mail-templates/{name}",
-            &[("get", ManageConnections), ("put", ManageConnections), ("delete", ManageConnections)],
+            &[("get", ManageConnections), ("put", ModifyAllData), ("delete", ModifyAllData)],
         ),
         ("/v1/mail-templates/{name}/preview", &[("post", ManageConnections)]),
         ("/v1/finder", &[("get", ManageConnections), ("post", ManageConnections)]),

@@ -78,6 +78,9 @@ pub(crate) struct FailureView {
     position: u64,
     /// How it ended.
     outcome: &'static str,
+    /// Whether the share stands without this problem now: what was refused came through later, or was
+    /// replaced.
+    mended: bool,
     /// The share that it was for.
     share: Option<String>,
     /// The record here, where there is one.
@@ -184,6 +187,11 @@ impl FailureView {
             code: reason.code.as_str(),
             field: reason.field.as_ref().map(ToString::to_string),
         });
+        let share = detail.share.and_then(|id| connection.shares.get(&id));
+        let stands = |problem: &tieline_core::state::Problem| {
+            problem.at_partner == failure.at_partner && problem.position == detail.position
+        };
+        let mended = share.is_some_and(|share| !share.problem.as_deref().is_some_and(stands));
         Self {
             time: failure.time.to_string(),
             connection: connection.id.to_string(),
@@ -191,6 +199,7 @@ impl FailureView {
             direction: if failure.at_partner { "out" } else { "in" },
             position: detail.position.0,
             outcome: detail.outcome.as_str(),
+            mended,
             share: detail.share.map(|id| id.to_string()),
             record: failure.record.map(|id| id.to_string()),
             reasons: reasons.collect(),

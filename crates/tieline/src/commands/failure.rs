@@ -29,6 +29,7 @@ const COLUMNS: &[Column] = &[
     text("PARTNER", "/partner"),
     with("REFUSED", "/direction", refused),
     text("OUTCOME", "/outcome"),
+    with("NOW", "/mended", now),
     text("RECORD", "/record"),
     with("WHY", "", why),
 ];
@@ -48,6 +49,11 @@ fn refused(direction: &Json) -> String {
         Some("out") => "by the partner".to_owned(),
         _ => plain(direction),
     }
+}
+
+/// Whether it is still to be looked at.
+fn now(mended: &Json) -> String {
+    if *mended == Json::Bool(true) { "mended".to_owned() } else { "open".to_owned() }
 }
 
 /// The sentences where they are known, else the codes and fields that the partner told.

@@ -2,7 +2,7 @@
 
 use crate::decide::draft::Draft;
 use crate::effect::Purpose;
-use crate::event::{Closing, Event, MessageSettled, Received, ShareClosed, ValuesPending};
+use crate::event::{Closing, Event, MessageSettled, Received, RecordChanged, ShareClosed, ValuesPending};
 use crate::limits::NOTICES_AT_ONCE_MAX;
 use crate::message::{EndReason, Message, OutcomeDetail};
 use crate::notice::{Notice, NoticeKind};
@@ -55,6 +55,7 @@ fn may_tell(event: &Event) -> bool {
         Event::ValuesPending(e) => {
             e.values.values().flatten().any(|pending| pending.approval && !pending.rejected)
         }
+        Event::RecordChanged(e) => e.owner.is_some() && (e.rule.is_some() || !e.actor.is_connection_user()),
         Event::ShareClosed(_)
         | Event::ConnectionEstablished(_)
         | Event::ConnectionDeclined(_)
@@ -126,6 +127,7 @@ fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
             Some((to, Notice::new(NoticeKind::Alarm, e.message.clone())))
         }
         Event::ValuesPending(e) => approval(state, e),
+        Event::RecordChanged(e) => assigned(state, e),
         Event::ShareClosed(e) => closed(state, all, e),
         Event::Received(e) => failed(state, e),
         Event::MessageSettled(e) => settled(state, e),
@@ -153,6 +155,23 @@ fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
         }
         _ => None,
     }
+}
+
+/// A record that a person or a rule gives to somebody else. What nobody chose tells nobody: the copies of an
+/// initial load go to whoever takes all of them.
+fn assigned(state: &State, event: &RecordChanged) -> Option<(To, Notice)> {
+    let owner = event.owner.as_ref()?.user()?;
+    let by = match &event.rule {
+        Some(rule) => format!("the rule {rule}"),
+        None if event.actor == *owner => return None,
+        None => event.actor.to_string(),
+    };
+    let what = match state.record(event.record) {
+        Some(_) => named(state, Some(event.record), None),
+        None => format!("{} {}", event.object, event.record),
+    };
+    let notice = Notice::new(NoticeKind::RecordAssigned, format!("{by} gave you {what}"));
+    Some((To::User(owner.clone()), notice.on_record(event.record)))
 }
 
 /// Values of a partner wait for a person: whoever owns the record, or manages the connection (S2S-58).

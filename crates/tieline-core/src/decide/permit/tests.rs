@@ -418,9 +418,9 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
             invitation(InvitationCommand::SetTemplate {
                 template: Box::new(MailPurpose::Invitation.built_in()),
             }),
-            manage,
+            all,
         ),
-        (invitation(InvitationCommand::RemoveTemplate { name: parse("branded") }), manage),
+        (invitation(InvitationCommand::RemoveTemplate { name: parse("branded") }), all),
         (
             Command::Inquiry(InquiryCommand::Ask { contact: LEAD, template: None, again: false }),
             &["Manage Connections", "read on Contact"],
