@@ -187,7 +187,7 @@ pub(crate) fn parent_path(field: &FieldSchema) -> Option<(FieldName, FieldName)>
 }
 
 /// The fields of an object that are those of the record that a reference names, with their values and
-/// when they were written.
+/// when they were written: empty since the reference is, or names a record that has none.
 pub(crate) fn parent_fields<'a>(
     state: &'a State,
     object: &ObjectName,
@@ -196,9 +196,17 @@ pub(crate) fn parent_fields<'a>(
     let fields = state.object(object).map_or(&[][..], |object| object.fields.as_slice());
     fields.iter().filter(|field| field.kind == FieldKind::Parent).filter_map(move |field| {
         let (reference, source) = parent_path(field)?;
-        let Value::Reference(parent) = record.value(&reference) else { return None };
-        let written = state.record(*parent)?.fields.get(&source)?.clone();
-        let stamp = record.fields.get(&reference)?.stamp.max(written.stamp);
-        Some((&field.name, written.value, stamp))
+        let referred = record.fields.get(&reference)?;
+        let written = match referred.value {
+            Value::Reference(parent) => state.record(parent)?.fields.get(&source),
+            // That it is empty for want of its target says nothing about it.
+            _ if record.links.contains_key(&reference) => return None,
+            _ => None,
+        };
+        let (value, stamp) = match written {
+            Some(written) => (written.value.clone(), referred.stamp.max(written.stamp)),
+            None => (Value::Null, referred.stamp),
+        };
+        Some((&field.name, value, stamp))
     })
 }

@@ -138,7 +138,7 @@ pub enum JobKind {
         record: RecordId,
         /// What of it.
         fields: Vec<FieldName>,
-        /// Only this record that refers to it.
+        /// All that this record carries, for it refers to others than before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         only: Option<RecordId>,
     },

@@ -124,6 +124,7 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::PauseSet(e) => pause::set(state, time, e),
         Event::PauseHeard(e) => pause::heard(state, e),
         Event::PauseTold(e) => pause::told(state, seq, time, e),
+        Event::ShareHeldBack(e) => pause::held_back(state, time, e),
 
         Event::Received(e) => message::received(state, seq, time, e),
         Event::MessageSettled(e) => message::settled(state, e),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::take_position;
-use crate::event::{PauseHeard, PauseSet, PauseTold, RecordChanged};
+use crate::event::{PauseHeard, PauseSet, PauseTold, RecordChanged, ShareHeldBack};
 use crate::state::{Connection, Pause, ShareStatus, State};
 use crate::{ConnectionId, Seq, ShareId, Timestamp};
 
@@ -29,6 +29,13 @@ pub(super) fn heard(state: &mut State, event: &PauseHeard) {
 
 pub(super) fn told(state: &mut State, seq: Seq, time: Timestamp, event: &PauseTold) {
     take_position(state, event.connection, event.position, seq, time);
+}
+
+pub(super) fn held_back(state: &mut State, time: Timestamp, event: &ShareHeldBack) {
+    let connection = state.connections.get_mut(&event.connection);
+    if let Some(share) = connection.and_then(|connection| connection.shares.get_mut(&event.share)) {
+        share.held_back.get_or_insert(time);
+    }
 }
 
 /// Marks the shares of a record over which a change of it is held back.

@@ -19,7 +19,7 @@ use crate::decide::settle::recovered;
 use crate::decide::share::send_snapshot;
 use crate::decide::task;
 use crate::decide::write::{
-    Candidate, Candidates, Write, delivery, partner_takes, record_changed, refusals, shared_content,
+    Candidate, Candidates, Write, delivery, is_open, partner_takes, record_changed, refusals, shared_content,
 };
 use crate::event::{LinksAwaited, OfferReceived, PendingValue, RecordAction, ShareLinked, ValuesPending};
 use crate::limits::HELD_FOR_PARENT_MAX;
@@ -166,10 +166,17 @@ fn link_or_create(
         None => content.clone(),
     };
     let existing = incoming.share.record.and_then(|id| Some((id, draft.state.record(id)?)));
-    match existing {
+    match existing.filter(|(_, record)| !is_shared_otherwise(incoming, record)) {
         Some((id, record)) => link(draft, incoming, &all, generation, id, record),
         None => create(draft, incoming, all, generation, None),
     }
+}
+
+/// Whether the copy of an earlier generation was accepted for another record of the partner since: one
+/// record has one counterpart over a connection.
+fn is_shared_otherwise(incoming: &Incoming<'_>, record: &Record) -> bool {
+    let other = record.share_over(incoming.connection.id).filter(|other| *other != incoming.id);
+    other.and_then(|other| incoming.connection.shares.get(&other)).is_some_and(is_open)
 }
 
 /// Links the copy of an earlier generation: both sides' fields meet by their stamps.

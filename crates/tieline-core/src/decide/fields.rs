@@ -192,6 +192,7 @@ fn sort_fields<'a>(
     draft: &Draft<'_>,
     incoming: &Incoming<'a>,
     content: &'a Content,
+    id: RecordId,
     record: &Record,
 ) -> Sorted<'a> {
     let (origin, own) = (incoming.origin(), draft.org().id);
@@ -223,7 +224,7 @@ fn sort_fields<'a>(
                     continue;
                 }
             };
-            let inward = links::inward(draft, incoming, mapping, value, None);
+            let inward = links::inward(draft, incoming, mapping, value, Some(id));
             let stands = matches!(&inward, Ok(Inward::Value(value)) if value == record.value(&mapping.local));
             let approval = mapping.approval && !stands;
             let came = Came { mapping, remote, value: Cow::Borrowed(value), stamp: received, approval };
@@ -379,7 +380,7 @@ pub(super) fn write_fields(
     record: &Record,
     hops: u8,
 ) -> (FieldsEnd, bool) {
-    let mut sorted = sort_fields(draft, incoming, content, record);
+    let mut sorted = sort_fields(draft, incoming, content, id, record);
     let all_later = sorted.same == 0 && sorted.older.is_empty();
     if !sorted.older.is_empty() {
         note_conflict(draft, incoming, id, record, &sorted);

@@ -30,33 +30,37 @@ fn parents(draft: &mut Draft<'_>) {
     let kinds: Vec<JobKind> = draft
         .events()
         .iter()
-        .filter_map(|event| match event {
+        .flat_map(|event| match event {
             Event::RecordChanged(e) if e.action == RecordAction::Update => of_parent(state, e),
-            _ => None,
+            _ => [None, None],
         })
+        .flatten()
         .collect();
     for kind in kinds {
         jobs::begin(draft, kind);
     }
 }
 
-/// What has to be told because of a change, if somebody takes it.
-fn of_parent(state: &State, changed: &RecordChanged) -> Option<JobKind> {
-    let carried = state.carried().get(&changed.object)?;
-    let written = |name: &&FieldName| changed.content.values.contains_key(*name);
-    let fields: Vec<FieldName> = carried.sources.iter().filter(written).cloned().collect();
-    if !fields.is_empty() && state.referrers(changed.record, None).next().is_some() && is_taken(state) {
-        return Some(JobKind::FollowParent { record: changed.record, fields, only: None });
-    }
-    // Another parent has other values.
-    let parent = carried.references.iter().find_map(|name| match changed.content.values.get(name) {
-        Some(Value::Reference(parent)) => Some(*parent),
-        _ => None,
-    })?;
-    let shared = state.record(changed.record).is_some_and(|record| !record.shares.is_empty());
-    let record = state.record(parent).filter(|_| shared)?;
-    let fields = state.carried().get(&record.object)?.sources.clone();
-    Some(JobKind::FollowParent { record: parent, fields, only: Some(changed.record) })
+/// What has to be told because of a change, if somebody takes it: by those that carry fields of the
+/// record, and by the record itself if it refers to another than before, or to none.
+fn of_parent(state: &State, changed: &RecordChanged) -> [Option<JobKind>; 2] {
+    let Some(carried) = state.carried().get(&changed.object) else { return [None, None] };
+    let written = |names: &[FieldName]| -> Vec<FieldName> {
+        names.iter().filter(|name| changed.content.values.contains_key(*name)).cloned().collect()
+    };
+    let record = changed.record;
+    let by_others = || {
+        let fields = written(&carried.sources);
+        let told = !fields.is_empty() && state.referrers(record, None).next().is_some() && is_taken(state);
+        told.then_some(JobKind::FollowParent { record, fields, only: None })
+    };
+    let by_itself = || {
+        let fields = written(&carried.references);
+        let is_shared = || state.record(record).is_some_and(|known| !known.shares.is_empty());
+        let told = !fields.is_empty() && is_shared() && is_taken(state);
+        told.then_some(JobKind::FollowParent { record, fields, only: Some(record) })
+    };
+    [by_others(), by_itself()]
 }
 
 /// Whether any partner takes a field that a record carries of another.

@@ -1,10 +1,9 @@
 //! Jobs: the next slice, within the allowance that the connection's outbox leaves.
 
-use crate::account::parent_fields;
 use crate::command::{Refusal, Reply};
 use crate::decide::automation::{known_owner, share_on_demand};
 use crate::decide::draft::Draft;
-use crate::decide::write::{is_open, partner_takes, shared_content};
+use crate::decide::write::{carried, is_open, shared_content};
 use crate::decide::{connection, control, links, owner, pause, permit, reconcile, share, task};
 use crate::event::{Closing, JobAdvanced, JobStarted};
 use crate::job::{Job, JobKind};
@@ -430,8 +429,8 @@ fn backfill(
     // Also what came over this connection: the partner may have made a new copy since, which never
     // had it. Where it has it, the equal stamp leaves it as it is.
     let mut content = shared_content(over, record, true, |name| fields.contains(name));
-    for (name, value, stamp) in parent_fields(draft.state, object, record) {
-        if fields.contains(name) && partner_takes(over, object, name) {
+    for (name, value, stamp) in carried(draft.state, over, record) {
+        if fields.contains(name) {
             content.set(name.clone(), value, stamp);
         }
     }

@@ -3,10 +3,10 @@
 
 use crate::decide::draft::Draft;
 use crate::decide::fields::{Incoming, passing};
-use crate::decide::jobs;
 use crate::decide::record::write_with_pending;
 use crate::decide::settle::rule_of;
 use crate::decide::write::{Candidate, Candidates, is_open, refusals, shared_content};
+use crate::decide::{jobs, pause};
 use crate::event::{Delivery, HoldChanged, PendingValue, SnapshotSent, ValuesPending};
 use crate::job::JobKind;
 use crate::limits::{LINKS_AT_ONCE_MAX, PARENT_CIRCLE_MAX};
@@ -55,7 +55,7 @@ pub(super) enum Inward {
 }
 
 /// Maps an incoming value; a reference becomes the record of this org. `own` is the record that the
-/// message itself makes.
+/// message itself makes or changes, whose share may not be active yet.
 pub(super) fn inward(
     draft: &Draft<'_>,
     incoming: &Incoming<'_>,
@@ -68,7 +68,8 @@ pub(super) fn inward(
     let Some(share) = share else {
         return incoming.rule.map_value(mapping, value, field).map(Inward::Value);
     };
-    let found = match own.filter(|_| share == incoming.id) {
+    let takes_own = || field.references.as_ref().is_none_or(|object| *object == incoming.object.name);
+    let found = match own.filter(|_| share == incoming.id && takes_own()) {
         Some(own) => Ok(own),
         None => resolve(draft, incoming.connection, field, share),
     };
@@ -175,6 +176,8 @@ pub(super) fn late(
     }
     match awaited() {
         None => Late::Same,
+        // The record itself: it is here.
+        Some((_, share, _)) if share == incoming.id => Late::Here,
         Some((known, share, field)) => match resolve(draft, incoming.connection, field, share) {
             Ok(_) => Late::Here,
             Err(_) if known == share => Late::Same,
@@ -360,6 +363,9 @@ pub(super) fn tell(
     let content = shared_content(connection, record, false, refers);
     if content.is_empty() || known.status != ShareStatus::Active {
         return false;
+    }
+    if connection.holds_back(&record.object) {
+        return pause::hold_back(draft, connection, own, known);
     }
     let links = content.values.keys().map(|name| (name.clone(), share)).collect();
     let (generation, position) = (known.generation, draft.position(connection));

@@ -10,9 +10,9 @@
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::share::{active, send_unseen};
-use crate::decide::write::shared_content;
+use crate::decide::write::{carried, shared_content};
 use crate::decide::{connection, jobs, owner, record};
-use crate::event::{AlarmRaised, PauseHeard, PauseSet, PauseTold};
+use crate::event::{AlarmRaised, PauseHeard, PauseSet, PauseTold, ShareHeldBack};
 use crate::frame::PauseWord;
 use crate::job::JobKind;
 use crate::message::{Message, PauseNotice, PausedObject};
@@ -147,12 +147,26 @@ pub(super) fn tell_grants_wait<'a>(draft: &mut Draft<'_>, paused: impl Iterator<
     }
 }
 
+/// Something of a share is held back that is no change of its record; whether that is new.
+pub(super) fn hold_back(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share) -> bool {
+    let is_new = share.held_back.is_none();
+    if is_new {
+        draft.emit(ShareHeldBack { connection: connection.id, share: id });
+    }
+    is_new
+}
+
 /// Sends what was held back of a share; whether there was something.
 pub(super) fn catch_up(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share) -> bool {
     let Some(since) = share.held_back.filter(|_| share.status == ShareStatus::Active) else { return false };
     let Some(record) = share.record.and_then(|record| draft.state.record(record)) else { return false };
     owner::tell(draft, connection, id, share, share.generation);
-    let content = shared_content(connection, record, false, |_| true);
+    let mut content = shared_content(connection, record, false, |_| true);
+    if share.role == ShareRole::Origin {
+        for (name, value, stamp) in carried(draft.state, connection, record) {
+            content.set(name.clone(), value, stamp);
+        }
+    }
     send_unseen(draft, connection, id, share.generation, &record.object, content, Some(since))
 }
 

@@ -13,7 +13,7 @@ use crate::decide::draft::Draft;
 use crate::decide::fields::FieldsEnd;
 use crate::decide::settle::rule_of;
 use crate::decide::write::{
-    Candidate, Candidates, Write, deliveries, delivery, is_open, record_changed, shared_content,
+    Candidate, Candidates, Write, carried, deliveries, delivery, is_open, record_changed, shared_content,
 };
 use crate::decide::{jobs, key, links, pause, rules, share, task};
 use crate::event::{
@@ -409,7 +409,7 @@ fn send_later_values(
     theirs: &ShareEntry,
     record: &Record,
 ) {
-    let content = shared_content(connection, record, true, |name| {
+    let mut content = shared_content(connection, record, true, |name| {
         let listed = theirs.taken.get(name);
         record.fields.get(name).is_some_and(|field| {
             let later = Some(field.stamp.write()) > listed.map(Stamp::write);
@@ -421,6 +421,13 @@ fn send_later_values(
             later || revised
         })
     });
+    if share.role == ShareRole::Origin {
+        for (name, value, stamp) in carried(draft.state, connection, record) {
+            if Some(stamp.write()) > theirs.taken.get(name).map(Stamp::write) {
+                content.set(name.clone(), value, stamp);
+            }
+        }
+    }
     share::send_snapshot(draft, connection, id, share.generation, &record.object, content);
 }
 

@@ -10,7 +10,7 @@ use crate::command::{Refusal, Reply};
 use crate::content::Content;
 use crate::decide::automation::check_owner;
 use crate::decide::draft::Draft;
-use crate::decide::write::{is_open, partner_takes, shared_content};
+use crate::decide::write::{carried, is_open, shared_content};
 use crate::decide::{links, owner, pause, record, task};
 use crate::event::{
     Closing, Delivery, GrantRequested, OfferAnswered, ShareClosed, ShareGranted, ShareOffered, ShareRefused,
@@ -440,11 +440,8 @@ pub(super) fn send_grant(
 ) {
     let mut content = shared_content(connection, record, true, |_| true);
     // What the copy's account is known by goes with the grant.
-    let carried: Vec<_> = parent_fields(draft.state, &record.object, record)
-        .filter(|(name, ..)| partner_takes(connection, &record.object, name))
-        .collect();
     let mut of_parent: Vec<FieldName> = Vec::new();
-    for (name, value, stamp) in carried {
+    for (name, value, stamp) in carried(draft.state, connection, record) {
         of_parent.push(name.clone());
         content.set(name.clone(), value, stamp);
     }

@@ -3,6 +3,7 @@
 //! Candidates are tried together with everything that waits on the record; if that is refused,
 //! they are tried alone. What is written becomes one event with its deliveries.
 
+use crate::account::parent_fields;
 use crate::content::Content;
 use crate::decide::draft::Draft;
 use crate::decide::{compute, links};
@@ -186,6 +187,17 @@ pub(super) fn delivery(
 pub(super) fn partner_takes(connection: &Connection, object: &ObjectName, field: &FieldName) -> bool {
     let published = connection.publish.get(object).is_some_and(|rule| rule.publishes(field));
     published && connection.taken.get(object).is_some_and(|taken| taken.fields.contains(field))
+}
+
+/// The fields that a record carries of others and that the partner takes, with their values and when they
+/// were written.
+pub(super) fn carried<'a>(
+    state: &'a State,
+    connection: &'a Connection,
+    record: &'a Record,
+) -> impl Iterator<Item = (&'a FieldName, Value, Stamp)> {
+    parent_fields(state, &record.object, record)
+        .filter(|(name, ..)| partner_takes(connection, &record.object, name))
 }
 
 /// What is written, before it becomes an event.

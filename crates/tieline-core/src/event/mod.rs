@@ -55,7 +55,7 @@ pub use org::{
     AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, ObjectRemoved,
     OrgCreated, TokenIssued, UserAdded,
 };
-pub use pause::{PauseHeard, PauseSet, PauseTold};
+pub use pause::{PauseHeard, PauseSet, PauseTold, ShareHeldBack};
 pub use people::{
     GroupRemoved, GroupSet, OrgSettingsSet, RoleRemoved, RoleSet, SharingEnabled, TokenCreated, TokenRevoked,
     UserRemoved, UserSet,
@@ -191,5 +191,6 @@ numbered_kinds! {
         281 UserRemoved,
         282 ConnectionLabelled,
         283 ComputationFailed,
+        290 ShareHeldBack,
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::PauseWord;
 use crate::message::PausedObject;
-use crate::{ConnectionId, ObjectName, Position, UserName};
+use crate::{ConnectionId, ObjectName, Position, ShareId, UserName};
 
 /// A connection, or one object of it, is paused on this side or goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,4 +38,14 @@ pub struct PauseTold {
     pub position: Position,
     /// All of them.
     pub objects: Vec<PausedObject>,
+}
+
+/// Something of a share that is no change of its record is held back during a pause: a field that it carries
+/// of another record, or the name of one that it refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareHeldBack {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
 }

@@ -1,8 +1,9 @@
 //! What follows by itself: fields that a record carries of another one, and tasks for values that wait
 //! for approval (S2S-49, S2S-58).
 
-use tieline_core::command::{Command, SharingCommand};
+use tieline_core::command::{Command, Pause, SharingCommand};
 use tieline_core::mapping::{FieldMapping, SubscribeRule};
+use tieline_core::message::Message;
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, FieldName, Owner, RecordId, ShareId};
 
@@ -29,36 +30,116 @@ fn copy_of(a: &Org, b: &Org, over: ConnectionId, record: RecordId) -> RecordId {
     b.state().share(over, ShareId::derive(over, &a.name, record)).unwrap().record.expect("a copy")
 }
 
+/// Two orgs of which the first shares a contact with the name of its account; the two accounts that it has
+/// there, and the copy.
+struct Carrying {
+    a: Org,
+    b: Org,
+    over: ConnectionId,
+    accounts: [RecordId; 2],
+    contact: RecordId,
+    copy: RecordId,
+}
+
+impl Carrying {
+    fn new() -> Self {
+        let (mut a, mut b, over) = standard_pair(&[("Contact", &["LastName"])]);
+        let rule = Some(publish_rule(&name("Contact"), &["LastName", "AccountName"]));
+        a.run(Command::Publish { connection: over, object: name("Contact"), rule });
+        settle_all(&mut a, &mut b, over);
+        let mappings = vec![
+            FieldMapping::rename(name("LastName"), name("LastName")),
+            FieldMapping::rename(name("AccountName"), name("Department")),
+        ];
+        subscribe(&mut b, over, "Contact", mappings);
+        settle_all(&mut a, &mut b, over);
+        let accounts =
+            ["Sorbonne", "Cambridge"].map(|named| a.create("Account", &[("Name", Value::text(named))]));
+        let given = [("LastName", Value::text("Curie")), ("AccountId", Value::Reference(accounts[0]))];
+        let contact = a.create("Contact", &given);
+        a.run(Command::Forward { record: contact, connection: over });
+        settle_all(&mut a, &mut b, over);
+        let copy = copy_of(&a, &b, over, contact);
+        Self { a, b, over, accounts, contact, copy }
+    }
+
+    fn settle(&mut self) {
+        settle_all(&mut self.a, &mut self.b, self.over);
+    }
+
+    /// The field of the copy that takes the name of the account.
+    fn carried(&self) -> Value {
+        value(&self.b, self.copy, "Department")
+    }
+
+    fn rename(&mut self, account: usize, to: &str) {
+        self.a.update(self.accounts[account], &[("Name", Value::text(to))]);
+        self.settle();
+    }
+
+    fn refer(&mut self, account: Option<usize>) {
+        let account = account.map_or(Value::Null, |which| Value::Reference(self.accounts[which]));
+        self.a.update(self.contact, &[("AccountId", account)]);
+        self.settle();
+    }
+
+    fn pause(&mut self, object: Option<&str>, paused: bool) {
+        let object = object.map(name);
+        self.a.run(Command::Pause(Pause::Set { connection: self.over, object, paused }));
+        self.settle();
+    }
+}
+
 #[test]
 fn a_field_of_the_parent_follows_the_parent_and_another_parent() {
-    let (mut a, mut b, over) = standard_pair(&[("Contact", &["LastName"])]);
-    let rule = Some(publish_rule(&name("Contact"), &["LastName", "AccountName"]));
-    a.run(Command::Publish { connection: over, object: name("Contact"), rule });
-    settle_all(&mut a, &mut b, over);
-    let mappings = vec![
-        FieldMapping::rename(name("LastName"), name("LastName")),
-        FieldMapping::rename(name("AccountName"), name("Department")),
-    ];
-    subscribe(&mut b, over, "Contact", mappings);
-    settle_all(&mut a, &mut b, over);
-    let [one, two] =
-        ["Sorbonne", "Cambridge"].map(|named| a.create("Account", &[("Name", Value::text(named))]));
-    let contact =
-        a.create("Contact", &[("LastName", Value::text("Curie")), ("AccountId", Value::Reference(one))]);
-    a.run(Command::Forward { record: contact, connection: over });
-    settle_all(&mut a, &mut b, over);
-    let copy = copy_of(&a, &b, over, contact);
-    assert_eq!(value(&b, copy, "Department"), Value::text("Sorbonne"));
-    a.update(one, &[("Name", Value::text("Paris-Sorbonne"))]);
-    settle_all(&mut a, &mut b, over);
-    assert_eq!(value(&b, copy, "Department"), Value::text("Paris-Sorbonne"));
-    a.update(contact, &[("AccountId", Value::Reference(two))]);
-    settle_all(&mut a, &mut b, over);
-    assert_eq!(value(&b, copy, "Department"), Value::text("Cambridge"));
+    let mut orgs = Carrying::new();
+    assert_eq!(orgs.carried(), Value::text("Sorbonne"));
+    orgs.rename(0, "Paris-Sorbonne");
+    assert_eq!(orgs.carried(), Value::text("Paris-Sorbonne"));
+    orgs.refer(Some(1));
+    assert_eq!(orgs.carried(), Value::text("Cambridge"));
     // What nobody carries begins nothing, and neither does an account without contacts.
-    a.update(two, &[("Fax", Value::text("1"))]);
-    a.update(one, &[("Name", Value::text("alone"))]);
-    assert!(a.state().jobs.is_empty());
+    orgs.a.update(orgs.accounts[1], &[("Fax", Value::text("1"))]);
+    orgs.a.update(orgs.accounts[0], &[("Name", Value::text("alone"))]);
+    assert!(orgs.a.state().jobs.is_empty());
+}
+
+#[test]
+fn a_field_of_the_parent_is_empty_without_one() {
+    let mut orgs = Carrying::new();
+    orgs.refer(None);
+    assert_eq!(orgs.carried(), Value::Null);
+    orgs.rename(0, "of nobody");
+    assert_eq!(orgs.carried(), Value::Null);
+    orgs.refer(Some(1));
+    assert_eq!(orgs.carried(), Value::text("Cambridge"));
+}
+
+#[test]
+fn a_field_of_the_parent_is_held_back_while_the_record_is_paused() {
+    for object in [Some("Contact"), None] {
+        let mut orgs = Carrying::new();
+        orgs.pause(object, true);
+        let head = orgs.a.connection(orgs.over).outbox.head();
+        for turn in 0..5 {
+            orgs.a.update(orgs.accounts[0], &[("Name", Value::text(&format!("name {turn}")))]);
+            orgs.a.finish_jobs();
+        }
+        assert_eq!(orgs.a.connection(orgs.over).outbox.head(), head, "{object:?}: nothing is sent");
+        assert_eq!(orgs.a.replayed().hash(), orgs.a.state().hash());
+        orgs.pause(object, false);
+        assert_eq!(orgs.carried(), Value::text("name 4"), "{object:?}");
+        let sent = orgs.a.sent(orgs.over, head.position);
+        let snapshots = sent.iter().filter(|message| matches!(message, Message::Snapshot(_))).count();
+        assert_eq!(snapshots, 1, "{object:?}: {sent:?}");
+        // Another account, too, and none.
+        orgs.pause(object, true);
+        orgs.a.update(orgs.contact, &[("AccountId", Value::Null)]);
+        orgs.a.finish_jobs();
+        assert_ne!(orgs.carried(), Value::Null, "{object:?}");
+        orgs.pause(object, false);
+        assert_eq!(orgs.carried(), Value::Null, "{object:?}");
+    }
 }
 
 /// Two orgs of which the second approves each rating first, with a task; a lead and its copy.

@@ -7,7 +7,9 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod accounts;
+mod adoption;
 mod automation;
+mod bombs;
 mod computed;
 mod config;
 mod conflicts;

@@ -4,17 +4,16 @@
 use std::ops::Bound::{Excluded, Unbounded};
 
 use super::{Slice, chosen_by};
-use crate::account::parent_fields;
 use crate::command::Refusal;
 use crate::content::Content;
 use crate::decide::automation::{check_owner, give, known_owner, owner_by_rules};
 use crate::decide::draft::Draft;
-use crate::decide::write::partner_takes;
-use crate::decide::{compute, record, share};
+use crate::decide::write::carried;
+use crate::decide::{compute, pause, record, share};
 use crate::event::ConnectionOwnerSet;
 use crate::job::{HandedRecords, Job, JobKind};
-use crate::state::{Connection, ConnectionStatus, Record, ShareRole, ShareStatus, State};
-use crate::{AssignTo, ConnectionId, FieldName, ObjectName, Owner, RecordId, UserName, ViewName};
+use crate::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
+use crate::{AssignTo, ConnectionId, FieldName, ObjectName, Owner, RecordId, ShareId, UserName, ViewName};
 
 /// What is handed over, and to whom.
 struct Handover<'a> {
@@ -159,7 +158,8 @@ fn compute_all(draft: &mut Draft<'_>, job: &Job, name: &ObjectName, allowance: u
     Slice::of(job).through(allowance, records, |id| id.0, one)
 }
 
-/// Tells partners the fields that records carry of one that has changed.
+/// Tells partners the fields that records carry of one that has changed; or all that `only` carries, for it
+/// refers to others than before.
 fn follow(
     draft: &mut Draft<'_>,
     job: &Job,
@@ -169,36 +169,39 @@ fn follow(
     allowance: usize,
 ) -> Slice {
     let state = draft.state;
-    let records = state.referrers(parent, job.cursor.map(RecordId));
-    let one = |id, record: &Record| {
-        if only.is_some_and(|only| only != id) {
-            return Ok(0);
-        }
-        let told = state.shares_of(record).filter(|(connection, share)| {
-            share.role == ShareRole::Origin
-                && share.status == ShareStatus::Active
-                && connection.is_active()
-                && tell_parent(draft, connection, record, parent, fields)
+    let records: Box<dyn Iterator<Item = (RecordId, &Record)>> = match only {
+        Some(id) if job.cursor.is_none() => Box::new(state.record(id).map(|record| (id, record)).into_iter()),
+        Some(_) => Box::new(std::iter::empty()),
+        None => Box::new(state.referrers(parent, job.cursor.map(RecordId))),
+    };
+    let one = |_, record: &Record| {
+        let meant = |name: &FieldName| only.is_some() || carries(state, record, name, parent, fields);
+        let told = record.shares.iter().filter(|(over, share)| {
+            let connection = state.connections.get(over).filter(|connection| connection.is_active());
+            connection.is_some_and(|connection| tell_carried(draft, connection, *share, record, meant))
         });
         Ok(told.count())
     };
     Slice::of(job).through(allowance, records, |id| id.0, one)
 }
 
-/// Sends the carried fields of one record over one connection, if its partner takes some.
-fn tell_parent(
+/// Sends carried fields of one record over one connection, if its partner takes some. During a pause they
+/// are caught up with later.
+fn tell_carried(
     draft: &mut Draft<'_>,
     connection: &Connection,
+    id: ShareId,
     record: &Record,
-    parent: RecordId,
-    fields: &[FieldName],
+    meant: impl Fn(&FieldName) -> bool,
 ) -> bool {
-    let Some(id) = record.share_over(connection.id) else { return false };
-    let Some(share) = connection.shares.get(&id) else { return false };
-    let taken = parent_fields(draft.state, &record.object, record)
-        .filter(|(name, ..)| partner_takes(connection, &record.object, name));
-    let changed = taken.filter(|(name, ..)| carries(draft.state, record, name, parent, fields));
-    let content = Content::stamped(changed.map(|(name, value, stamp)| (name.clone(), value, stamp)));
+    let known = connection.shares.get(&id);
+    let ours = |share: &&Share| share.role == ShareRole::Origin && share.status == ShareStatus::Active;
+    let Some(share) = known.filter(ours) else { return false };
+    let told = carried(draft.state, connection, record).filter(|(name, ..)| meant(name));
+    let content = Content::stamped(told.map(|(name, value, stamp)| (name.clone(), value, stamp)));
+    if !content.is_empty() && connection.holds_back(&record.object) {
+        return pause::hold_back(draft, connection, id, share);
+    }
     share::send_snapshot(draft, connection, id, share.generation, &record.object, content)
 }
 

@@ -3,7 +3,7 @@
 
 use tieline_core::event::{
     ConflictNoted, ConnectionLabelled, ConnectionOwnerSet, Event, Loser, LostValue, PauseHeard, PauseSet,
-    PauseTold, ReportRemoved, ReportSet,
+    PauseTold, ReportRemoved, ReportSet, ShareHeldBack,
 };
 use tieline_core::frame::PauseWord;
 use tieline_core::message::{Message, PauseNotice, PausedObject};
@@ -41,6 +41,7 @@ pub(super) fn samples() -> Vec<Event> {
         ReportSet { report: report(), actor: name("ann") }.into(),
         ReportRemoved { report: name("deals"), actor: name("ann") }.into(),
         PauseTold { connection: CONNECTION, position: Position(8), objects: vec![paused()] }.into(),
+        ShareHeldBack { connection: CONNECTION, share: SHARE }.into(),
     ]
 }
 
