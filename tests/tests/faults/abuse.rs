@@ -114,6 +114,53 @@ fn of_a_hundred_answers_at_once_one_wins_and_a_guess_never_does() {
     assert!(!broker.log().contains(secret));
 }
 
+/// Invitations that stand at once, and orgs that all answer each of them.
+const INVITATIONS: usize = 3;
+const GUESTS: [&str; 4] = ["globex", "initech", "umbrella", "hooli"];
+
+#[test]
+fn invitations_that_many_daemons_accept_at_once_have_one_partner_each_and_the_others_are_told() {
+    let mut inviter = OrgProcess::make("acme");
+    let mut guests = GUESTS.map(OrgProcess::make);
+    let mut broker = broker_for(std::iter::once(&inviter.home).chain(guests.iter().map(|guest| &guest.home)));
+    broker.restart().unwrap();
+    for org in std::iter::once(&mut inviter).chain(&mut guests) {
+        org.start(&broker.url());
+    }
+    let invited: Vec<(String, String)> = (0..INVITATIONS)
+        .map(|_| inviter.api.must("POST", "/v1/invitations", &json!({})))
+        .map(|made| {
+            (made["connection"].as_str().unwrap().to_owned(), made["url"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    thread::scope(|scope| {
+        for (guest, (_, url)) in guests.iter().flat_map(|guest| invited.iter().map(move |one| (guest, one))) {
+            scope.spawn(|| assert!(answer(&guest.api, url), "{} could not answer", guest.home.name));
+        }
+    });
+    for (id, _) in &invited {
+        let path = format!("/v1/connections/{id}");
+        let mut partners = Vec::new();
+        for guest in &guests {
+            let end = guest.api.until("an end", &path, |seen| match seen["summary"]["status"].as_str() {
+                Some("active") => Some(None),
+                Some("declined") => Some(seen["declined"].as_str().map(str::to_owned)),
+                _ => None,
+            });
+            match end {
+                None => partners.push(guest.home.name.clone()),
+                Some(why) => assert_eq!(why, "used", "{}", guest.home.name),
+            }
+        }
+        let known = inviter.api.get(&path).unwrap()["summary"]["partner"].as_str().unwrap().to_owned();
+        assert_eq!(partners.len(), 1, "{partners:?}");
+        assert_eq!(partners[0].to_string(), known);
+    }
+    for org in std::iter::once(&mut inviter).chain(&mut guests) {
+        stop_and_check(org);
+    }
+}
+
 #[test]
 fn a_connection_that_is_revoked_under_load_is_cut_and_nothing_comes_after() {
     let pair = Pair::connected();

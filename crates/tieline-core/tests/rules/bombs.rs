@@ -1,7 +1,5 @@
 //! Expressions that would take seconds, gigabytes or the stack: wherever one can be saved it is refused with
-//! its reason, and what costs too much only with the values of a record fails within its bounds.
-
-use std::time::{Duration, Instant};
+//! its reason, and what costs too much only with the values of a record ends at the limit of steps or bytes.
 
 use tieline_core::automation::{
     Action, AssignmentEntry, AssignmentRule, EscalationEntry, EscalationRule, Rule, RuleKind, SharingRule,
@@ -17,8 +15,6 @@ use tieline_core::view::{Audience, InboxView, RecordView};
 
 use crate::kit::{Both, Org, deal, name, offers_from_deals};
 
-/// Far more than any of it takes in the slowest build.
-const SOON: Duration = Duration::from_secs(20);
 /// What is told about an expression, however large it is.
 const WORDS_MAX: usize = 1_000;
 
@@ -185,9 +181,8 @@ fn a_bomb_is_refused_wherever_an_expression_is_saved() {
         let tries = tries.chain(there.into_iter().map(|(place, command)| (false, place, command)));
         for (ours, place, command) in tries {
             let org: &mut Org = if ours { &mut both.acme } else { &mut both.globex };
-            let (before, begun) = (org.state().hash(), Instant::now());
+            let before = org.state().hash();
             let refusal = org.attempt(command).expect_err(&format!("{what} in {place}"));
-            assert!(begun.elapsed() < SOON, "{what} in {place}: {:?}", begun.elapsed());
             let told = format!("{refusal} {:?}", refusal.reasons);
             assert!(told.contains(word), "{what} in {place}: {told}");
             assert!(told.chars().count() < 2 * WORDS_MAX, "{what} in {place}: {told}");
@@ -212,7 +207,6 @@ fn what_costs_too_much_with_the_values_of_a_record_fails_within_its_bounds() {
     both.acme.run(Command::DefineObject { schema: Box::new(long()) });
     let dear = (0..8).map(|n| format!("Body.matches('{n}+$')")).collect::<Vec<_>>().join(" || ");
     let doubled = "Body + Body + Body + Body";
-    let begun = Instant::now();
     for command in [
         sharing(&both, &dear),
         workflow("dear", &dear, None),
@@ -225,7 +219,6 @@ fn what_costs_too_much_with_the_values_of_a_record_fails_within_its_bounds() {
     let body = Value::text(&"ab".repeat(45_000));
     let record = both.acme.create("Deal__c", &[("Name", Value::text("large")), ("Body", body.clone())]);
     both.acme.finish_jobs();
-    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     // The record is as it was written, and who set the rules is told.
     assert_eq!(*both.acme.record(record).value(&name("Body")), body);
     assert_eq!(*both.acme.record(record).value(&name("Is")), Value::Null);
