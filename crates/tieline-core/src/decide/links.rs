@@ -7,7 +7,7 @@ use crate::decide::record::write_with_pending;
 use crate::decide::settle::rule_of;
 use crate::decide::write::{Candidate, Candidates, is_open, refusals, shared_content};
 use crate::decide::{jobs, pause};
-use crate::event::{Delivery, HoldChanged, PendingValue, SnapshotSent, ValuesPending};
+use crate::event::{Delivery, Event, HoldChanged, PendingValue, SnapshotSent, ValuesPending};
 use crate::job::JobKind;
 use crate::limits::{LINKS_AT_ONCE_MAX, PARENT_CIRCLE_MAX};
 use crate::mapping::{FieldMapping, SubscribeRule};
@@ -229,7 +229,14 @@ pub(super) fn arrived(draft: &mut Draft<'_>, connection: &Connection, share: Sha
     for (other, record) in waiting.by_ref().take(LINKS_AT_ONCE_MAX) {
         fill(draft, connection, share, other, record);
     }
-    if waiting.next().is_some() {
+    // Copies that were made just before, by the same job, wait for it, too.
+    let awaits = |event: &Event| match event {
+        Event::LinksAwaited(e) => {
+            e.connection == connection.id && e.links.values().any(|link| *link == share)
+        }
+        _ => false,
+    };
+    if waiting.next().is_some() || draft.events().iter().any(awaits) {
         jobs::begin(draft, JobKind::FillLinks { connection: connection.id, share });
     }
 }

@@ -469,3 +469,29 @@ fn a_reference_of_a_stranger_is_only_empty() {
     assert_eq!(refers(&b, its_person, "Firm"), Value::Null);
     assert_eq!(refers(&b, its_person, "Name"), Value::text("Eve"));
 }
+
+#[test]
+fn copies_that_one_job_makes_refer_to_each_other() {
+    let (mut a, mut b, connection) = pair(true);
+    let shut =
+        "extends = \"Person__c\"\n[rules.Shut]\ncondition = \"Name != 'x'\"\nmessage = \"Come again.\"\n";
+    extend(&mut b, shut);
+    let people: Vec<RecordId> = ["Ann", "Bob", "Cid", "Dan", "Eve", "Fay"]
+        .map(|who| a.create("Person__c", &[("Name", Value::text(who))]))
+        .to_vec();
+    let bosses: Vec<RecordId> = people.iter().cycle().skip(1).take(people.len()).copied().collect();
+    for (person, boss) in people.iter().zip(&bosses) {
+        a.update(*person, &[("Boss", Value::Reference(*boss))]);
+    }
+    let shares: Vec<ShareId> = people.iter().map(|person| forward(&mut a, *person, connection)).collect();
+    settle(&mut a, &mut b, connection);
+    let waits = |share: &ShareId| b.state().share(connection, *share).unwrap().status == ShareStatus::Granted;
+    assert!(shares.iter().all(waits));
+    b.run(Command::DefineObject { schema: Box::new(object(PERSON, None)) });
+    settle(&mut a, &mut b, connection);
+    for (at, share) in shares.iter().enumerate() {
+        let boss = copy(&b, connection, shares[(at + 1) % shares.len()]);
+        assert_eq!(refers(&b, copy(&b, connection, *share), "Boss"), Value::Reference(boss), "{at}");
+    }
+    check(&b, connection);
+}
