@@ -87,7 +87,8 @@ fn a_rule_of_a_feature_that_is_broken_on_purpose_is_noticed() {
             sabotage: Some(sabotage),
             ..Options::default()
         };
-        let noticed = (SEEDS.start..SEEDS.start + 4).filter(|seed| run(*seed, &options).is_err()).count();
-        assert!(noticed >= 1, "{sabotage:?} was noticed in {noticed} of 4 runs");
+        // What is broken has to be there to be broken, and nothing may mend it: not each run has that.
+        let noticed = (SEEDS.start..SEEDS.start + 16).any(|seed| run(seed, &options).is_err());
+        assert!(noticed, "{sabotage:?} was not noticed in 16 runs");
     }
 }
