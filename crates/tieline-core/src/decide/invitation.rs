@@ -9,8 +9,8 @@ use crate::decide::draft::Draft;
 use crate::decide::{connection, org, people, template};
 use crate::effect::{Cause, Mail, Purpose};
 use crate::event::{
-    InvitationDiscarded, InvitationPostponed, InvitationSaved, InvitationSent, MailTemplateRemoved,
-    MailTemplateSet, PostponementHeard, TemplateGiven,
+    InvitationDiscarded, InvitationPostponed, InvitationSaved, InvitationSent, MailTemplateSet,
+    PostponementHeard, TemplateGiven,
 };
 use crate::invitation::{InvitationDetails, InvitedContact, ReceivedInvitation};
 use crate::limits::{INVITATIONS_KEPT_MAX, LABEL_CHARS_MAX, MAIL_TEMPLATES_MAX};
@@ -43,7 +43,7 @@ pub(super) fn run(draft: &mut Draft<'_>, command: &InvitationCommand) -> Result<
             take_postponement(draft, *connection, from, user)
         }
         InvitationCommand::SetTemplate { template } => set_template(draft, template),
-        InvitationCommand::RemoveTemplate { name } => remove_template(draft, name),
+        InvitationCommand::RemoveTemplate { name } => super::removal::mail_template(draft, name),
     }
 }
 
@@ -367,23 +367,6 @@ fn set_template(draft: &mut Draft<'_>, template: &MailTemplate) -> Result<Reply,
         return Err(Refusal::invalid("limit_reached", text));
     }
     draft.emit(MailTemplateSet { template: template.clone(), actor: draft.actor.clone() });
-    Ok(Reply::Done)
-}
-
-fn remove_template(draft: &mut Draft<'_>, name: &MailTemplateName) -> Result<Reply, Refusal> {
-    if !draft.state.invitations.templates.contains_key(name) {
-        let text = format!("there is no mail template {name} of this org's own: see `tieline mail list`");
-        return Err(Refusal::not_found("unknown_mail_template", text));
-    }
-    let built_in = MailPurpose::ALL.iter().any(|purpose| MailTemplateName::of(*purpose) == *name);
-    if let Some(rule) = rules_with(draft.state, name).next().filter(|_| !built_in) {
-        let text = format!(
-            "the workflow rule {} sends mails by the template {name}: change that rule first",
-            rule.name
-        );
-        return Err(Refusal::conflict("mail_template_in_use", text));
-    }
-    draft.emit(MailTemplateRemoved { name: name.clone(), actor: draft.actor.clone() });
     Ok(Reply::Done)
 }
 

@@ -104,9 +104,9 @@ fn route(draft: &mut Draft<'_>, command: &Command) -> Result<Reply, Refusal> {
         }
         Command::RemoveUser { user } => removal::user(draft, user),
         Command::SetRole { role } => roles::set(draft, role),
-        Command::RemoveRole { role } => roles::remove(draft, role),
+        Command::RemoveRole { role } => removal::role(draft, role),
         Command::SetGroup { group } => people::set_group(draft, group),
-        Command::RemoveGroup { group } => people::remove_group(draft, group),
+        Command::RemoveGroup { group } => removal::group(draft, group),
         Command::IssueToken { user, token } => people::issue_token(draft, user, token),
         Command::RevokeToken { user, token } => people::revoke_token(draft, user, *token),
         Command::StartIncarnation { cause, connection, above } => {

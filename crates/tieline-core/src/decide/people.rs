@@ -4,7 +4,7 @@
 use crate::command::{NewToken, Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::roles;
-use crate::event::{GroupRemoved, GroupSet, TokenCreated, TokenRevoked, UserSet};
+use crate::event::{GroupSet, TokenCreated, TokenRevoked, UserSet};
 use crate::limits::{GROUP_MEMBERS_MAX, GROUPS_MAX, LABEL_CHARS_MAX, USER_TOKENS_MAX, USERS_MAX};
 use crate::people::Group;
 use crate::reason::quoted;
@@ -120,12 +120,6 @@ pub(super) fn find_group<'a>(state: &'a State, group: &GroupName) -> Result<&'a 
         let text = format!("there is no group {group}: see the groups with `tieline group list`");
         Refusal::not_found("unknown_group", text)
     })
-}
-
-pub(super) fn remove_group(draft: &mut Draft<'_>, group: &GroupName) -> Result<Reply, Refusal> {
-    find_group(draft.state, group)?;
-    draft.emit(GroupRemoved { group: group.clone(), actor: draft.actor.clone() });
-    Ok(Reply::Done)
 }
 
 pub(super) fn issue_token(

@@ -1,15 +1,19 @@
-//! Removing objects and users. Both go only when nothing stands on them: records and what is shared are
-//! never taken along, and no setting is left that names what is gone. The log keeps naming them.
+//! Removing objects, users, groups, roles and mail templates. They go only when nothing stands on them:
+//! records and what is shared are never taken along, and no setting is left that names what is gone. The
+//! log keeps naming them.
 
 use crate::automation::Action;
 use crate::command::{Refusal, Reply};
 use crate::decide::automation::TASK;
 use crate::decide::draft::Draft;
 use crate::decide::{people, record, roles};
-use crate::event::{ObjectRemoved, UserRemoved};
+use crate::event::{GroupRemoved, MailTemplateRemoved, ObjectRemoved, RoleRemoved, UserRemoved};
 use crate::limits::USES_TOLD;
+use crate::mail_template::MailPurpose;
+use crate::people::Role;
 use crate::state::{Connection, State};
-use crate::{ObjectName, Owner, UserName};
+use crate::view::Audience;
+use crate::{GroupName, MailTemplateName, ObjectName, Owner, RoleName, UserName, ViewName};
 
 /// Removes an object.
 pub(super) fn object(draft: &mut Draft<'_>, name: &ObjectName) -> Result<Reply, Refusal> {
@@ -29,6 +33,40 @@ pub(super) fn user(draft: &mut Draft<'_>, name: &UserName) -> Result<Reply, Refu
     refuse_uses("user_in_use", &format!("the user {name}"), user_uses(draft.state, name))?;
     roles::check_administered(draft.state, |other, has| has && other != name)?;
     draft.emit(UserRemoved { user: name.clone(), actor: draft.actor.clone() });
+    Ok(Reply::Done)
+}
+
+/// Removes a group.
+pub(super) fn group(draft: &mut Draft<'_>, name: &GroupName) -> Result<Reply, Refusal> {
+    people::find_group(draft.state, name)?;
+    refuse_uses("group_in_use", &format!("the group {name}"), group_uses(draft.state, name))?;
+    draft.emit(GroupRemoved { group: name.clone(), actor: draft.actor.clone() });
+    Ok(Reply::Done)
+}
+
+/// Removes a role.
+pub(super) fn role(draft: &mut Draft<'_>, name: &RoleName) -> Result<Reply, Refusal> {
+    roles::find(draft.state, name)?;
+    if Role::is_built_in(name) {
+        let text = format!("the role {name} is in every org and cannot be removed");
+        return Err(Refusal::conflict("built_in_role", text));
+    }
+    refuse_uses("role_in_use", &format!("the role {name}"), role_uses(draft.state, name))?;
+    draft.emit(RoleRemoved { role: name.clone(), actor: draft.actor.clone() });
+    Ok(Reply::Done)
+}
+
+/// Removes a mail template of the org. One that is built in is there again, and nothing stands on its change.
+pub(super) fn mail_template(draft: &mut Draft<'_>, name: &MailTemplateName) -> Result<Reply, Refusal> {
+    if !draft.state.invitations.templates.contains_key(name) {
+        let text = format!("there is no mail template {name} of this org's own: see `tieline mail list`");
+        return Err(Refusal::not_found("unknown_mail_template", text));
+    }
+    if !MailPurpose::ALL.iter().any(|purpose| MailTemplateName::of(*purpose) == *name) {
+        let uses = mail_template_uses(draft.state, name);
+        refuse_uses("mail_template_in_use", &format!("the mail template {name}"), uses)?;
+    }
+    draft.emit(MailTemplateRemoved { name: name.clone(), actor: draft.actor.clone() });
     Ok(Reply::Done)
 }
 
@@ -137,9 +175,7 @@ fn user_uses(state: &State, name: &UserName) -> Vec<String> {
     };
     let workflow = automation.workflow.values().filter(|rule| rule.actions.iter().any(named));
     uses.extend(workflow.map(|rule| format!("workflow rule {} names it", rule.name)));
-    let views = state.views.records.values().map(|view| (&view.name, &view.audience));
-    let inbox = state.views.inbox.values().map(|view| (&view.name, &view.audience));
-    let views = views.chain(inbox).filter(|(_, audience)| audience.users.contains(name));
+    let views = audiences(state).filter(|(_, audience)| audience.users.contains(name));
     uses.extend(views.map(|(view, _)| format!("view {view} names it")));
     let templates = state.templates.values();
     let templates = templates.filter(|one| one.subscribe.values().any(|rule| owns(rule.owner.as_ref())));
@@ -148,5 +184,48 @@ fn user_uses(state: &State, name: &UserName) -> Vec<String> {
     if jobs > 0 {
         uses.push(format!("{jobs} jobs work for it: wait for them"));
     }
+    uses
+}
+
+/// For whom the views are, of records and of offers.
+fn audiences(state: &State) -> impl Iterator<Item = (&ViewName, &Audience)> {
+    let views = state.views.records.values().map(|view| (&view.name, &view.audience));
+    views.chain(state.views.inbox.values().map(|view| (&view.name, &view.audience)))
+}
+
+/// What stands on a group.
+fn group_uses(state: &State, name: &GroupName) -> Vec<String> {
+    let queues = state.automation.queues.values().filter(|queue| queue.groups.contains(name));
+    let queues = queues.map(|queue| format!("queue {} names it", queue.name));
+    let views = audiences(state).filter(|(_, audience)| audience.groups.contains(name));
+    queues.chain(views.map(|(view, _)| format!("view {view} names it"))).collect()
+}
+
+/// What stands on a role.
+fn role_uses(state: &State, name: &RoleName) -> Vec<String> {
+    let users = state.users.iter().filter(|(_, user)| user.role == *name);
+    let mut uses: Vec<_> = users.map(|(user, _)| format!("user {user} has it")).collect();
+    let groups = state.groups.values().filter(|group| group.roles.contains(name));
+    uses.extend(groups.map(|group| format!("group {} names it", group.name)));
+    let queues = state.automation.queues.values().filter(|queue| queue.roles.contains(name));
+    uses.extend(queues.map(|queue| format!("queue {} names it", queue.name)));
+    let views = audiences(state).filter(|(_, audience)| audience.roles.contains(name));
+    uses.extend(views.map(|(view, _)| format!("view {view} names it")));
+    for object in state.objects.values() {
+        let types = object.record_types.iter().filter(|kind| kind.roles.contains(name));
+        uses.extend(types.map(|kind| format!("record type {} of {} is for it", kind.name, object.name)));
+    }
+    uses
+}
+
+/// What stands on a mail template.
+fn mail_template_uses(state: &State, name: &MailTemplateName) -> Vec<String> {
+    let sends =
+        |action: &Action| matches!(action, Action::Mail { template: Some(named), .. } if named == name);
+    let rules = state.automation.workflow.values().filter(|rule| rule.actions.iter().any(sends));
+    let mut uses: Vec<_> = rules.map(|rule| format!("workflow rule {} sends by it", rule.name)).collect();
+    let saved = state.invitations.saved.iter();
+    let saved = saved.filter(|(_, saved)| saved.details.mail_template.as_ref() == Some(name));
+    uses.extend(saved.map(|(id, _)| format!("the saved invitation {id} is to be sent by it")));
     uses
 }

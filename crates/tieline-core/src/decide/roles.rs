@@ -1,8 +1,8 @@
-//! Roles: define, change, remove.
+//! Roles: define and change.
 
 use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
-use crate::event::{RoleRemoved, RoleSet};
+use crate::event::RoleSet;
 use crate::limits::{ROLE_RIGHTS_MAX, ROLES_MAX};
 use crate::people::{ObjectRights, Role};
 use crate::reason::{Reason, ReasonCode};
@@ -110,22 +110,4 @@ fn reasons_against(what: &impl std::fmt::Display, rights: &ObjectRights) -> Opti
         let text = format!("who may create or edit {what} has to read them, too: add read");
         Reason::new(ReasonCode::NoPermission, text)
     })
-}
-
-pub(super) fn remove(draft: &mut Draft<'_>, name: &RoleName) -> Result<Reply, Refusal> {
-    find(draft.state, name)?;
-    if Role::is_built_in(name) {
-        let text = format!("the role {name} is in every org and cannot be removed");
-        return Err(Refusal::conflict("built_in_role", text));
-    }
-    let user = draft.state.users.iter().find(|(_, user)| user.role == *name);
-    let user = user.map(|(user, _)| format!("user {user} has it"));
-    let group = draft.state.groups.values().find(|group| group.roles.contains(name));
-    let group = group.map(|group| format!("group {} names it", group.name));
-    if let Some(holder) = user.or(group) {
-        let text = format!("the role {name} is in use: {holder}; take it away there first");
-        return Err(Refusal::conflict("role_in_use", text));
-    }
-    draft.emit(RoleRemoved { role: name.clone(), actor: draft.actor.clone() });
-    Ok(Reply::Done)
 }

@@ -1,9 +1,11 @@
 //! What files manage and do not name any more, what stands in the way of its going, and everything that
 //! can be set: exported, applied elsewhere, exported again.
 
-use tieline_core::command::{Command, ProfileCommand, Refusal, Reply};
+use tieline_core::command::{Command, InvitationCommand, ProfileCommand, Refusal, Reply};
 use tieline_core::config::{self, Action, Options};
+use tieline_core::invitation::InvitationDetails;
 use tieline_core::people::{ObjectRights, Role};
+use tieline_core::schema::standard_objects;
 use tieline_core::value::Value;
 use tieline_core::{ObjectName, UserName};
 
@@ -103,6 +105,88 @@ fn nothing_goes_that_something_stands_on() {
     role.objects.insert(name("Deal__c"), ObjectRights::all());
     org.run(Command::SetRole { role: Box::new(role) });
     assert!(remove_object(&mut org, "Deal__c").unwrap_err().message.contains("role sales"));
+    assert_eq!(org.state().hash(), org.replayed().hash(), "replay gives the same");
+}
+
+/// Names of a group, a role and a mail template, wherever something may name them.
+const NAMES: &str = r#"
+[roles.tmp]
+[groups.emea]
+users = ["ann"]
+[groups.of_role]
+roles = ["tmp"]
+[queues.q]
+objects = ["Deal__c"]
+groups = ["emea"]
+roles = ["tmp"]
+[views.v]
+object = "Deal__c"
+audience = { groups = ["emea"], roles = ["tmp"] }
+[inbox_views.i]
+object = "Deal__c"
+audience = { groups = ["emea"], roles = ["tmp"] }
+[record_types.Deal__c.Big]
+default = true
+roles = ["tmp"]
+[mail_templates.brand]
+purpose = "invitation"
+subject = "A connection"
+text = "Answer here: {{connection_url}}"
+"#;
+
+#[test]
+fn groups_roles_and_mail_templates_stay_while_something_names_them() {
+    let mut org = Org::new("acme", deal());
+    let contact = standard_objects().into_iter().find(|schema| schema.name.as_str() == "Contact").unwrap();
+    org.run(Command::DefineObject { schema: Box::new(contact) });
+    let plan = plan_as(&org, "ann", &[source("n", NAMES)], Options::default());
+    assert_eq!(told(&plan.faults), [""; 0], "{:?}", plan.faults);
+    org.run(command(plan));
+    let contact = org
+        .create("Contact", &[("LastName", Value::text("Ng")), ("Email", Value::text("ng@globex.example"))]);
+    let details = InvitationDetails {
+        contact,
+        account: None,
+        owner: None,
+        label: String::new(),
+        mail_template: Some(name("brand")),
+        template: None,
+        expires_in_s: 3_600,
+    };
+    let Reply::Connection(saved) = org
+        .run(Command::Invitation(InvitationCommand::Save { connection: None, details: Box::new(details) }))
+    else {
+        panic!("an invitation is saved")
+    };
+    let group = Command::RemoveGroup { group: name("emea") };
+    let role = Command::RemoveRole { role: name("tmp") };
+    let template = Command::Invitation(InvitationCommand::RemoveTemplate { name: name("brand") });
+    for (remove, code, named) in [
+        (&group, "group_in_use", &["queue q", "view v", "view i"][..]),
+        (&role, "role_in_use", &["group of_role", "queue q", "view i", "record type Big"]),
+        (&template, "mail_template_in_use", &["saved invitation"]),
+    ] {
+        let refusal = org.attempt(remove.clone()).unwrap_err();
+        assert_eq!(refusal.code, code);
+        for name in named {
+            assert!(refusal.message.contains(name), "{name}: {}", refusal.message);
+        }
+    }
+    // So what is exported can be applied elsewhere.
+    let (files, mut other) = (config::export(org.state()), Org::new("initech", deal()));
+    let plan = plan_as(&other, "ann", &files, Options::default());
+    assert_eq!(told(&plan.faults), [""; 0], "{:?}", plan.faults);
+    other.run(command(plan));
+
+    let empty = "manages = [\"queues\", \"views\", \"inbox_views\", \"groups\", \"roles\"]\n\
+                 [record_types.Deal__c.Big]\ndefault = true\n";
+    let plan = plan_as(&org, "ann", &[source("e", empty)], Options::default());
+    assert_eq!(told(&plan.faults), [""; 0], "what names them goes first: {:?}", plan.faults);
+    org.run(command(plan));
+    assert_eq!(org.attempt(group).unwrap_err().code, "unknown_group");
+    assert_eq!(org.attempt(role).unwrap_err().code, "unknown_role");
+    org.run(Command::Invitation(InvitationCommand::Discard { connection: saved }));
+    org.run(template);
     assert_eq!(org.state().hash(), org.replayed().hash(), "replay gives the same");
 }
 
