@@ -235,8 +235,8 @@ pub const DIGESTS_AT_ONCE_MAX: usize = 20;
 pub const NOTICES_AT_ONCE_MAX: usize = 20;
 /// Most notices of one user that are kept; the log keeps all.
 pub const NOTICES_KEPT: usize = 500;
-/// Most notices of one kind that wait to be sent to one user together: what a storm raises beyond
-/// them stands in the lists that it is about.
+/// Most notices of one kind and one connection that wait to be sent to one user together: what a storm
+/// raises beyond them stands in the lists that it is about.
 pub const NOTICES_WAITING_MAX: usize = 50;
 
 // Time and loops.

@@ -14,7 +14,7 @@ use crate::limits::{
     DIGEST_MINUTES_MAX, DIGESTS_AT_ONCE_MAX, NOTICES_KEPT, NOTICES_WAITING_MAX, URL_BYTES_MAX,
 };
 use crate::notice::{Notice, NoticeKind, NoticeSettings};
-use crate::state::{Connection, KeptNotice, State};
+use crate::state::{Connection, KeptNotice, State, Window};
 use crate::{ConnectionId, NoticeId, UserName};
 
 mod derive;
@@ -28,19 +28,24 @@ const NOTICE_CHARS_MAX: usize = 1_000;
 
 impl Draft<'_> {
     /// Tells a user something: it is listed, and sent as the user has set it. Nobody who is not an
-    /// active user is told anything; of a storm of one kind the first ones are told.
+    /// active user is told anything; of a storm of one kind on one connection the first ones are told.
     pub(crate) fn notify(&mut self, user: &UserName, notice: Notice) {
         let active = self.state.users.get(user).is_some_and(|known| known.active);
         if !active || user.is_connection_user() {
             return;
         }
         let settings = self.state.notices.settings_of(user);
-        let window = self.state.notices.of(user).and_then(|known| known.windows.get(&notice.kind)).copied();
-        let same = |event: &&Event| matches!(event, Event::NoticeRaised(e) if e.user == *user && e.kind == notice.kind);
-        let here = self.events().iter().filter(same).count();
+        let window = self.state.notices.of(user).and_then(|known| known.windows.get(&notice.kind));
+        let here = || {
+            self.events().iter().filter_map(|event| match event {
+                Event::NoticeRaised(e) if e.user == *user && e.kind == notice.kind => Some(e.connection),
+                _ => None,
+            })
+        };
         let open = window.filter(|w| w.waiting > 0 || self.now.since_us(w.since) < settings.interval_us());
-        let waits = open.is_some() || here > 0;
-        let waiting = open.map_or(0, |window| window.waiting as usize) + here;
+        let waits = open.is_some() || here().next().is_some();
+        let waiting = open.map_or(0, |window| window.waiting_of(notice.connection))
+            + here().filter(|connection| *connection == notice.connection).count();
         if waits && waiting >= NOTICES_WAITING_MAX {
             return;
         }
@@ -188,7 +193,8 @@ fn digest(draft: &mut Draft<'_>, user: &UserName, kinds: &[NoticeKind]) {
     let mut text = String::new();
     for kind in kinds.iter().filter(|kind| wanted(**kind)) {
         let of_kind: Vec<_> = waiting.iter().filter(|notice| notice.kind == *kind).collect();
-        let more = if of_kind.len() >= NOTICES_WAITING_MAX { " or more" } else { "" };
+        let is_cut = known.windows.get(kind).is_some_and(Window::is_cut);
+        let more = if is_cut { " or more" } else { "" };
         text.push_str(&format!("{}: {}{more}\n", kind.title(), of_kind.len()));
         for notice in of_kind {
             let name = partner(state, notice.connection).map(|name| format!("{name}: ")).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{DigestMade, NoticeRaised, NoticeSettingsSet, NoticesRead};
-use crate::limits::NOTICES_KEPT;
+use crate::limits::{NOTICES_KEPT, NOTICES_WAITING_MAX};
 use crate::notice::{NoticeKind, NoticeSettings};
 use crate::{ConnectionId, NoticeId, RecordId, Timestamp, UserName};
 
@@ -56,12 +56,36 @@ pub struct KeptNotice {
 }
 
 /// The notices of one kind since one was sent at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Window {
     /// When that was.
     pub since: Timestamp,
     /// How many wait.
     pub waiting: u32,
+    /// Those of them that are about a connection, by it: the storm of one silences no other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_connection: BTreeMap<ConnectionId, u32>,
+}
+
+impl Window {
+    fn begun(since: Timestamp) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    /// How many wait about a connection, or about none.
+    pub(crate) fn waiting_of(&self, connection: Option<ConnectionId>) -> usize {
+        let count = match connection {
+            Some(id) => self.by_connection.get(&id).copied().unwrap_or_default(),
+            None => self.waiting.saturating_sub(self.by_connection.values().sum()),
+        };
+        count as usize
+    }
+
+    /// Whether there may have been more than what waits.
+    pub(crate) fn is_cut(&self) -> bool {
+        let connections = self.by_connection.keys().copied().map(Some);
+        connections.chain([None]).any(|connection| self.waiting_of(connection) >= NOTICES_WAITING_MAX)
+    }
 }
 
 impl Notices {
@@ -120,8 +144,11 @@ impl Notices {
         let window = user.windows.entry(event.kind).or_default();
         if event.waits {
             window.waiting += 1;
+            if let Some(connection) = event.connection {
+                *window.by_connection.entry(connection).or_default() += 1;
+            }
         } else {
-            *window = Window { since: time, waiting: 0 };
+            *window = Window::begun(time);
         }
     }
 
@@ -135,7 +162,7 @@ impl Notices {
     pub(crate) fn digest_made(&mut self, time: Timestamp, event: &DigestMade) {
         let Some(user) = self.by_user.get_mut(&event.user) else { return };
         for kind in &event.kinds {
-            user.windows.insert(*kind, Window { since: time, waiting: 0 });
+            user.windows.insert(*kind, Window::begun(time));
         }
         for notice in user.list.iter_mut().filter(|notice| event.kinds.contains(&notice.kind)) {
             notice.waits = false;

@@ -106,6 +106,7 @@ fn owners_hear_what_partners_did() {
     here.run(Command::Deactivate { connection: globex.connection, by_partner: true });
     here.finish_jobs();
     assert_eq!(kinds(&here).last(), Some(&NoticeKind::ConnectionDeactivated));
+    assert_eq!(notices(&here).last().unwrap().text, "globex ended the connection");
     assert_eq!(mails(&here).len(), 6, "each kind once: {:?}", mails(&here));
     assert_replays(&here);
 }
@@ -176,6 +177,39 @@ fn of_a_storm_the_first_comes_at_once_and_the_rest_together() {
     assert_eq!(globex.send(&mut here, refused).outcome, Some(Outcome::Rejected));
     let last = notices(&here).pop().unwrap();
     assert!(last.kind == NoticeKind::UpdateFailed && last.waits, "{last:?}");
+    assert_replays(&here);
+}
+
+#[test]
+fn a_storm_of_one_partner_silences_no_other() {
+    let (mut here, mut globex) = desk();
+    let mut initech = Partner::of(&mut here, "initech");
+    let share = ShareId(1);
+    for partner in [&mut globex, &mut initech] {
+        partner.give(&mut here, share, content(&[("Title", Value::text("a deal"))], stamp(1, OTHER)));
+    }
+    let refuse = |here: &mut Org, partner: &mut Partner, second: i64| {
+        let content = content(&[("Number", Value::Integer(500))], stamp(second, OTHER));
+        let received = partner.send(here, change_of(share, 1, content));
+        assert_eq!(received.outcome, Some(Outcome::Rejected));
+    };
+    (0..100).for_each(|second| refuse(&mut here, &mut globex, 10 + second));
+    let told = |here: &Org, partner: &Partner| {
+        let about = |notice: &KeptNotice| {
+            notice.kind == NoticeKind::UpdateFailed && notice.connection == Some(partner.connection)
+        };
+        notices(here).into_iter().filter(about).count()
+    };
+    refuse(&mut here, &mut initech, 120);
+    assert_eq!((told(&here, &globex), told(&here, &initech)), (1 + NOTICES_WAITING_MAX, 1));
+    // The other is held to the same.
+    (0..100).for_each(|second| refuse(&mut here, &mut initech, 130 + second));
+    assert_eq!((told(&here, &globex), told(&here, &initech)), (1 + NOTICES_WAITING_MAX, NOTICES_WAITING_MAX));
+    here.now = at(3_600);
+    here.run(Command::Notice(NoticeCommand::MakeDigests));
+    let digest = mails(&here).pop().unwrap();
+    assert!(digest.contains(&format!("{} or more", 2 * NOTICES_WAITING_MAX)), "{digest}");
+    assert!(digest.contains("globex: ") && digest.contains("initech: "), "{digest}");
     assert_replays(&here);
 }
 

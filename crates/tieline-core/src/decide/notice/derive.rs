@@ -102,12 +102,12 @@ fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
         }
         Event::ConnectionDeactivated(e) => {
             let connection = state.connections.get(&e.connection)?;
-            let who = match &e.actor {
-                None => connection.display_name(),
+            let partner = connection.display_name();
+            let text = match &e.actor {
+                None => format!("{partner} ended the connection"),
                 Some(actor) if *actor == connection.owner => return None,
-                Some(actor) => actor.as_str(),
+                Some(actor) => format!("{actor} ended the connection with {partner}"),
             };
-            let text = format!("{who} ended the connection with {}", connection.display_name());
             Some((To::Owner(e.connection), Notice::new(NoticeKind::ConnectionDeactivated, text)))
         }
         Event::ConnectionSuspended(e) if e.suspended => {
