@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tieline_bus::SecretHash;
 use tieline_bus::bus::Hello;
 use tieline_bus::seal::{HandshakeKeys, hello_connection};
-use tieline_bus::{ConnectionUrl, SecretHash};
 use tieline_core::command::{Command, InvitationCommand, Reply};
+use tieline_core::invitation::ReceivedInvitation;
 use tieline_core::state::{Connection, ConnectionStatus, Org, Side, State};
 use tieline_core::{ConnectionId, Incarnation, OrgName, UserName};
 use tokio_util::sync::CancellationToken;
@@ -339,14 +340,19 @@ async fn say_later(org: &OrgHandle, id: ConnectionId) -> bool {
 impl OrgHandle {
     /// Asks the inviter about its invitation: who sent it, and whether it holds. Nothing if it does not
     /// answer: it is away, does not know the invitation, or is of an older version.
-    pub(crate) async fn look_at_invitation(&self, url: &ConnectionUrl, user: &UserName) -> Option<Looked> {
+    pub(crate) async fn look_at_invitation(
+        &self,
+        invitation: &ReceivedInvitation,
+        user: &UserName,
+    ) -> Option<Looked> {
+        let ReceivedInvitation { connection, inviter, secret_hash, .. } = invitation;
         let parts = self.read(|state| {
             let own = state.org.as_ref()?;
             Some((own.name.clone(), HelloSaid { word: Some(Word::Look), ..said_by(self, own, user) }))
         });
         let (own, said) = parts.await?;
-        let keys = HandshakeKeys::derive(&url.secret_hash(), url.connection, &url.inviter, &own);
-        match ask(self, &url.inviter, &keys, &said).await {
+        let keys = HandshakeKeys::derive(&SecretHash::from_bytes(*secret_hash), *connection, inviter, &own);
+        match ask(self, inviter, &keys, &said).await {
             Some(WelcomeSaid::Shown(looked)) => Some(looked),
             _ => None,
         }

@@ -82,7 +82,7 @@ fn of_a_hundred_answers_at_once_one_wins_and_a_guess_never_does() {
     let (secret, _) = secret.split_once('.').unwrap();
     assert!(answer(&c.api, &guessed), "a guess looks like any other URL to whoever has it");
 
-    // An org that answers again says the same again.
+    // An org that answers again while its first answer is on its way says the same again.
     let taken: usize = thread::scope(|scope| {
         let tries: Vec<_> = (0..ANSWERS)
             .map(|n| {

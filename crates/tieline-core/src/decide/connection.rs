@@ -94,11 +94,18 @@ pub(super) fn answer(draft: &mut Draft<'_>, answer: &Answer<'_>) -> Result<Reply
         return Err(Refusal::invalid("own_invitation", "an org cannot accept its own invitation"));
     }
     if let Some(known) = draft.state.connections.get(&answer.connection) {
-        if known.answer == Some(answer.accept) {
+        let same = known.answer == Some(answer.accept);
+        // Said again while the first answer is on its way, it is one answer.
+        if same && (!answer.accept || known.status == ConnectionStatus::Pending) {
             return Ok(Reply::Connection(known.id));
         }
-        let text = format!("this invitation has been answered here already: it is {}", known.status.as_str());
-        return Err(Refusal::conflict("already_answered", text));
+        let code = if same { "used" } else { "already_answered" };
+        let text = format!(
+            "this invitation has been answered here already: it is {}; see `tieline connection show {}`",
+            known.status.as_str(),
+            known.id
+        );
+        return Err(Refusal::conflict(code, text));
     }
     if answer.expires <= draft.now {
         let text =

@@ -199,19 +199,31 @@ fn an_invitation_of_another_org_can_be_decided_on_later() {
     assert!(org.state().invitations.postponed.contains_key(&ConnectionId(77)));
     let own = ReceivedInvitation { inviter: name("acme"), ..invitation };
     assert_eq!(org.attempt(postpone(&own)).unwrap_err().code, "own_invitation");
-    org.run(Command::Answer {
+    let answer = |accept| Command::Answer {
         connection: ConnectionId(77),
         inviter: name("globex"),
         public_key: [3; 32],
         secret_hash: [2; 32],
         expires: invitation.expires,
-        accept: true,
+        accept,
         owner: None,
         label: String::new(),
-    });
+    };
+    org.run(answer(true));
     assert!(org.state().invitations.postponed.is_empty());
     assert_eq!(org.connection(ConnectionId(77)).answered_by, Some(name("ann")));
     assert_eq!(org.attempt(postpone(&invitation)).unwrap_err().code, "already_answered");
+    // While the answer is on its way it can be said again; afterwards the invitation is used up.
+    assert_eq!(org.run(answer(true)), Reply::Connection(ConnectionId(77)));
+    assert_eq!(org.attempt(answer(false)).unwrap_err().code, "already_answered");
+    org.run(Command::TakeWelcome {
+        connection: ConnectionId(77),
+        incarnation: Incarnation(5),
+        owner: Some(name("bob")),
+    });
+    let refusal = org.attempt(answer(true)).unwrap_err();
+    assert_eq!(refusal.code, "used");
+    assert!(refusal.message.contains("it is active"), "{}", refusal.message);
     org.now = invitation.expires;
     let late = ReceivedInvitation { connection: ConnectionId(78), ..invitation };
     assert_eq!(org.attempt(postpone(&late)).unwrap_err().code, "expired");

@@ -181,7 +181,7 @@ pub(crate) async fn inspect(
     Body(request): Body<UrlOf>,
 ) -> Result<Json<InvitationDetails>, Problem> {
     let url = parse_url(&request.url)?;
-    let looked = api.org.look_at_invitation(&url, &actor.user).await;
+    let looked = api.org.look_at_invitation(&of_url(&url), &actor.user).await;
     super::read(&api, |state| {
         let postponed = state.invitations.postponed.contains_key(&url.connection);
         let known = state.connections.get(&url.connection).map(|connection| connection.status.as_str());
@@ -203,7 +203,8 @@ pub(crate) async fn inspect(
     .await
 }
 
-/// Accepts or declines an invitation. The inviter is told as soon as it can be reached.
+/// Accepts or declines an invitation. The inviter is told as soon as it can be reached; if it can be now, one
+/// that does not hold any more is not accepted.
 #[utoipa::path(post, path = "/v1/invitations/answer", tag = "invitations", request_body = InvitationAnswer,
     responses((status = 200, body = Answered)))]
 pub(crate) async fn answer(
@@ -212,6 +213,9 @@ pub(crate) async fn answer(
     Body(answer): Body<InvitationAnswer>,
 ) -> Result<Json<Answered>, Problem> {
     let invitation = received(&api, &answer.url).await?;
+    if answer.accept {
+        check_open(&api, &actor, &invitation).await?;
+    }
     let ReceivedInvitation { connection, inviter, public_key, secret_hash, expires } = invitation;
     let InvitationAnswer { accept, owner, label, template, url: _ } = answer;
     let template = template.filter(|_| accept);
@@ -233,14 +237,39 @@ async fn received(api: &Api, text: &str) -> Result<ReceivedInvitation, Problem> 
             Problem::new(ErrorCode::UnknownInvitation, detail)
         });
     }
-    let url = parse_url(text)?;
-    Ok(ReceivedInvitation {
+    parse_url(text).map(|url| of_url(&url))
+}
+
+fn of_url(url: &ConnectionUrl) -> ReceivedInvitation {
+    ReceivedInvitation {
         connection: url.connection,
         inviter: url.inviter.clone(),
         public_key: url.inviter_public_key,
         secret_hash: *url.secret_hash().as_bytes(),
         expires: url.expires,
-    })
+    }
+}
+
+/// Asks the inviter whether an invitation still holds that is to be accepted. One that is away says
+/// nothing: then the answer waits for it. Of what was answered here, or is over, the core knows.
+async fn check_open(api: &Api, actor: &Actor, invitation: &ReceivedInvitation) -> Result<(), Problem> {
+    let ReceivedInvitation { connection, inviter, expires, .. } = invitation;
+    let unknown = api.org.read(|state| {
+        let own = state.org.as_ref().is_some_and(|org| org.name == *inviter);
+        !own && !state.connections.contains_key(connection)
+    });
+    if *expires <= now() || !unknown.await {
+        return Ok(());
+    }
+    let looked = api.org.look_at_invitation(invitation, &actor.user).await;
+    let closed = looked.filter(|looked| !looked.open).and_then(|looked| looked.code);
+    let (code, what) = match closed.as_deref() {
+        Some("used") => (ErrorCode::Used, "has been used"),
+        Some("revoked") => (ErrorCode::Revoked, "was revoked"),
+        Some("expired") => (ErrorCode::Expired, "has ended"),
+        _ => return Ok(()),
+    };
+    Err(Problem::new(code, format!("{inviter} says that this invitation {what}: ask it for a new one")))
 }
 
 /// Says that an invitation is decided on later: it is not used up, the inviter is told, and it can be
