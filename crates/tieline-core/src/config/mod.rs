@@ -46,7 +46,8 @@ pub struct Source {
 pub struct Options {
     /// Whether settings that the files do not have are removed, of the nouns that the files name.
     pub prune: bool,
-    /// Whether settings of connections that are not here are passed over; else they are refused.
+    /// Whether settings of connections that are not here, and what takes objects that the partner does not
+    /// publish yet, are passed over; else they are refused.
     pub skip_missing: bool,
 }
 

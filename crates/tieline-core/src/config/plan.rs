@@ -61,7 +61,7 @@ pub fn plan(state: &State, sources: &[Source], options: Options, context: &Conte
     }
     let goes = planner.pruned(&steps, &read, options.prune);
     steps.extend(goes);
-    planner.run(steps);
+    planner.run(steps, options.skip_missing);
     planner.plan
 }
 
@@ -152,7 +152,7 @@ impl Planner<'_> {
     }
 
     /// Does the steps, and those that are refused again after the others.
-    fn run(&mut self, mut steps: Vec<Step<'_>>) {
+    fn run(&mut self, mut steps: Vec<Step<'_>>, skip_missing: bool) {
         for _ in 0..ROUNDS_MAX {
             let (count, mut refused) = (steps.len(), Vec::new());
             for step in steps {
@@ -164,7 +164,7 @@ impl Planner<'_> {
                 return;
             }
             if refused.len() == count {
-                self.plan.faults.extend(refused.into_iter().flat_map(|(_, faults)| faults));
+                refused.into_iter().for_each(|(step, faults)| self.refuse(&step, faults, skip_missing));
                 return;
             }
             steps = refused.into_iter().map(|(step, _)| step).collect();
@@ -174,6 +174,19 @@ impl Planner<'_> {
         let fault =
             |step: Step<'_>| Fault { code: "limit_reached", message: text.clone(), ..fault_of(&step, "") };
         self.plan.faults.extend(steps.into_iter().map(fault));
+    }
+
+    /// What is refused for good; or passed over, if that is asked for, as long as the partner does not
+    /// publish the object.
+    fn refuse(&mut self, step: &Step<'_>, faults: Vec<Fault>, skip_missing: bool) {
+        let is_missing = |fault: &Fault| matches!(fault.code, "not_in_catalogue" | "not_subscribed");
+        if skip_missing && step.connection.is_some() && faults.iter().all(is_missing) {
+            let passed =
+                |fault: Fault| Passed { item: fault.item, place: fault.place, message: fault.message };
+            self.plan.passed.extend(faults.into_iter().map(passed));
+        } else {
+            self.plan.faults.extend(faults);
+        }
     }
 
     fn attempt(&mut self, step: &Step<'_>) -> Result<(), Vec<Fault>> {

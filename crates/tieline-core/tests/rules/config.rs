@@ -276,6 +276,26 @@ fn the_rules_of_a_connection_are_files_too() {
     assert_eq!((told(&plan.faults), plan.passed.len()), (vec![], 3));
     other.run(command(plan));
     assert!(other.state().objects.contains_key("Deal__c"));
+
+    // The connection is there, and the partner publishes nothing yet.
+    let (mut other, mut globex) = (Org::new("initech", deal()), Org::new("globex", offer()));
+    let id = connect(&mut other, &mut globex);
+    let plan = plan_as(&other, "ann", &files, Options::default());
+    assert!(plan.faults.iter().all(|fault| fault.code == "not_in_catalogue") && plan.faults.len() == 1);
+    let plan = plan_as(&other, "ann", &files, skip);
+    let passed: Vec<&str> = plan.passed.iter().map(|passed| passed.item.as_str()).collect();
+    assert_eq!((told(&plan.faults), passed), (vec![], vec!["connections.globex.subscribe.Offer__c"]));
+    assert!(plan.passed[0].message.contains("globex does not publish Offer__c"), "{:?}", plan.passed);
+    other.run(command(plan));
+    assert!(other.connection(id).publish.contains_key("Deal__c"), "all else is set");
+    // As soon as it does, the same files set the rest.
+    let rule = Some(publish_rule(&name("Offer__c"), &["Title", "Remark", "Number", "Phase"]));
+    globex.run(Command::Publish { connection: id, object: name("Offer__c"), rule });
+    settle_all(&mut other, &mut globex, id);
+    let plan = plan_as(&other, "ann", &files, skip);
+    assert_eq!((told(&plan.faults), plan.passed.len()), (vec![], 0));
+    other.run(command(plan));
+    assert!(other.connection(id).subscribe.contains_key("Offer__c"));
 }
 
 /// One item of every noun that has no test of its own.

@@ -45,7 +45,8 @@ pub(crate) struct FilesBody {
     /// Whether settings that the files do not have are removed, of the nouns that the files name.
     #[serde(default)]
     prune: bool,
-    /// Whether settings of connections that are not here are passed over; else they are refused.
+    /// Whether settings of connections that are not here, and what takes objects that the partner does not
+    /// publish yet, are passed over; else they are refused.
     #[serde(default)]
     skip_missing: bool,
     /// The hash of the configuration that a plan was made for: it is applied to no other.

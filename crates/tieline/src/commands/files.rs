@@ -25,7 +25,7 @@ pub(crate) struct Files {
     /// Remove what the files do not have, of the nouns that they name or manage
     #[arg(long)]
     prune: bool,
-    /// Pass over settings of connections that are not here
+    /// Pass over settings of connections that are not here, and of objects that partners do not publish yet
     #[arg(long)]
     skip_missing: bool,
 }
