@@ -239,6 +239,12 @@ impl Draft<'_> {
             field.formula.is_some() && self.base.is_none_or(|base| base.field_named(&field.name).is_none())
         };
         let mut left: Vec<&SourceField> = source.fields.iter().filter(is_new).collect();
+        // What reads one before its own turn names it as what it is.
+        for field in &left {
+            if let Some(known) = self.fate.fields.iter_mut().find(|known| known.field == field.name) {
+                known.why = vec!["it is a formula that is not translated".to_owned()];
+            }
+        }
         loop {
             let mut waiting = Vec::new();
             let before = left.len();

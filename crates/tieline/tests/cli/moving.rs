@@ -67,6 +67,12 @@ fn each_part_is_told() {
         ("Fee__c", "changed", "0.015"),
         ("RecordType", "changed", "record type"),
         ("Yearly__c", "changed", "computed here"),
+        ("Slots__c", "left_out", "reads Account__r.Capacity__c of another record"),
+        (
+            "Free__c",
+            "left_out",
+            "it reads Slots__c, which was left out: it is a formula that is not translated",
+        ),
         ("Status__c", "left_out", "global value set Missing"),
     ] {
         let (is, told) = part(&fund, "fields", "field", field);
