@@ -13,6 +13,7 @@ use crate::publish::{CatalogueObject, PublishRule};
 use crate::schema::{FieldKind, ObjectSchema, compatible};
 use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
 use crate::value::{Value, cast};
+use crate::view::InboxView;
 use crate::{ConnectionId, FieldName, Owner, Timestamp, UserName};
 
 /// A token that ends sooner than this is worth a word.
@@ -249,6 +250,11 @@ impl Checker<'_> {
                 }
             }
         }
+        for view in self.state.views.inbox.values() {
+            if let Some(text) = unseen(self.state, connection, rule, view) {
+                self.find(about, "not_in_offers", view.name.as_str(), text, None);
+            }
+        }
         for mapping in &rule.fields {
             self.way_back(connection, rule, mapping, local, catalogue);
         }
@@ -337,6 +343,38 @@ impl Checker<'_> {
             self.find(about, code, &validation.name, text, Some(open));
         }
     }
+}
+
+/// What an inbox view reads and the offers of active connections do not carry: a sentence for each.
+#[must_use]
+pub fn unseen_in_offers(state: &State, view: &InboxView) -> Vec<String> {
+    let connections = state.connections.values().filter(|connection| connection.is_active());
+    let rules =
+        connections.flat_map(|connection| connection.subscribe.values().map(move |rule| (connection, rule)));
+    rules.filter_map(|(connection, rule)| unseen(state, connection, rule, view)).collect()
+}
+
+/// What an inbox view reads and offers of one object do not carry (S2S-46), as a sentence.
+fn unseen(state: &State, connection: &Connection, rule: &SubscribeRule, view: &InboxView) -> Option<String> {
+    if view.object != rule.local {
+        return None;
+    }
+    let catalogue = connection.catalogue.get(&rule.remote)?;
+    let carried = catalogue.view_fields.as_ref()?;
+    let open = view.open(state.object(&view.object)?).ok()?;
+    let asked = if view.columns.is_empty() { open.chooses_by() } else { open.reads() };
+    let is_unseen = |remote: &&FieldName| catalogue.field(remote).is_some() && !carried.contains(remote);
+    let remotes = asked.into_iter().filter_map(|field| rule.mapping_of(field)?.remote());
+    let unseen: Vec<&str> = remotes.filter(is_unseen).map(FieldName::as_str).collect();
+    let (partner, remote) = (connection.display_name(), &rule.remote);
+    (!unseen.is_empty()).then(|| {
+        format!(
+            "the inbox view {} reads {}, which offers of {remote} from {partner} do not carry: ask {partner} for it \
+             among the view_fields of the object",
+            view.name,
+            unseen.join(", ")
+        )
+    })
 }
 
 /// The local values that every copy has at its creation, whatever the partner's record holds.

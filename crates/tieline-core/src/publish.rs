@@ -142,6 +142,9 @@ pub struct CatalogueObject {
     /// The published fields that come with the grant; the others follow at once after it (S2S-48).
     #[serde(default)]
     pub create_set: Vec<FieldName>,
+    /// The published fields that an offer carries (S2S-46); nothing if the partner does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view_fields: Option<Vec<FieldName>>,
 }
 
 impl CatalogueObject {
@@ -160,13 +163,18 @@ pub fn catalogue_object(object: &ObjectSchema, rule: &PublishRule) -> CatalogueO
     let may = |name: &FieldName| object.publishable(name).is_ok();
     let fields = object.fields.iter().filter(|field| may(&field.name)).collect();
     let (fields, _) = visible(Some(rule), fields, |field| &field.name);
-    let create_set = object.create_set.iter().filter(|name| may(name)).cloned().collect();
-    let (create_set, _) = visible(Some(rule), create_set, |name| name);
+    let published = |names: &[FieldName]| {
+        let names = names.iter().filter(|name| may(name)).cloned().collect();
+        visible(Some(rule), names, |name| name).0
+    };
+    let create_set = published(&object.create_set);
+    let view_fields = Some(published(&object.view_fields));
     CatalogueObject {
         object: object.name.clone(),
         label: object.label.clone(),
         fields: fields.into_iter().map(catalogue_field).collect(),
         create_set,
+        view_fields,
     }
 }
 
@@ -222,6 +230,12 @@ mod tests {
         assert_eq!(names, ["Description", "Email", "Status"]);
         let set: Vec<&str> = catalogue.create_set.iter().map(FieldName::as_str).collect();
         assert_eq!(set, ["Status", "Email"]);
+        let shown = catalogue_object(&lead(), &rule(&["Status", "City"])).view_fields.unwrap();
+        assert_eq!(
+            shown.iter().map(FieldName::as_str).collect::<Vec<_>>(),
+            ["Status"],
+            "City is in no offer"
+        );
         let status = catalogue.field(&"Status".parse().unwrap()).unwrap();
         assert!(status.required && status.values.len() == 4, "{status:?}");
         let bytes = rmp_serde::to_vec_named(&catalogue).unwrap();

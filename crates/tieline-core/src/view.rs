@@ -165,6 +165,19 @@ impl OpenView {
         self.filter.as_ref().is_none_or(|filter| filter.holds(lookup, now).unwrap_or(false))
     }
 
+    /// The fields that it chooses by, and is sorted by.
+    pub(crate) fn chooses_by(&self) -> BTreeSet<&FieldName> {
+        let filtered = self.filter.as_ref().map(Expression::fields).unwrap_or_default();
+        filtered.iter().chain(self.sorted_by()).collect()
+    }
+
+    /// The same, and those that it shows.
+    pub(crate) fn reads(&self) -> BTreeSet<&FieldName> {
+        let mut fields = self.chooses_by();
+        fields.extend(&self.columns);
+        fields
+    }
+
     /// The field that it is sorted by.
     #[must_use]
     pub fn sorted_by(&self) -> Option<&FieldName> {

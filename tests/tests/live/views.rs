@@ -1,5 +1,6 @@
 //! Views of the inbox: what was offered, by the names of the org that looks (S2S-46).
 
+use tieline_core::check::unseen_in_offers;
 use tieline_core::command::{Command, ViewCommand};
 use tieline_core::mapping::{FieldMapping, SubscribeRule};
 use tieline_core::state::State;
@@ -78,6 +79,11 @@ async fn an_inbox_view_reads_offers_by_the_names_of_this_org() {
     b.execute(set("Description == 'CEO' && ConnectionName == 'acme' && SentDate < now()")).await;
     let found = b.handle().read(|state| chosen(state, "heads")).await;
     assert_eq!(found, vec![vec![text("acme"), text("CEO"), pick("Energy")]; 2]);
+    // Offers carry the view fields that are published: of what they do not carry, whoever saves is told.
+    let (carried, more) = (view("Description == 'CEO'"), view("LastName == 'Curie'"));
+    assert_eq!(b.handle().read(move |state| unseen_in_offers(state, &carried)).await, [""; 0]);
+    let unseen = b.handle().read(move |state| unseen_in_offers(state, &more)).await;
+    assert!(unseen.len() == 1 && unseen[0].contains("LastName"), "{unseen:?}");
     b.execute(set("ConnectionName == 'initech'")).await;
     assert!(b.handle().read(|state| chosen(state, "heads")).await.is_empty());
     a.daemon.stop().await;

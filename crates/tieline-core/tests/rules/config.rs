@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use tieline_core::command::{Command, ConfigCommand, Context, Refusal, Reply};
+use tieline_core::check::{check, unseen_in_offers};
+use tieline_core::command::{Command, ConfigCommand, Context, Refusal, Reply, ViewCommand};
 use tieline_core::config::{self, Action, ConfigHash, Fault, Options, Plan, Source};
 use tieline_core::log::Log;
 use tieline_core::schema::ObjectSchema;
 use tieline_core::value::Value;
+use tieline_core::view::{Audience, InboxView};
 use tieline_core::{RoleName, UserName};
 
 use crate::kit::{Org, connect, deal, deals_from_offers, name, offer, publish_rule, settle_all};
@@ -438,4 +440,32 @@ proptest! {
         let thing = |org: &Org| ObjectSchema { version: 0, ..org.state().objects["Thing__c"].as_ref().clone() };
         prop_assert_eq!(thing(&org), thing(&other));
     }
+}
+
+#[test]
+fn what_an_inbox_view_reads_and_offers_do_not_carry_is_told() {
+    let (mut acme, _) = pair();
+    let view = |filter: &str, columns: &[&str]| InboxView {
+        name: name("new"),
+        label: String::new(),
+        object: name("Deal__c"),
+        filter: Some(filter.to_owned()),
+        columns: columns.iter().map(|column| name(column)).collect(),
+        sort: None,
+        audience: Audience::default(),
+    };
+    let mut told = |view: InboxView| {
+        acme.run(Command::View(ViewCommand::SetInbox { view: Box::new(view.clone()) }));
+        let found = check(acme.state(), None, acme.now).into_iter();
+        let found: Vec<_> = found.filter(|finding| finding.code == "not_in_offers").collect();
+        let texts: Vec<String> = found.iter().map(|finding| finding.message.clone()).collect();
+        assert_eq!(texts, unseen_in_offers(acme.state(), &view), "at saving as later");
+        assert!(found.iter().all(|finding| finding.item == "subscribe.Offer__c" && finding.detail == "new"));
+        texts
+    };
+    // Of an offer, globex shows the phase.
+    assert_eq!(told(view("Stage == 'Open' && ConnectionName == 'globex'", &[])), [""; 0]);
+    let texts = told(view("Name == 'x' || Stage == 'Open'", &["Note"]));
+    assert_eq!(texts.len(), 1);
+    assert!(texts[0].contains("reads Title, Remark, which offers of Offer__c from globex"), "{texts:?}");
 }

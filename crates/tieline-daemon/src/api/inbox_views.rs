@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
+use tieline_core::check::unseen_in_offers;
 use tieline_core::command::{Command, ViewCommand};
 use tieline_core::decide::answering;
 use tieline_core::limits::VIEW_SORTED_MAX;
@@ -85,6 +86,17 @@ pub(crate) struct InboxViewRow {
     /// The columns of the view, by the names of this org.
     #[schema(value_type = Object)]
     values: Map<String, Json_>,
+}
+
+/// What the change of an inbox view answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InboxViewSaved {
+    /// The last event of the log when it was decided.
+    seq: u64,
+    /// Whether anything changed.
+    changed: bool,
+    /// What the view reads and offers of partners do not carry, a sentence for each connection.
+    warnings: Vec<String>,
 }
 
 /// Which inbox views.
@@ -184,15 +196,18 @@ pub(crate) async fn show(
 /// Defines an inbox view, or changes it.
 #[utoipa::path(put, path = "/v1/inbox-views/{view}", tag = "views", request_body = InboxViewBody,
     params(("view" = String, Path, description = "The view.")),
-    responses((status = 200, body = Done)))]
+    responses((status = 200, body = InboxViewSaved)))]
 pub(crate) async fn set(
     Extract(api): Extract<Api>,
     actor: Actor,
     Route(name): Route<ViewName>,
     Body(body): Body<InboxViewBody>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Json<InboxViewSaved>, Problem> {
     let view = Box::new(body.view(name));
-    api.change(&actor, Command::View(ViewCommand::SetInbox { view })).await
+    let command = Command::View(ViewCommand::SetInbox { view: view.clone() });
+    let Done { seq, changed } = Done::from(&api.org.execute(command, &actor.user).await?);
+    super::read(&api, |state| Ok(InboxViewSaved { seq, changed, warnings: unseen_in_offers(state, &view) }))
+        .await
 }
 
 /// Removes an inbox view.

@@ -182,7 +182,9 @@ impl Set {
             ("audience", json!({ "users": self.users, "groups": self.groups, "roles": self.roles })),
         ]);
         let answer = session.client()?.put(&path([noun(self.inbox), self.view.as_str()]), &body)?;
-        saved(session, &answer, &format!("The view {} was saved", self.view))
+        saved(session, &answer, &format!("The view {} was saved", self.view))?;
+        list(&answer, "warnings").iter().for_each(|warning| session.output.warn(&plain(warning)));
+        Ok(())
     }
 }
 
