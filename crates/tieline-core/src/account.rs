@@ -66,7 +66,8 @@ fn name(text: &str) -> FieldName {
 }
 
 /// The field by which an accepted record names its account, if its object has it.
-pub(crate) fn reference(object: &ObjectSchema) -> Option<FieldName> {
+#[must_use]
+pub fn reference(object: &ObjectSchema) -> Option<FieldName> {
     object.field(REFERENCE).map(|field| field.name.clone())
 }
 

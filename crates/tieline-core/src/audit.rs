@@ -1,7 +1,7 @@
-//! What belongs to the audit of a connection (S2S-73): every action on it and everything that was
-//! refused, and not the changes that went through.
+//! What belongs to an audit (S2S-73): to that of a connection every action on it and everything that was
+//! refused, and not the changes that went through; to that of the org whatever changes settings and rights.
 //!
-//! The state keeps, for each connection, which pages of the log hold such an event: four bytes for a
+//! The state keeps, for each of them, which pages of the log hold such an event: four bytes for a
 //! page of a thousand events, so that an audit of a long log reads only where there is something.
 
 use crate::event::Event;
@@ -23,19 +23,35 @@ pub const fn first_of(page: u32) -> Seq {
     Seq(page as u64 * PAGE_EVENTS)
 }
 
-/// The connection in whose audit an event stands. What a partner told about our messages is not asked
-/// here: only who reads the report knows whether it tells of a failure.
-#[must_use]
-pub fn connection_of(event: &Event) -> Option<ConnectionId> {
-    Some(match event {
-        // What comes and goes all the time stands first.
-        Event::RecordChanged(_) | Event::ReceiptNoted(_) | Event::OutcomesReported(_) => return None,
-        Event::Received(e) if e.outcome == Some(Outcome::Rejected) => e.connection,
-        Event::Received(_) => return None,
+/// In whose audit an event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In that of a connection.
+    Connection(ConnectionId),
+    /// In that of the org: it changes a setting, or what somebody may do or has.
+    Org,
+    /// In none: it follows from another, or is what goes on all the time.
+    Nowhere,
+}
 
+/// In whose audit an event stands. Every kind is named here, so that a new one cannot be forgotten. What a
+/// partner told about our messages is not asked here: only who reads the report knows whether it tells of a
+/// failure.
+#[must_use]
+pub fn place_of(event: &Event) -> Place {
+    Place::Connection(match event {
+        // What comes and goes all the time stands first.
+        Event::RecordChanged(_) | Event::ReceiptNoted(_) | Event::OutcomesReported(_) => {
+            return Place::Nowhere;
+        }
+        Event::Received(e) if e.outcome == Some(Outcome::Rejected) => e.connection,
+        Event::Received(_) => return Place::Nowhere,
+
+        Event::InvitationPostponed(e) => e.invitation.connection,
+        Event::JobStarted(e) => return e.kind.connection().map_or(Place::Org, Place::Connection),
+        Event::AlarmRaised(e) => return e.connection.map_or(Place::Org, Place::Connection),
         Event::InvitationSent(e) => e.connection,
         Event::InvitationAnswered(e) => e.connection,
-        Event::InvitationPostponed(e) => e.invitation.connection,
         Event::PostponementHeard(e) => e.connection,
         Event::ConnectionEstablished(e) => e.connection,
         Event::ConnectionDeclined(e) => e.connection,
@@ -66,13 +82,102 @@ pub fn connection_of(event: &Event) -> Option<ConnectionId> {
         Event::ConnectionOwnerSet(e) => e.connection,
         Event::ConnectionLabelled(e) => e.connection,
         Event::TemplateGiven(e) => e.connection,
+        Event::InvitationSaved(e) => e.connection,
         Event::InvitationDiscarded(e) => e.connection,
         Event::PauseSet(e) => e.connection,
         Event::PauseHeard(e) => e.connection,
-        Event::JobStarted(e) => return e.kind.connection(),
-        Event::AlarmRaised(e) => return e.connection,
-        _ => return None,
+
+        Event::OrgCreated(_)
+        | Event::IncarnationStarted(_)
+        | Event::UserAdded(_)
+        | Event::TokenIssued(_)
+        | Event::ObjectDefined(_)
+        | Event::ObjectRemoved(_)
+        | Event::SharingEnabled(_)
+        | Event::OrgSettingsSet(_)
+        | Event::UserSet(_)
+        | Event::UserRemoved(_)
+        | Event::RoleSet(_)
+        | Event::RoleRemoved(_)
+        | Event::GroupSet(_)
+        | Event::GroupRemoved(_)
+        | Event::TokenCreated(_)
+        | Event::TokenRevoked(_)
+        | Event::QueueSet(_)
+        | Event::QueueRemoved(_)
+        | Event::SharingRuleSet(_)
+        | Event::AssignmentRuleSet(_)
+        | Event::EscalationRuleSet(_)
+        | Event::WorkflowRuleSet(_)
+        | Event::RuleRemoved(_)
+        | Event::RecordViewSet(_)
+        | Event::RecordViewRemoved(_)
+        | Event::InboxViewSet(_)
+        | Event::InboxViewRemoved(_)
+        | Event::NoticeSettingsSet(_)
+        | Event::MailTemplateSet(_)
+        | Event::MailTemplateRemoved(_)
+        | Event::ReportSet(_)
+        | Event::ReportRemoved(_)
+        | Event::ConfigApplied(_)
+        | Event::TemplateSet(_)
+        | Event::TemplateRemoved(_)
+        | Event::CompanySet(_)
+        | Event::ConversionMapSet(_) => return Place::Org,
+
+        Event::CatalogueSent(_)
+        | Event::SubscriptionSent(_)
+        | Event::ValuesPending(_)
+        | Event::SnapshotSent(_)
+        | Event::GrantRequested(_)
+        | Event::ShareStatesSent(_)
+        | Event::ShareHeard(_)
+        | Event::SettledSent(_)
+        | Event::JobAdvanced(_)
+        | Event::RequestAnswered(_)
+        | Event::RuleShared(_)
+        | Event::RuleFailed(_)
+        | Event::Escalated(_)
+        | Event::EscalationAdvanced(_)
+        | Event::LinksAwaited(_)
+        | Event::HoldChanged(_)
+        | Event::InputsKept(_)
+        | Event::DriftNoted(_)
+        | Event::UnmappedSeen(_)
+        | Event::EffectQueued(_)
+        | Event::EffectEnded(_)
+        | Event::EffectRetried(_)
+        | Event::EffectDropped(_)
+        | Event::NoticeRaised(_)
+        | Event::NoticesRead(_)
+        | Event::DigestMade(_)
+        | Event::InquirySent(_)
+        | Event::InquiryAnswered(_)
+        | Event::PauseTold(_)
+        | Event::ProfileSent(_)
+        | Event::OwnerTold(_)
+        | Event::OwnerHeard(_)
+        | Event::ComputationFailed(_)
+        | Event::OwnerHeld(_)
+        | Event::Unknown { .. } => return Place::Nowhere,
     })
+}
+
+/// The connection in whose audit an event stands.
+#[must_use]
+pub fn connection_of(event: &Event) -> Option<ConnectionId> {
+    match place_of(event) {
+        Place::Connection(connection) => Some(connection),
+        Place::Org | Place::Nowhere => None,
+    }
+}
+
+/// Notes among the pages of an audit that the event `seq` belongs to it.
+pub(crate) fn note(pages: &mut Vec<u32>, seq: Seq) {
+    let page = page_of(seq);
+    if pages.last() != Some(&page) {
+        pages.push(page);
+    }
 }
 
 #[cfg(test)]

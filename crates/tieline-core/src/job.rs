@@ -149,6 +149,21 @@ pub enum JobKind {
         /// Records of which object.
         object: ObjectName,
     },
+    /// Gives copies to whom the table of owners names now (OPS-19).
+    MapOwners {
+        /// Of which connection.
+        connection: ConnectionId,
+    },
+    /// Stops sharing records of an object with a connection (S2S-57).
+    Stop {
+        /// With which connection.
+        connection: ConnectionId,
+        /// Records of which object.
+        object: ObjectName,
+        /// Only what this list view chooses for whoever asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<ViewName>,
+    },
     /// Sends what was held back during a pause.
     CatchUp {
         /// To which connection.
@@ -188,6 +203,8 @@ impl JobKind {
             | Self::FillLinks { connection, .. }
             | Self::TellLinks { connection, .. }
             | Self::TellOwners { connection, .. }
+            | Self::MapOwners { connection }
+            | Self::Stop { connection, .. }
             | Self::CatchUp { connection }
             | Self::ApplySharing { connection, .. }
             | Self::Close { connection } => *connection,

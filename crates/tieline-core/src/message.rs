@@ -11,6 +11,7 @@ use crate::content::Content;
 use crate::outcome::Outcome;
 use crate::publish::CatalogueObject;
 use crate::reason::ReasonCode;
+use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{FieldName, ObjectName, Owner, Position, RecordId, Seq, ShareId, Timestamp, UserName};
@@ -60,7 +61,7 @@ pub struct Profile {
     pub company: Option<String>,
 }
 
-/// Who owns a shared record at its origin, if that is published (OPS-19).
+/// Who owns a shared record at its sender, if that is published (OPS-19).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerNotice {
     /// The share.
@@ -73,6 +74,9 @@ pub struct OwnerNotice {
     /// How many orgs have passed the owner on.
     #[serde(default, skip_serializing_if = "is_none")]
     pub hops: u8,
+    /// When the owner was changed there last; all zero if it was not since the record is shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Stamp>,
 }
 
 /// A record offered: it waits in the partner's inbox (S2S-41).
@@ -91,6 +95,9 @@ pub struct Offer {
     /// How many orgs have offered it on by a rule.
     #[serde(default, skip_serializing_if = "is_none")]
     pub hops: u8,
+    /// Its published references to what is shared over the connection, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<ParentLink>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
@@ -397,7 +404,7 @@ pub struct ShareEntry {
     pub ended: Option<EndReason>,
     /// The versions that the sender holds of the reader's fields, by the reader's names.
     #[serde(default)]
-    pub taken: VecMap<FieldName, crate::Stamp>,
+    pub taken: VecMap<FieldName, Stamp>,
 }
 
 /// A person decided about a value that waited for approval (S2S-58).

@@ -46,6 +46,10 @@ codes! {
         EffectFailed = 15 "effect_failed",
         /// A value of a partner waits for approval.
         ApprovalWaiting = 16 "approval_waiting",
+        /// Wide work that the user asked for is done.
+        JobDone = 17 "job_done",
+        /// An offer of a partner went to another connection of its.
+        OfferTaken = 18 "offer_taken",
     }
 }
 
@@ -70,6 +74,8 @@ impl NoticeKind {
             Self::Rule => "Told by a rule",
             Self::EffectFailed => "Not sent",
             Self::ApprovalWaiting => "Approval needed",
+            Self::JobDone => "Job done",
+            Self::OfferTaken => "Offer taken by another",
             Self::Unknown => "Notice",
         }
     }

@@ -10,12 +10,12 @@ use crate::event::{
 };
 use crate::message::{
     AcceptOffer, Change, ChildGrant, DeclineOffer, EndReason, Envelope, Grant, KeyAnnounced, Message, Offer,
-    OutcomeReport, OwnerNotice, PauseNotice, Profile, ReconcileRequest, Refuse, ReturnGrant, Settled,
-    ShareEnded, Snapshot, Void,
+    OutcomeReport, OwnerNotice, ParentLink, PauseNotice, Profile, ReconcileRequest, Refuse, ReturnGrant,
+    Settled, ShareEnded, Snapshot, Void,
 };
 use crate::publish::{self, PublishRule};
 use crate::value::Value;
-use crate::{ConnectionId, FieldName, ObjectName, Position, Seq, Timestamp};
+use crate::{ConnectionId, FieldName, ObjectName, Position, Seq, ShareId, Timestamp};
 use std::collections::BTreeMap;
 
 /// The rules under which messages leave over one connection.
@@ -77,8 +77,13 @@ fn message(
             let preview: Vec<_> = preview.collect();
             let (preview, _) = publish::visible(rules.get(&e.object), preview, |(name, _)| name);
             let preview = preview.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let (links, _) =
+                publish::visible(rules.get(&e.object), e.links.iter().collect(), |(name, _)| name);
+            let link =
+                |(field, share): (&FieldName, &ShareId)| ParentLink { field: field.clone(), share: *share };
+            let links = links.into_iter().map(link).collect();
             let (share, generation, object) = (e.share, e.generation, e.object.clone());
-            Offer { share, generation, object, record: e.record, preview, hops: e.hops }.into()
+            Offer { share, generation, object, record: e.record, preview, hops: e.hops, links }.into()
         }
         Event::OfferAnswered(e) if e.accept => {
             AcceptOffer { share: e.share, generation: e.generation, whole: e.whole }.into()
@@ -104,7 +109,8 @@ fn message(
         Event::KeyAnnounced(e) => KeyAnnounced { public_key: e.public_key }.into(),
         Event::OwnerTold(e) => {
             let owner = publish::visible_owner(rules.get(&e.object), &e.owner).cloned();
-            OwnerNotice { share: e.share, generation: e.generation, owner, hops: e.hops }.into()
+            let (share, generation, hops) = (e.share, e.generation, e.hops);
+            OwnerNotice { share, generation, owner, hops, written: e.written }.into()
         }
         Event::PauseTold(e) => PauseNotice { objects: e.objects.clone() }.into(),
         // No other event makes a message.

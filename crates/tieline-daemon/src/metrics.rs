@@ -155,6 +155,8 @@ metrics! {
         "Changes by how they ended at first; out is what the partner told of ours.";
     Conflicts = "tieline_conflicts_total", Counter, "values", [Connection, Object, Direction],
         "Values lost against others that their writers had not seen; in is the partner's lost here, out is ours lost there.";
+    OwnersUnmapped = "tieline_owners_unmapped", Gauge, "owners", [Connection],
+        "Owners that the partner told and that the table of owners does not have.";
     FramesRefused = "tieline_frames_refused_total", Counter, "frames", [Connection, Code],
         "Received frames and heartbeats that were thrown away.";
     Frames = "tieline_frames_total", Counter, "frames", [Connection, Direction],

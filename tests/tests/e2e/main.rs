@@ -14,6 +14,7 @@ mod kill;
 mod kit;
 mod narrow;
 mod objects;
+mod owners;
 mod people;
 mod restore;
 mod sealed;

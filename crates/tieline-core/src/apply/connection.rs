@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use super::take_position;
 use crate::event::{
     ConnectionDeactivated, ConnectionDeclined, ConnectionEstablished, ConnectionSuspended, IncarnationCause,
-    IncarnationStarted, InvitationAnswered, InvitationRevoked, InvitationSent, OwnerHeard, OwnerMapSet,
-    PartnerReincarnated, PublishRuleSet, ReceiptNoted, ReconcileAsked, SubscribeRuleSet,
+    IncarnationStarted, InvitationAnswered, InvitationRevoked, InvitationSent, OwnerHeard, OwnerHeld,
+    OwnerMapSet, OwnerTold, PartnerReincarnated, PublishRuleSet, ReceiptNoted, ReconcileAsked,
+    SubscribeRuleSet,
 };
 use crate::frame::Figure;
 use crate::owner_map::{self, OwnerMap};
-use crate::state::{Bulk, Connection, ConnectionStatus, Inbound, Outbox, OwnKeys, Side, State};
+use crate::stamp::Stamp;
+use crate::state::{Bulk, Connection, ConnectionStatus, Inbound, Outbox, OwnKeys, SharedOwner, Side, State};
 use crate::{ConnectionId, Incarnation, Seq, Timestamp, UserName};
 
 fn new_connection(
@@ -254,7 +256,30 @@ pub(super) fn owner_heard(state: &mut State, time: Timestamp, event: &OwnerHeard
         owner_map::note(&mut connection.unmapped_owners, time, &event.owner);
     }
     if let Some(share) = connection.shares.get_mut(&event.share) {
-        share.partner_owner = Some(Box::new(event.owner.clone()));
+        let known = share.owners_mut();
+        known.theirs = Some(event.owner.clone());
+        if event.written.is_some() {
+            *known = SharedOwner { written: event.written, held: false, ..known.clone() };
+        }
+    }
+}
+
+/// A partner was told who owns a record here.
+pub(super) fn owner_told(state: &mut State, seq: Seq, time: Timestamp, event: &OwnerTold) {
+    take_position(state, event.connection, event.position, seq, time);
+    let Some(written) = event.written.filter(|written| *written != Stamp::default()) else { return };
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    if let Some(share) = connection.shares.get_mut(&event.share) {
+        let known = share.owners_mut();
+        *known = SharedOwner { written: Some(written), held: false, ..known.clone() };
+    }
+}
+
+/// The owner of a copy was changed during a pause.
+pub(super) fn owner_held(state: &mut State, event: &OwnerHeld) {
+    let Some(connection) = state.connections.get_mut(&event.connection) else { return };
+    if let Some(share) = connection.shares.get_mut(&event.share) {
+        share.owners_mut().held = true;
     }
 }
 

@@ -14,6 +14,7 @@ mod share;
 mod template;
 mod view;
 
+use crate::audit::{self, Place, place_of};
 use crate::event::Event;
 use crate::state::State;
 use crate::{Position, Seq, Timestamp};
@@ -106,7 +107,8 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
                 connection.owner = e.owner.clone();
             }
         }
-        Event::OwnerTold(e) => take_position(state, e.connection, e.position, seq, time),
+        Event::OwnerTold(e) => connection::owner_told(state, seq, time, e),
+        Event::OwnerHeld(e) => connection::owner_held(state, e),
         Event::OwnerHeard(e) => connection::owner_heard(state, time, e),
         Event::OwnerMapSet(e) => connection::owner_map_set(state, e),
         Event::ConversionMapSet(e) => state.conversion = e.map.clone(),
@@ -192,10 +194,14 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         // What files changed is said by the events before it.
         Event::ConfigApplied(_) | Event::Unknown { .. } => {}
     }
-    if let Some(id) = crate::audit::connection_of(event)
-        && let Some(connection) = state.connections.get_mut(&id)
-    {
-        connection.note_audit(seq);
+    match place_of(event) {
+        Place::Nowhere => {}
+        Place::Org => audit::note(&mut state.audit_pages, seq),
+        Place::Connection(id) => {
+            if let Some(connection) = state.connections.get_mut(&id) {
+                connection.note_audit(seq);
+            }
+        }
     }
 }
 

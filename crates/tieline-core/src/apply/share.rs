@@ -98,6 +98,7 @@ pub(super) fn offer_received(state: &mut State, time: Timestamp, event: &OfferRe
     share.updated = time;
     share.actor = None;
     share.preview = event.preview.clone();
+    share.links = Some(event.links.clone()).filter(|links| !links.is_empty()).map(Box::new);
     share.kept = None;
     share.hops = event.hops;
     share.rule = None;
@@ -122,6 +123,7 @@ pub(super) fn offer_answered(state: &mut State, seq: Seq, time: Timestamp, event
     share.updated = time;
     if !event.accept {
         share.preview = VecMap::new();
+        share.links = None;
     }
     if let Some(record) = event.record {
         // The grant finds the copy here, as it finds that of an earlier generation.
@@ -187,6 +189,7 @@ pub(super) fn linked(state: &mut State, time: Timestamp, event: &ShareLinked) {
     share.record = event.record.or(share.record);
     share.kept = event.kept.clone().map(Box::new);
     share.preview = VecMap::new();
+    share.links = None;
     share.updated = time;
     if event.record.is_some() {
         share.problem = None;
@@ -215,6 +218,7 @@ pub(super) fn closed(state: &mut State, seq: Seq, time: Timestamp, event: &Share
     share.generation = event.generation;
     share.held_back = None;
     share.preview = VecMap::new();
+    share.links = None;
     share.kept = None;
     share.inputs = None;
     share.updated = time;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sharing::Forwarding;
 use crate::{ConnectionId, GroupName, ObjectName, QueueName, RoleName, UserName};
 
 /// Where records wait for somebody to take them up, with its members.
@@ -29,6 +30,9 @@ pub struct Queue {
     /// Connections to which its records are offered.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub connections: BTreeSet<ConnectionId>,
+    /// Whether each of those that accept has the record; else the first (S2S-45).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
 }
 
 impl Queue {
@@ -43,7 +47,14 @@ impl Queue {
             groups: BTreeSet::new(),
             roles: BTreeSet::new(),
             connections: BTreeSet::new(),
+            several: false,
         }
+    }
+
+    /// How its records are offered.
+    #[must_use]
+    pub fn how(&self) -> Forwarding {
+        Forwarding { many: self.several, ..Forwarding::default() }
     }
 
     /// How many members it names.

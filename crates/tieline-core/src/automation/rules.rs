@@ -41,6 +41,9 @@ pub struct SharingRule {
     /// Such tasks follow also when they are made later.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new_tasks: bool,
+    /// Whether everybody who accepts has the record; else the first (S2S-45).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
 }
 
 /// One line of an assignment rule.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::decide::would_own;
+use crate::owner_map::OwnerMap;
 use crate::reason::ReasonCode;
 use crate::rules::CompiledRules;
 use crate::schema::{FieldKind, FieldSchema, ObjectSchema};
@@ -25,18 +27,30 @@ pub struct Touch {
     pub count: u64,
 }
 
-/// What has to be asked of every share of a connection whose rule for an object changes.
+/// What has to be asked of every share of a connection whose settings change.
 #[derive(Debug)]
 pub struct ShareQuestion {
     item: String,
     connection: ConnectionId,
-    object: ObjectName,
-    role: ShareRole,
-    /// The fields that the partner takes and gets now.
-    new: Vec<FieldName>,
+    about: About,
     shares: u64,
     sent_again: u64,
     tried_again: u64,
+    mapped: u64,
+}
+
+/// What of a connection changes.
+#[derive(Debug)]
+enum About {
+    /// Its rule for an object.
+    Rule {
+        object: ObjectName,
+        role: ShareRole,
+        /// The fields that the partner takes and gets now.
+        new: Vec<FieldName>,
+    },
+    /// Its table of owners, as it becomes.
+    Owners(OwnerMap),
 }
 
 /// The question that a changed rule of a connection poses; nothing if its shares stay as they are.
@@ -47,7 +61,17 @@ pub(super) fn of_rule(
     name: &str,
     item: &str,
 ) -> Option<ShareQuestion> {
+    let question = |about| ShareQuestion {
+        item: item.to_owned(),
+        connection: after.id,
+        about,
+        shares: 0,
+        sent_again: 0,
+        tried_again: 0,
+        mapped: 0,
+    };
     let role = match noun {
+        "owners" => return Some(question(About::Owners(after.owners.clone()))),
         "publish" => ShareRole::Origin,
         "subscribe" => ShareRole::Copy,
         _ => return None,
@@ -58,16 +82,7 @@ pub(super) fn of_rule(
         known.is_none_or(|known| !known.publishes(field))
             && taken.is_some_and(|taken| taken.fields.contains(field))
     });
-    Some(ShareQuestion {
-        item: item.to_owned(),
-        connection: after.id,
-        object: name.parse().ok()?,
-        role,
-        new: new.cloned().collect(),
-        shares: 0,
-        sent_again: 0,
-        tried_again: 0,
-    })
+    Some(question(About::Rule { object: name.parse().ok()?, role, new: new.cloned().collect() }))
 }
 
 impl ShareQuestion {
@@ -78,32 +93,44 @@ impl ShareQuestion {
         let connection = state.connections.get(&self.connection)?;
         let (mut last, mut count) = (None, 0);
         for (id, share) in connection.shares.range((start, Unbounded)).take(limit) {
-            self.ask_one(share);
+            self.ask_one(state, share);
             (last, count) = (Some(*id), count + 1);
         }
         last.filter(|_| count == limit)
     }
 
-    fn ask_one(&mut self, share: &Share) {
+    fn ask_one(&mut self, state: &State, share: &Share) {
         use ShareStatus::{Active, Granted, Offered};
-        if share.role != self.role || share.object != self.object {
+        let (object, role, new) = match &self.about {
+            About::Rule { object, role, new } => (object, *role, new),
+            About::Owners(map) => {
+                self.mapped += u64::from(would_own(state, map, share).is_some());
+                return;
+            }
+        };
+        if share.role != role || share.object != *object {
             return;
         }
         self.shares += u64::from(matches!(share.status, Active | Granted | Offered));
-        self.sent_again += u64::from(!self.new.is_empty() && share.status == Active);
+        self.sent_again += u64::from(!new.is_empty() && share.status == Active);
         let waits = share.status == Granted || share.problem.is_some();
-        self.tried_again += u64::from(self.role == ShareRole::Copy && waits);
+        self.tried_again += u64::from(role == ShareRole::Copy && waits);
     }
 
     /// The answers.
     #[must_use]
     pub fn touches(self) -> Vec<Touch> {
-        let Self { item, new, shares, sent_again, tried_again, .. } = self;
+        let Self { item, about, shares, sent_again, tried_again, mapped, .. } = self;
+        let new = match &about {
+            About::Rule { new, .. } => new.as_slice(),
+            About::Owners(_) => &[],
+        };
         let new = new.iter().map(FieldName::as_str).collect::<Vec<_>>().join(", ");
         let counted = [
             ("shares", String::new(), shares),
             ("backfill", new, sent_again),
             ("tried_again", String::new(), tried_again),
+            ("owners_differ", String::new(), mapped),
         ];
         let counted = counted.into_iter().filter(|(_, _, count)| *count > 0);
         counted.map(|(code, detail, count)| Touch { item: item.clone(), code, detail, count }).collect()

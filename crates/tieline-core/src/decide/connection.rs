@@ -282,7 +282,8 @@ pub(super) fn resume(draft: &mut Draft<'_>, id: ConnectionId) -> Result<Reply, R
     if !connection.suspended && !connection.reconciling {
         return Ok(Reply::Unchanged);
     }
-    draft.emit(ConnectionSuspended { connection: id, suspended: false });
+    let actor = Some(draft.actor.clone());
+    draft.emit(ConnectionSuspended { connection: id, suspended: false, actor });
     if connection.suspended && connection.recovering {
         // A log may have had a new life meanwhile, of which nothing was told over this connection.
         reconcile::tell_all(draft, connection);

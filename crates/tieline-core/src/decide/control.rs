@@ -221,7 +221,12 @@ fn refuse_held(
     closing: Closing,
 ) {
     settle::report(draft, connection);
-    draft.emit(OfferReceived { preview: VecMap::new(), ..OfferReceived::of(connection.id, offer) });
+    let bare = OfferReceived {
+        preview: VecMap::new(),
+        links: Vec::new(),
+        ..OfferReceived::of(connection.id, offer)
+    };
+    draft.emit(bare);
     let gone = Share {
         generation: offer.generation,
         ..Share::new(ShareRole::Copy, offer.object.clone(), offer.record, draft.now)

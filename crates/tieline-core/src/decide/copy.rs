@@ -97,6 +97,7 @@ fn take_forgotten_grant(
         preview: VecMap::new(),
         parents: Vec::new(),
         hops: 0,
+        links: Vec::new(),
     });
     take_granted(draft, connection, position, grant, &share)
 }

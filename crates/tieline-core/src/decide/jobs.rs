@@ -1,10 +1,11 @@
 //! Jobs: the next slice, within the allowance that the connection's outbox leaves.
 
+use crate::automation::Queue;
 use crate::command::{Refusal, Reply};
 use crate::decide::automation::{known_owner, share_on_demand};
 use crate::decide::draft::Draft;
 use crate::decide::write::{carried, is_open, shared_content};
-use crate::decide::{connection, control, links, owner, pause, permit, reconcile, share, task};
+use crate::decide::{connection, control, links, owner, pause, permit, reconcile, record, share, task};
 use crate::event::{Closing, JobAdvanced, JobStarted};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
@@ -39,8 +40,11 @@ pub(super) fn start(draft: &mut Draft<'_>, kind: &JobKind) -> Result<Reply, Refu
     if let JobKind::Accept { to: Some(AssignTo::Owner(owner)), .. } = kind {
         known_owner(draft.state, owner)?;
     }
-    if let JobKind::Forward { view: Some(view), .. } = kind {
+    if let JobKind::Forward { view: Some(view), .. } | JobKind::Stop { view: Some(view), .. } = kind {
         may_open(draft, view)?;
+    }
+    if let JobKind::Stop { object, .. } = kind {
+        record::object(draft.state, object)?;
     }
     if let JobKind::Forward { object, .. } = kind {
         share::by_hand(draft.state, object)?;
@@ -184,6 +188,7 @@ pub(super) fn advance(draft: &mut Draft<'_>, id: JobId, allowance: usize) -> Res
             let chosen = Chosen { object, records: records.as_deref(), view: view.as_ref(), how: *how };
             forward(draft, job, *connection, &chosen, allowance)
         }
+        JobKind::Stop { object, view, .. } => stop(draft, job, over, object, view.as_ref(), allowance),
         JobKind::Reconcile { .. } => {
             let (cursor, done) = reconcile::send_states(draft, over, job.cursor.map(ShareId));
             Slice { done, finished: cursor.is_none(), cursor: cursor.map(|id| id.0), ..Slice::default() }
@@ -280,6 +285,31 @@ fn forward(
     Slice::of(job).through(allowance, ids.map(|id| (id, ())), |id| id.0, one)
 }
 
+/// Stops sharing what is shared of an object.
+fn stop(
+    draft: &mut Draft<'_>,
+    job: &Job,
+    over: &Connection,
+    object: &ObjectName,
+    view: Option<&ViewName>,
+    allowance: usize,
+) -> Slice {
+    let (state, now) = (draft.state, draft.now);
+    let view = match view.map(|name| state.open_view(name)).transpose() {
+        Ok(view) => view,
+        Err(refusal) => return Slice::of(job).ended("the view", &refusal),
+    };
+    let records = state.records_of(object, job.cursor.map(RecordId));
+    let one = |id, record: &Record| {
+        let shared = record.share_over(over.id).and_then(|id| over.shares.get(&id)).is_some_and(is_open);
+        if !shared || !chosen_by(state, view.as_ref(), record, &job.actor, now) {
+            return Ok(0);
+        }
+        share::end(draft, id, over.id, EndReason::Stopped).map(|_| 1)
+    };
+    Slice::of(job).through(allowance, records, |id| id.0, one)
+}
+
 /// Offers what a queue owns; what is shared already is not looked at again.
 fn share_queue(
     draft: &mut Draft<'_>,
@@ -289,13 +319,14 @@ fn share_queue(
     allowance: usize,
 ) -> Slice {
     use std::ops::Bound::{Excluded, Unbounded};
+    let how = draft.state.automation.queues.get(queue).map(Queue::how).unwrap_or_default();
     let start = job.cursor.map_or(Unbounded, |id| Excluded(RecordId(id)));
     let records = draft.state.records.range((start, Unbounded)).map(|(id, record)| (*id, record));
     let one = |id, record: &Record| {
         if record.deleted || record.owner.queue() != Some(queue) {
             return Ok(0);
         }
-        share::forward(draft, id, over.id, Forwarding::default()).map(|_| 1)
+        share::forward(draft, id, over.id, how).map(|_| 1)
     };
     Slice::of(job).through(allowance, records, |id| id.0, one)
 }
@@ -376,6 +407,7 @@ fn one_share(
             let meant = share.status == ShareStatus::Active && share.object == *object;
             Ok(meant && owner::tell(draft, over, id, share, share.generation))
         }
+        JobKind::MapOwners { .. } => Ok(owner::map_again(draft, over, share)),
         JobKind::Backfill { object, fields, .. } => Ok(backfill(draft, over, id, share, object, fields)),
         JobKind::Close { .. } if is_open(share) => {
             share::close(draft, over, id, share, Closing::Ended(EndReason::Deactivated), false);
@@ -409,6 +441,7 @@ fn one_share(
         | JobKind::Forward { .. }
         | JobKind::ShareQueue { .. }
         | JobKind::Tasks { .. }
+        | JobKind::Stop { .. }
         | JobKind::ApplySharing { .. }
         | JobKind::Reconcile { .. } => Ok(false),
     }

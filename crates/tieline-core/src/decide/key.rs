@@ -81,7 +81,8 @@ pub(super) fn tell(draft: &mut Draft<'_>, connection: &Connection) {
 fn send(draft: &mut Draft<'_>, connection: &Connection, key: OwnKey) {
     let position = draft.position(connection);
     let (number, public_key) = (key.number, *key.public_key);
-    draft.emit(event::KeyAnnounced { connection: connection.id, position, number, public_key });
+    let actor = Some(draft.actor.clone());
+    draft.emit(event::KeyAnnounced { connection: connection.id, position, number, public_key, actor });
 }
 
 /// The partner has sealed for a newer key of ours.

@@ -46,6 +46,7 @@ mod template;
 mod view;
 mod write;
 
+use crate::apply::apply;
 use crate::command::{Command, Context, Handover, Pause, Refusal, Reply, ReportChange};
 use crate::event::Event;
 use crate::frame::{Chain, FrameHeader};
@@ -60,6 +61,7 @@ pub use invitation::{
     common_fields, contact_object, contact_of, invitation_fields, is_invited, label_of, template_of,
 };
 pub use key::is_weak;
+pub(crate) use owner::would_own;
 pub use permit::{answering, require};
 pub(crate) use record::object as known_object;
 pub use request::answer_before;
@@ -236,6 +238,28 @@ pub fn decide_message(
     let mut draft = Draft::new(state, context);
     receive::receive(&mut draft, connection, position, chain, envelope);
     draft.finish()
+}
+
+/// The same, and what queues and rules do because of it, on a state that is of no use afterwards.
+#[must_use]
+pub fn decide_message_with_rules(
+    mut state: State,
+    connection: ConnectionId,
+    position: Position,
+    chain: Chain,
+    envelope: &Envelope,
+    context: &Context,
+) -> Vec<Event> {
+    let mut events = decide_message(&state, connection, position, chain, envelope, context);
+    let mut run = Run::default();
+    run.note(&state, &events);
+    events.iter().for_each(|event| apply(&mut state, context.now, event));
+    while let Some(caused) = run.step(&state, context) {
+        run.note(&state, &caused);
+        caused.iter().for_each(|event| apply(&mut state, context.now, event));
+        events.extend(caused);
+    }
+    events
 }
 
 /// A position of a frame whose body could not be read: it ends rejected.

@@ -51,6 +51,8 @@ pub(super) fn job(state: &State, job: &Job) -> Checked {
         | JobKind::ShareQueue { .. }
         | JobKind::HandOver { .. }
         | JobKind::Assign { .. }
+        | JobKind::Stop { .. }
+        | JobKind::MapOwners { .. }
         | JobKind::ApplySharing { .. } => {
             let rights = state.rights(&job.actor);
             let mut need = |permission| {
@@ -331,7 +333,9 @@ fn start<'a>(
     need: &mut impl FnMut(Permission<'a>) -> Checked,
 ) -> Checked {
     match kind {
-        JobKind::Forward { object, .. } | JobKind::Assign { object, .. } => need(Permission::Edit(object)),
+        JobKind::Forward { object, .. } | JobKind::Assign { object, .. } | JobKind::Stop { object, .. } => {
+            need(Permission::Edit(object))
+        }
         JobKind::HandOver { .. } => need(Permission::ModifyAllData),
         // Everything that it may accept: who may not, accepts object by object.
         JobKind::Accept { connection, object, .. } => {
@@ -349,6 +353,7 @@ fn start<'a>(
         | JobKind::FillLinks { .. }
         | JobKind::TellLinks { .. }
         | JobKind::TellOwners { .. }
+        | JobKind::MapOwners { .. }
         | JobKind::FollowParent { .. }
         | JobKind::Compute { .. }
         | JobKind::CatchUp { .. }

@@ -71,7 +71,7 @@ fn suspend(draft: &mut Draft<'_>, connection: &Connection) {
     if connection.suspended {
         return;
     }
-    draft.emit(ConnectionSuspended { connection: connection.id, suspended: true });
+    draft.emit(ConnectionSuspended { connection: connection.id, suspended: true, actor: None });
     draft.emit(AlarmRaised {
         connection: Some(connection.id),
         code: "second_rollback".to_owned(),
@@ -133,7 +133,8 @@ pub(super) fn ask(draft: &mut Draft<'_>, id: ConnectionId) -> Result<Reply, Refu
         return Err(Refusal::conflict("paused", text));
     }
     let position = draft.position(connection);
-    draft.emit(ReconcileAsked { connection: id, position });
+    let actor = Some(draft.actor.clone());
+    draft.emit(ReconcileAsked { connection: id, position, actor });
     Ok(Reply::Job(jobs::begin(draft, JobKind::Reconcile { connection: id })))
 }
 
@@ -360,6 +361,7 @@ fn cross(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Sh
         preview: VecMap::new(),
         parents: share.parents.clone(),
         hops: 0,
+        links: Vec::new(),
     });
     if share.status == ShareStatus::Active {
         let (connection, record) = (connection.id, share.record);

@@ -158,6 +158,8 @@ pub(super) fn offer(
     let shown = shown.into_iter().filter(|(_, value)| is_shown(value)).collect();
     let (shown, _) = publish::visible(connection.publish.get(&record.object), shown, |(name, _)| name);
     let preview: VecMap<_, _> = shown.into_iter().collect();
+    let references = record.fields.iter().map(|(name, field)| (name, &field.value));
+    let links = links::links(draft.state, connection, references);
     let position = draft.position(connection);
     let actor = draft.actor.clone();
     draft.emit(ShareOffered {
@@ -171,6 +173,7 @@ pub(super) fn offer(
         actor,
         how,
         hops: 0,
+        links,
     });
     links::offered(draft, connection, share, id);
 }

@@ -173,9 +173,14 @@ pub(super) fn follow(
     record: Option<&Record>,
     written: &Candidates,
 ) {
-    if !is_task(object) || !parent_fields().iter().any(|field| written.contains_key(field)) {
+    if !is_task(object) {
         return;
     }
+    let moved = parent_fields().iter().any(|field| written.contains_key(field));
+    if !moved && !written.contains_key(&status_field()) {
+        return;
+    }
+    let was_closed = record.is_some_and(|record| is_closed(record.value(&status_field())));
     let state = draft.state;
     let value = |field: &FieldName| match written.get(field) {
         Some(candidate) => candidate.value.clone(),
@@ -186,7 +191,8 @@ pub(super) fn follow(
         let links = links(connection, state, value);
         let follows = |link: &ParentLink| {
             let how = connection.shares.get(&link.share).map(|share| share.how).unwrap_or_default();
-            how.new_tasks && how.tasks.takes(closed)
+            // One that is done now was none of those that are done before.
+            how.new_tasks && how.tasks.takes(closed) && (moved || !how.tasks.takes(was_closed))
         };
         let known = record.and_then(|record| record.share_over(connection.id));
         let is_shared = known.and_then(|share| connection.shares.get(&share)).is_some_and(is_open);
@@ -268,6 +274,7 @@ pub(super) fn take(
         record: grant.record,
         preview: VecMap::new(),
         hops: 0,
+        links: Vec::new(),
         parents: grant.parents.clone(),
     });
     copy::take_content(draft, connection, position, grant.share, &share, grant.generation, &grant.content)

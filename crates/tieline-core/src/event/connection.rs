@@ -134,6 +134,9 @@ pub struct ConnectionSuspended {
     pub connection: ConnectionId,
     /// Whether it is stopped now.
     pub suspended: bool,
+    /// By whom, if a person did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<UserName>,
 }
 
 /// What is published of one object changed; no rule means nothing of it.
@@ -191,4 +194,7 @@ pub struct ReconcileAsked {
     pub connection: ConnectionId,
     /// The position of the message.
     pub position: Position,
+    /// By whom, if a person did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<UserName>,
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::owner_map::OwnerMap;
+use crate::stamp::Stamp;
 use crate::{ConnectionId, ObjectName, Owner, Position, ShareId, UserName};
 
 /// Another user manages a connection.
@@ -34,6 +35,18 @@ pub struct OwnerTold {
     pub hops: u8,
     /// The position of the message.
     pub position: Position,
+    /// When it was changed last; all zero if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Stamp>,
+}
+
+/// The owner of a copy was changed during a pause: the partner is told later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerHeld {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The share.
+    pub share: ShareId,
 }
 
 /// A partner said who owns a shared record there.
@@ -48,6 +61,9 @@ pub struct OwnerHeard {
     /// Whether the table has no entry for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmapped: bool,
+    /// When it was changed there, if that is the latest change on either side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Stamp>,
 }
 
 /// Who owns here what a partner's users own was set.

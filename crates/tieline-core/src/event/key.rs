@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, Position, Timestamp};
+use crate::{ConnectionId, Position, Timestamp, UserName};
 
 /// The partner is told a new key of ours. Its secret was on disk before this was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct KeyAnnounced {
     /// The key.
     #[serde(with = "serde_bytes")]
     pub public_key: [u8; 32],
+    /// By whom, if a person did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<UserName>,
 }
 
 /// The partner has sealed for a newer key of ours: so it has that key, durably.

@@ -40,7 +40,7 @@ pub use connection::{
 };
 pub use drift::{DriftNoted, InputsKept, UnmappedSeen};
 pub use effect::{EffectDropped, EffectEnded, EffectQueued, EffectRetried};
-pub use handover::{ConnectionLabelled, ConnectionOwnerSet, OwnerHeard, OwnerMapSet, OwnerTold};
+pub use handover::{ConnectionLabelled, ConnectionOwnerSet, OwnerHeard, OwnerHeld, OwnerMapSet, OwnerTold};
 pub use history::{ConflictNoted, Loser, LostValue};
 pub use inquiry::{InquiryAnswered, InquirySent};
 pub use invitation::{
@@ -192,5 +192,6 @@ numbered_kinds! {
         282 ConnectionLabelled,
         283 ComputationFailed,
         290 ShareHeldBack,
+        295 OwnerHeld,
     }
 }

@@ -42,6 +42,9 @@ pub struct ShareOffered {
     /// How many orgs have offered it on by a rule, this one included.
     #[serde(default, skip_serializing_if = "is_none")]
     pub hops: u8,
+    /// Its references to what is shared over the connection, too.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    pub links: Links,
 }
 
 /// A task was shared with a connection that has what it belongs to (S2S-44).
@@ -131,6 +134,9 @@ pub struct OfferReceived {
     /// How many orgs have offered it on by a rule.
     #[serde(default, skip_serializing_if = "is_none")]
     pub hops: u8,
+    /// The partner's references to what is shared, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<ParentLink>,
 }
 
 impl OfferReceived {
@@ -145,6 +151,7 @@ impl OfferReceived {
             preview: offer.preview.clone(),
             parents: Vec::new(),
             hops: offer.hops,
+            links: offer.links.clone(),
         }
     }
 }

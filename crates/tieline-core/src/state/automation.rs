@@ -67,6 +67,16 @@ const fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
+/// Queues and rules without what they have done, to be put in the place of others.
+#[derive(Debug, Clone, Default)]
+pub struct Ruling {
+    queues: BTreeMap<QueueName, Queue>,
+    sharing: BTreeMap<RuleName, SharingRule>,
+    assignment: BTreeMap<ObjectName, AssignmentRule>,
+    workflow: BTreeMap<RuleName, WorkflowRule>,
+    compiled: BTreeMap<ObjectName, Arc<CompiledAutomation>>,
+}
+
 /// A record that was escalated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalation {
@@ -110,6 +120,22 @@ impl Automation {
     /// The rules of an object, ready to run; nothing if it has none.
     pub(crate) fn rules_of(&self, object: &ObjectName) -> Option<&Arc<CompiledAutomation>> {
         self.compiled.get(object)
+    }
+
+    /// The queues and rules as they are.
+    #[must_use]
+    pub fn ruling(&self) -> Ruling {
+        let Self { queues, sharing, assignment, workflow, compiled, .. } = self;
+        let (queues, sharing, assignment) = (queues.clone(), sharing.clone(), assignment.clone());
+        Ruling { queues, sharing, assignment, workflow: workflow.clone(), compiled: compiled.clone() }
+    }
+
+    /// Puts other queues and rules in the place of these. They are ready for the objects of where they come
+    /// from.
+    pub fn rule_by(&mut self, ruling: Ruling) {
+        let Ruling { queues, sharing, assignment, workflow, compiled } = ruling;
+        (self.queues, self.sharing, self.assignment) = (queues, sharing, assignment);
+        (self.workflow, self.compiled) = (workflow, compiled);
     }
 
     /// A rule by kind and name.

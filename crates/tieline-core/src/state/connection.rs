@@ -362,10 +362,7 @@ impl Connection {
 
     /// Notes that the event `seq` belongs to the audit.
     pub(crate) fn note_audit(&mut self, seq: Seq) {
-        let page = crate::audit::page_of(seq);
-        if self.audit_pages.last() != Some(&page) {
-            self.audit_pages.push(page);
-        }
+        crate::audit::note(&mut self.audit_pages, seq);
     }
 
     /// Keeps a failure, and forgets the oldest.

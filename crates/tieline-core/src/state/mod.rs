@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use automation::{Automation, Escalation, FailedComputation, RuleFailure};
+pub use automation::{Automation, Escalation, FailedComputation, RuleFailure, Ruling};
 pub use bulk::Bulk;
 pub use carried::Carried;
 pub(crate) use connection::Compiled;
@@ -51,7 +51,7 @@ pub use people::{NotAdmitted, Token, User};
 pub use record::{FieldState, Record, Source};
 pub use request::{Answer, Request, Requests};
 pub use select::NotSelected;
-pub use share::{Problem, Share, ShareRole, ShareStatus, SharedBy};
+pub use share::{Problem, Share, ShareRole, ShareStatus, SharedBy, SharedOwner};
 pub use view::Views;
 
 use crate::conversion::ConversionMap;
@@ -133,6 +133,9 @@ pub struct State {
     /// Which fields of a lead become which of what it becomes.
     #[serde(default)]
     pub conversion: ConversionMap,
+    /// The pages of the log that hold something of the org's audit, in order (S2S-73).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audit_pages: Vec<u32>,
     /// Records per object, derived.
     #[serde(skip)]
     by_object: Bulk<BTreeMap<ObjectName, BTreeSet<RecordId>>>,

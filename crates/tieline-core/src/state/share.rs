@@ -8,6 +8,7 @@ use crate::message::{EndReason, ParentLink, ShareStage};
 use crate::outcome::Outcome;
 use crate::reason::Reason;
 use crate::sharing::{Forwarding, TaskChoice};
+use crate::stamp::Stamp;
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{AssignTo, FieldName, ObjectName, Owner, Position, RecordId, RuleName, Timestamp, UserName};
@@ -144,6 +145,9 @@ pub struct Share {
     /// The partner's view fields, while the offer waits here.
     #[serde(default, skip_serializing_if = "VecMap::is_empty")]
     pub preview: VecMap<FieldName, Value>,
+    /// The partner's references to what is shared, too, while the offer waits here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<Box<Vec<ParentLink>>>,
     /// Whether the copy is created with all fields in one.
     #[serde(default)]
     pub whole: bool,
@@ -174,15 +178,46 @@ pub struct Share {
     /// The type that was chosen for the copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_type: Option<SmolStr>,
-    /// Who owns it at its origin, if the partner says so.
+    /// What is known of its owners, if anything was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partner_owner: Option<Box<Owner>>,
+    pub owners: Option<Box<SharedOwner>>,
     /// What the record belongs to: it ends with the last of them (S2S-44).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<ParentLink>,
 }
 
+/// What the two sides told each other of who owns a shared record (OPS-19).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SharedOwner {
+    /// Who owns it at the partner, if the partner says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theirs: Option<Owner>,
+    /// The latest change of the owner that was told, on either side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Stamp>,
+    /// Whether a change here has to be told after a pause.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+}
+
 impl Share {
+    /// Who owns it at the partner, if the partner says so.
+    #[must_use]
+    pub fn partner_owner(&self) -> Option<&Owner> {
+        self.owners.as_ref()?.theirs.as_ref()
+    }
+
+    /// The latest change of the owner that was told, on either side.
+    #[must_use]
+    pub fn owner_written(&self) -> Option<Stamp> {
+        self.owners.as_ref()?.written
+    }
+
+    /// What is known of its owners, to be changed.
+    pub(crate) fn owners_mut(&mut self) -> &mut SharedOwner {
+        self.owners.get_or_insert_default()
+    }
+
     /// A share as it begins on one side.
     #[must_use]
     pub const fn new(role: ShareRole, object: ObjectName, origin_record: RecordId, time: Timestamp) -> Self {
@@ -198,6 +233,7 @@ impl Share {
             actor: None,
             updated: time,
             preview: VecMap::empty(),
+            links: None,
             whole: false,
             kept: None,
             inputs: None,
@@ -208,7 +244,7 @@ impl Share {
             held_back: None,
             how: Forwarding { many: false, tasks: TaskChoice::None, new_tasks: false },
             record_type: None,
-            partner_owner: None,
+            owners: None,
             parents: Vec::new(),
         }
     }

@@ -38,6 +38,7 @@ fn sharing(criteria: &str, connections: &[ConnectionId], unshare: bool) -> Rule 
         unshare,
         tasks: TaskChoice::None,
         new_tasks: false,
+        several: false,
     })
 }
 

@@ -258,3 +258,136 @@ fn everything_in_the_inbox_is_accepted_for_whom_the_rules_name() {
     owners.sort();
     assert_eq!(owners, ["ann", "eve"]);
 }
+
+/// Publishes the owners of leads at both sides, and has one lead shared.
+fn both_tell(a: &mut Org, b: &mut Org, over: ConnectionId) -> (RecordId, RecordId) {
+    add_users(a, &["bob", "carl", "dan"]);
+    add_users(b, &["eve", "fay", "gil"]);
+    publish_owners(a, over, true);
+    b.run(Command::Publish {
+        connection: over,
+        object: name("Lead"),
+        rule: Some(publish_rule(&name("Lead"), &LEAD).with_owners(true)),
+    });
+    map(a, over, &[("eve", "bob"), ("fay", "carl")], Some("ann"));
+    map(b, over, &[("bob", "eve"), ("carl", "fay")], None);
+    settle_all(a, b, over);
+    let (lead, copy) = shared(a, b, over, "bob", None);
+    assert_eq!((owner(a, lead).as_str(), owner(b, copy).as_str()), ("bob", "eve"));
+    (lead, copy)
+}
+
+#[test]
+fn a_copy_that_is_given_to_another_tells_its_origin_if_owners_are_published_there() {
+    let (mut a, mut b, over) = standard_pair(&[("Lead", &LEAD)]);
+    let (lead, copy) = both_tell(&mut a, &mut b, over);
+    assert!(notices(&b, over).is_empty(), "to be given a copy is no change");
+    assign(&mut b, copy, "fay");
+    settle_all(&mut a, &mut b, over);
+    assert_eq!((owner(&a, lead).as_str(), owner(&b, copy).as_str()), ("carl", "fay"));
+    assert_eq!(notices(&a, over).len(), 1, "what followed the partner does not go back");
+    // Back again, as it was before: that is news, too.
+    assign(&mut a, lead, "bob");
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(owner(&b, copy), "eve");
+    // A default gives nobody a record of this org.
+    assign(&mut b, copy, "gil");
+    settle_all(&mut a, &mut b, over);
+    assert_eq!((owner(&a, lead).as_str(), owner(&b, copy).as_str()), ("bob", "gil"));
+    replays(&a);
+    replays(&b);
+}
+
+#[test]
+fn of_two_changes_of_the_owner_that_cross_the_later_one_stands() {
+    let (mut a, mut b, over) = standard_pair(&[("Lead", &LEAD)]);
+    let (lead, copy) = both_tell(&mut a, &mut b, over);
+    assign(&mut b, copy, "fay");
+    settle_all(&mut a, &mut b, over);
+    // Neither has heard of the other's.
+    assign(&mut b, copy, "eve");
+    assign(&mut a, lead, "dan");
+    settle_all(&mut a, &mut b, over);
+    let (here, there) = (owner(&a, lead), owner(&b, copy));
+    let later = a.state().share(over, a.record(lead).share_over(over).unwrap()).unwrap().owner_written();
+    let same = b.state().share(over, b.record(copy).share_over(over).unwrap()).unwrap().owner_written();
+    assert_eq!(later, same, "both know the same change as the latest");
+    // Whoever wrote it: the other followed, as far as its table says.
+    match later.unwrap().org == a.state().org.as_ref().unwrap().id {
+        true => assert_eq!((here.as_str(), there.as_str()), ("dan", "eve")),
+        false => assert_eq!((here.as_str(), there.as_str()), ("bob", "eve")),
+    }
+    replays(&a);
+    replays(&b);
+}
+
+#[test]
+fn the_owner_of_a_copy_that_changed_during_a_pause_is_told_afterwards() {
+    let (mut a, mut b, over) = standard_pair(&[("Lead", &LEAD)]);
+    let (lead, copy) = both_tell(&mut a, &mut b, over);
+    let pause = |paused| {
+        Command::Pause(tieline_core::command::Pause::Set {
+            connection: over,
+            object: Some(name("Lead")),
+            paused,
+        })
+    };
+    b.run(pause(true));
+    assign(&mut b, copy, "fay");
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(owner(&a, lead), "bob");
+    b.run(pause(false));
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(owner(&a, lead), "carl");
+    replays(&b);
+}
+
+#[test]
+fn a_changed_table_is_applied_to_the_copies_that_are_here_when_asked_and_whoever_asked_is_told() {
+    let (mut a, mut b, over) = standard_pair(&[("Lead", &LEAD)]);
+    add_users(&mut a, &["bob"]);
+    add_users(&mut b, &["eve", "fay"]);
+    publish_owners(&mut a, over, true);
+    map(&mut b, over, &[("bob", "eve")], None);
+    settle_all(&mut a, &mut b, over);
+    let (lead, copy) = shared(&mut a, &mut b, over, "bob", None);
+    let (_, mine) = shared(&mut a, &mut b, over, "ann", None);
+    map(&mut b, over, &[("bob", "fay")], None);
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(owner(&b, copy), "eve", "a change of the table moves nothing");
+    begin(&mut b, JobKind::MapOwners { connection: over });
+    b.finish_jobs();
+    assert_eq!((owner(&b, copy).as_str(), owner(&b, mine).as_str()), ("fay", "ann"));
+    let told = b.state().notices.of(&name("ann")).unwrap();
+    let text = &told.list.back().unwrap().text;
+    assert!(text.ends_with("anew is done: 1 done, 0 skipped"), "{text}");
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(owner(&a, lead), "bob");
+    replays(&b);
+}
+
+#[test]
+fn what_is_shared_of_an_object_is_stopped_by_a_job() {
+    let (mut a, mut b, over) = standard_pair(&[("Lead", &LEAD)]);
+    let pairs: Vec<_> = (0..3).map(|_| shared(&mut a, &mut b, over, "ann", None)).collect();
+    let other = a.create("Lead", &[("LastName", Value::text("Ng")), ("Company", Value::text("Hooli"))]);
+    let stop = || JobKind::Stop { connection: over, object: name("Lead"), view: None };
+    let job = begin(&mut a, stop());
+    a.run(Command::AdvanceJob { job, allowance: 1 });
+    assert_eq!(a.state().jobs[&job].done, 1);
+    settle_all(&mut a, &mut b, over);
+    for (lead, copy) in &pairs {
+        let share = a.record(*lead).share_over(over).unwrap();
+        let ended = ShareStatus::Inactive(tieline_core::message::EndReason::Stopped);
+        assert_eq!(a.state().share(over, share).unwrap().status, ended);
+        assert_eq!(b.state().share(over, share).unwrap().status, ended);
+        assert!(b.state().record(*copy).is_some(), "nothing is deleted there");
+    }
+    assert_eq!(a.record(other).share_over(over), None);
+    let told = a.state().notices.of(&name("ann")).unwrap();
+    let text = &told.list.back().unwrap().text;
+    assert!(text.contains("is done: 3 done, 0 skipped"), "{text}");
+    let nowhere = JobKind::Stop { connection: over, object: name("None__c"), view: None };
+    assert_eq!(a.attempt(Command::StartJob { kind: nowhere }).unwrap_err().code, "unknown_object");
+    replays(&a);
+}

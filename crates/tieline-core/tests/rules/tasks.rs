@@ -213,6 +213,7 @@ fn a_sharing_rule_says_which_tasks_follow() {
         unshare: false,
         tasks: TaskChoice::Open,
         new_tasks: true,
+        several: false,
     };
     let rule = Box::new(Rule::Sharing(rule));
     a.run(Command::Automation(AutomationCommand::SetRule { rule }));

@@ -6,10 +6,11 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
-use tieline_core::account::{AccountPlan, AccountRule};
+use tieline_core::account::{AccountPlan, AccountRule, reference as account_reference};
 use tieline_core::command::{Command, SharingCommand};
 use tieline_core::decide::answering;
-use tieline_core::state::{Connection, State};
+use tieline_core::reference::target;
+use tieline_core::state::{Connection, Share, State};
 use tieline_core::{FieldName, ObjectName, ShareId};
 use utoipa::ToSchema;
 
@@ -74,9 +75,13 @@ pub(crate) struct Previews {
 pub(crate) struct AccountPreview {
     /// The share.
     share: String,
+    /// `shared` if the account itself is shared over the connection and is here: then it is linked. Else
     /// `match`, `create`, `leave` if none matches and none is made, `unnamed` if the offer names no
     /// account, or `no_rule`.
     account: &'static str,
+    /// Whether the account itself is shared over the connection. One that waits to be accepted is linked once
+    /// it is; accept it first, and nothing is matched or made.
+    shared: bool,
     /// The account that matches.
     record: Option<String>,
     /// Its name, or that of the one that is made.
@@ -150,18 +155,41 @@ pub(crate) async fn remove(
     api.change(&actor, Command::Sharing(SharingCommand::SetAccountRule { connection, object, rule })).await
 }
 
+/// The share of the account of an offer, if the partner shares that, too.
+fn shared_account<'a>(state: &State, connection: &'a Connection, share: &Share) -> Option<&'a Share> {
+    let rule = connection.subscribe.get(&share.object)?;
+    let reference = account_reference(state.object(&rule.local)?)?;
+    let remote = rule.mapping_of(&reference)?.remote()?;
+    let kept = share.kept.as_ref().and_then(|kept| target(kept.values.get(remote)?));
+    let linked = || share.links.iter().flat_map(|links| links.iter()).find(|link| link.field == *remote);
+    let account = connection.shares.get(&kept.or_else(|| Some(linked()?.share))?)?;
+    let here = account.record.is_none_or(|record| state.record(record).is_some());
+    (account.is_open() && here).then_some(account)
+}
+
 fn preview(state: &State, connection: &Connection, id: ShareId) -> AccountPreview {
     let none = |account| AccountPreview {
         share: id.to_string(),
         account,
+        shared: false,
         record: None,
         name: None,
         found: 0,
         values: Map::new(),
     };
     let Some(share) = connection.shares.get(&id) else { return none("unnamed") };
-    let Some(rule) = connection.accounts.get(&share.object) else { return none("no_rule") };
     let text = |value: Json_| value.as_str().map(str::to_owned);
+    let name_of = |account| {
+        let record = state.record(account)?;
+        text(record.value(&state.object(&record.object)?.name_field).to_json())
+    };
+    let shared = shared_account(state, connection, share);
+    if let Some(account) = shared.and_then(|account| account.record) {
+        let (record, name) = (Some(account.to_string()), name_of(account));
+        return AccountPreview { shared: true, record, name, found: 1, ..none("shared") };
+    }
+    let none = |account| AccountPreview { shared: shared.is_some(), ..none(account) };
+    let Some(rule) = connection.accounts.get(&share.object) else { return none("no_rule") };
     // What was granted and waits is newer than what was offered.
     let kept = share.kept.as_deref();
     let came = |remote: &FieldName| {
@@ -170,11 +198,8 @@ fn preview(state: &State, connection: &Connection, id: ShareId) -> AccountPrevie
     };
     match rule.plan(state, came) {
         AccountPlan::Match { account, found } => {
-            let name = state.record(account).and_then(|record| {
-                let field = &state.object(&record.object)?.name_field;
-                text(record.value(field).to_json())
-            });
-            AccountPreview { record: Some(account.to_string()), name, found, ..none("match") }
+            let (record, name) = (Some(account.to_string()), name_of(account));
+            AccountPreview { record, name, found, ..none("match") }
         }
         AccountPlan::Create(values) => {
             let values = values_json(&values);

@@ -1,18 +1,19 @@
 //! The audit of a connection (S2S-73): every action on it and everything that was refused, with
-//! actor, time and reason, the newest first.
+//! actor, time and reason, the newest first; and that of the org: its settings and who may do what.
 //!
-//! The state knows which pages of the log hold something of it, so only those are read, and at most
+//! The state knows which pages of the log hold something of each, so only those are read, and at most
 //! so many for one answer.
 
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
-use tieline_core::audit::{PAGE_EVENTS, connection_of, first_of, page_of};
+use tieline_core::audit::{PAGE_EVENTS, Place, connection_of, first_of, page_of, place_of};
 use tieline_core::event::{Closing, Event, Loser};
 use tieline_core::log::StoredEvent;
 use tieline_core::message::{Message, OutcomeDetail};
 use tieline_core::outcome::Outcome;
 use tieline_core::reason::Reason;
+use tieline_core::state::State;
 use tieline_core::{ConnectionId, Seq, Timestamp, UserName};
 use tieline_store::{LogReader, ReadError};
 use utoipa::ToSchema;
@@ -23,6 +24,8 @@ use super::log::{blocking, unreadable};
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::request::{Params, Route, page_size};
 use super::{Api, select};
+
+mod org;
 
 /// Most pages of the log that one answer reads.
 const PAGES_MAX: usize = 64;
@@ -166,9 +169,13 @@ impl Making {
     }
 }
 
-/// What of an event stands in the audit of `connection`.
-fn entries(stored: StoredEvent<'_>, connection: ConnectionId) -> Vec<AuditEntry> {
+/// What of an event stands in the audit of `connection`, or of the org.
+fn entries(stored: StoredEvent<'_>, connection: Option<ConnectionId>) -> Vec<AuditEntry> {
     let Ok(event) = Event::decode(stored.kind, stored.body) else { return Vec::new() };
+    let Some(connection) = connection else {
+        let here = place_of(&event) == Place::Org;
+        return here.then(|| org::settings(stored, &event).entry).into_iter().collect();
+    };
     if let Event::Received(received) = &event
         && received.connection == connection
         && received.outcome.is_none()
@@ -178,7 +185,9 @@ fn entries(stored: StoredEvent<'_>, connection: ConnectionId) -> Vec<AuditEntry>
     if connection_of(&event) != Some(connection) {
         return Vec::new();
     }
-    agreement(stored, &event).or_else(|| sharing(stored, &event)).map(|made| made.entry).into_iter().collect()
+    let made = agreement(stored, &event).or_else(|| sharing(stored, &event));
+    // What is not told in words stands there by its name.
+    vec![made.unwrap_or_else(|| Making::new(stored, Event::kind_name(stored.kind))).entry]
 }
 
 fn unknown() -> Message {
@@ -222,10 +231,13 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
         Event::ConnectionDeclined(e) => new("declined").by_partner().detail(e.code.clone()),
         Event::InvitationRevoked(e) => new("revoked").by(&e.actor),
         Event::ConnectionDeactivated(e) => new("deactivated").by_some(e.actor.as_ref()),
-        Event::ConnectionSuspended(e) => new(if e.suspended { "suspended" } else { "let go on" }),
+        Event::ConnectionSuspended(e) => {
+            new(if e.suspended { "suspended" } else { "let go on" }).by_some(e.actor.as_ref())
+        }
         Event::ConnectionLabelled(e) => new("labelled").by(&e.actor).detail(e.label.clone()),
         Event::ConnectionOwnerSet(e) => new("handed over").by(&e.actor).detail(format!("to {}", e.owner)),
         Event::TemplateGiven(e) => new("template given").by(&e.actor).detail(e.template.to_string()),
+        Event::InvitationSaved(e) => new("invitation saved").by(&e.actor),
         Event::InvitationDiscarded(e) => new("invitation discarded").by(&e.actor),
         Event::PauseSet(e) => {
             let made = new(if e.paused { "paused" } else { "unpaused" }).by(&e.actor);
@@ -240,8 +252,8 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
             made.by_partner().detail(e.word.by.as_ref().map(ToString::to_string).unwrap_or_default())
         }
         Event::PartnerReincarnated(_) => new("partner restored").by_partner(),
-        Event::ReconcileAsked(_) => new("reconcile asked"),
-        Event::KeyAnnounced(_) => new("key announced"),
+        Event::ReconcileAsked(e) => new("reconcile asked").by_some(e.actor.as_ref()),
+        Event::KeyAnnounced(e) => new("key announced").by_some(e.actor.as_ref()),
         Event::KeyConfirmed(_) => new("key in use"),
         Event::PartnerKeyChanged(_) => new("partner's key changed").by_partner(),
         Event::PublishRuleSet(e) => {
@@ -342,7 +354,8 @@ fn names<'a>(fields: impl Iterator<Item = &'a tieline_core::FieldName>) -> Strin
 
 /// What is looked for, and where.
 struct Search {
-    connection: ConnectionId,
+    /// Of which connection; of the org if of none.
+    connection: Option<ConnectionId>,
     /// The pages that hold something, in order.
     pages: Vec<u32>,
     action: Option<String>,
@@ -419,24 +432,16 @@ pub(crate) fn moment(name: &str, text: Option<&str>) -> Result<Option<Timestamp>
     text.map(parse).transpose()
 }
 
-/// Shows every action on a connection and everything that was refused (S2S-73).
-#[utoipa::path(get, path = "/v1/connections/{c}/audit", tag = "connections",
-    params(("c" = String, Path, description = "Id, partner or label."), AuditQuery),
-    responses((status = 200, body = AuditPage)))]
-pub(crate) async fn audit(
-    Extract(api): Extract<Api>,
-    _actor: Actor,
-    Route(selector): Route<String>,
-    Params(query): Params<AuditQuery>,
+/// Searches an audit.
+async fn search(
+    api: &Api,
+    query: AuditQuery,
+    of: impl FnOnce(&State) -> Result<(Option<ConnectionId>, Vec<u32>), Problem> + Send,
 ) -> Result<Json<AuditPage>, Problem> {
     let (since, until) = (moment("since", query.since.as_deref())?, moment("until", query.until.as_deref())?);
-    let (connection, pages, end) = api
-        .org
-        .read(|state| {
-            let connection = select::connection(state, &selector)?;
-            Ok::<_, Problem>((connection.id, connection.audit_pages.clone(), state.seq.next()))
-        })
-        .await?;
+    let read =
+        api.org.read(|state| of(state).map(|(connection, pages)| (connection, pages, state.seq.next())));
+    let (connection, pages, end) = read.await?;
     let search = Search {
         connection,
         pages,
@@ -450,4 +455,32 @@ pub(crate) async fn audit(
     let log = api.org.log();
     let page = blocking(move || search.run(&log)).await?;
     page.map(Json).map_err(|error| unreadable(&error))
+}
+
+/// Shows every action on a connection and everything that was refused (S2S-73).
+#[utoipa::path(get, path = "/v1/connections/{c}/audit", tag = "connections",
+    params(("c" = String, Path, description = "Id, partner or label."), AuditQuery),
+    responses((status = 200, body = AuditPage)))]
+pub(crate) async fn audit(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Route(selector): Route<String>,
+    Params(query): Params<AuditQuery>,
+) -> Result<Json<AuditPage>, Problem> {
+    search(&api, query, |state| {
+        let connection = select::connection(state, &selector)?;
+        Ok((Some(connection.id), connection.audit_pages.clone()))
+    })
+    .await
+}
+
+/// Shows every change of the org's settings, of its people and what they may do, and of what happens by itself.
+#[utoipa::path(get, path = "/v1/audit", tag = "org", params(AuditQuery),
+    responses((status = 200, body = AuditPage)))]
+pub(crate) async fn of_org(
+    Extract(api): Extract<Api>,
+    _actor: Actor,
+    Params(query): Params<AuditQuery>,
+) -> Result<Json<AuditPage>, Problem> {
+    search(&api, query, |state| Ok((None, state.audit_pages.clone()))).await
 }

@@ -123,7 +123,8 @@ pub(crate) struct FaultView {
 pub(crate) struct TouchView {
     /// The item.
     item: String,
-    /// `shares`, `backfill` (records that are sent), `tried_again`, `value_dropped`, or the reason for which
+    /// `shares`, `backfill` (records that are sent), `tried_again`, `owners_differ` (copies whose owner is not
+    /// whom the table names: they stay until it is applied to them), `value_dropped`, or the reason for which
     /// records would be refused.
     code: &'static str,
     /// The rule or field that it is about.

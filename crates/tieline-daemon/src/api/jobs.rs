@@ -28,7 +28,8 @@ pub(crate) struct JobView {
     /// Its id.
     job: String,
     /// `forward`, `accept`, `backfill`, `reconcile`, `grant`, `retry`, `share_queue`, `apply_sharing`,
-    /// `catch_up`, `close`, `hand_over`, `assign`, `tell_owners`, `follow_parent` and others.
+    /// `catch_up`, `close`, `hand_over`, `assign`, `stop`, `map_owners`, `tell_owners`, `follow_parent` and
+    /// others.
     kind: &'static str,
     /// The connection that it works for, if it is for one.
     connection: Option<String>,
@@ -137,6 +138,8 @@ pub(crate) const fn kind(kind: &JobKind) -> &'static str {
         JobKind::HandOver { .. } => "hand_over",
         JobKind::Assign { .. } => "assign",
         JobKind::FollowParent { .. } => "follow_parent",
+        JobKind::MapOwners { .. } => "map_owners",
+        JobKind::Stop { .. } => "stop",
         JobKind::CatchUp { .. } => "catch_up",
         JobKind::ApplySharing { .. } => "apply_sharing",
         JobKind::Close { .. } => "close",
@@ -150,11 +153,13 @@ impl JobView {
             JobKind::Forward { object, .. }
             | JobKind::Backfill { object, .. }
             | JobKind::TellOwners { object, .. }
+            | JobKind::Stop { object, .. }
             | JobKind::Assign { object, .. }
             | JobKind::Compute { object } => Some(object),
             JobKind::Accept { object, .. } => object.as_ref(),
             JobKind::Reconcile { .. }
             | JobKind::Tasks { .. }
+            | JobKind::MapOwners { .. }
             | JobKind::FillLinks { .. }
             | JobKind::TellLinks { .. }
             | JobKind::HandOver { .. }

@@ -20,7 +20,7 @@
 //! | `shares`, `inbox` | `/v1/shares`, `/v1/connections/{c}/shares`, `/v1/inbox` |
 //! | `views`, `inbox_views` | `/v1/views`, `/v1/inbox-views` |
 //! | `accounts` | `/v1/connections/{c}/subscribe/{remote}/account`, `/v1/inbox/preview` |
-//! | `owners` | `/v1/connections/{c}/owners` |
+//! | `owners` | `/v1/connections/{c}/owners`, `…/owners/apply` |
 //! | `convert` | `/v1/records/Lead/{id}/convert`, `/v1/conversion` |
 //! | `approvals` | `/v1/approvals` |
 //! | `effects`, `notices` | `/v1/effects`, `/v1/notices`, `/v1/notice-settings` |
@@ -296,6 +296,7 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(explain::event))
         .routes(routes!(trace::trace))
         .routes(routes!(audit::audit))
+        .routes(routes!(audit::of_org))
         .routes(routes!(replay::replay))
         .routes(routes!(shares::list))
         .routes(routes!(inbox::list))
@@ -305,6 +306,7 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(accounts::preview_offers))
         .routes(routes!(accounts::show, accounts::set, accounts::remove))
         .routes(routes!(owners::show, owners::set, owners::remove))
+        .routes(routes!(owners::apply))
         .routes(routes!(views::list))
         .routes(routes!(views::show, views::set, views::remove))
         .routes(routes!(views::rows))

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::auth::Actor;
 use super::problem::Problem;
 use super::request::{Body, Params, Route};
-use super::{Api, Done};
+use super::{Api, Done, users};
 
 /// Which notices.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -217,13 +217,7 @@ pub(crate) async fn show_user(
     Route(user): Route<UserName>,
 ) -> Result<Json<NoticeSettingsView>, Problem> {
     super::read(&api, |state| {
-        if actor.user != user {
-            tieline_core::decide::require(
-                state,
-                &actor.user,
-                tieline_core::people::Permission::ModifyAllData,
-            )?;
-        }
+        users::find(state, &actor, &user)?;
         let own = state.notices.of(&user).is_some_and(|known| known.settings.is_some());
         Ok(NoticeSettingsView { inherited: !own, settings: state.notices.settings_of(&user).into() })
     })

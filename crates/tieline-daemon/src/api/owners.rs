@@ -7,13 +7,16 @@ use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use tieline_core::Owner;
 use tieline_core::command::{Command, SharingCommand};
+use tieline_core::job::JobKind;
 use tieline_core::owner_map::OwnerMap;
 use tieline_core::state::Connection;
 use utoipa::ToSchema;
 
 use super::auth::Actor;
+use super::once::Keyed;
 use super::problem::Problem;
 use super::request::{Body, Route};
+use super::shares::{OneJob, start_job};
 use super::{Api, Done, select};
 
 /// The partner's users and queues, and who has what they own here.
@@ -96,6 +99,21 @@ pub(crate) async fn set(
     let connection = api.connection_id(&selector)?;
     let owners = OwnerMap { users, default };
     api.change(&actor, Command::Sharing(SharingCommand::SetOwnerMap { connection, owners })).await
+}
+
+/// Gives the copies that are here to whom the table names now, as a job: a change of the table alone leaves
+/// them where they are.
+#[utoipa::path(post, path = "/v1/connections/{c}/owners/apply", tag = "subscribe",
+    params(("c" = String, Path, description = "Id, partner or label.")),
+    responses((status = 200, body = OneJob)))]
+pub(crate) async fn apply(
+    Extract(api): Extract<Api>,
+    actor: Actor,
+    keyed: Keyed,
+    Route(selector): Route<String>,
+) -> Result<Json<OneJob>, Problem> {
+    let connection = api.connection_id(&selector)?;
+    start_job(&api, &actor, &keyed, JobKind::MapOwners { connection }).await.map(Json)
 }
 
 /// Takes no notice of the partner's owners any more.

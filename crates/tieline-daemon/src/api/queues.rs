@@ -60,6 +60,9 @@ pub(crate) struct QueueBody {
     /// Connections to which its records are offered: id, partner or label.
     #[serde(default)]
     connections: Vec<String>,
+    /// Whether each of those that accept has the record; else the first.
+    #[serde(default)]
+    several: bool,
 }
 
 /// To whom the records of a queue are offered.
@@ -98,6 +101,7 @@ impl QueueView {
             groups: queue.groups.clone(),
             roles: queue.roles.clone(),
             connections,
+            several: queue.several,
         };
         Self { name: queue.name.to_string(), queue: queue_body, records }
     }
@@ -151,6 +155,7 @@ pub(crate) async fn set(
         groups: body.groups,
         roles: body.roles,
         connections: connections.collect::<Result<_, _>>()?,
+        several: body.several,
     };
     api.change(&actor, Command::Automation(AutomationCommand::SetQueue { queue: Box::new(queue) })).await
 }

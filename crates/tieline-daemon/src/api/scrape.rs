@@ -68,6 +68,7 @@ fn connection_gauges(api: &Api, state: &State, connection: &Connection) -> Oldes
     set(Metric::OutboxMessages, outbox_messages(connection, &link_now) as f64);
     set(Metric::HeldMessages, connection.inbound.counts.held as f64);
     set(Metric::MappingsBroken, drift::broken(state, connection).count() as f64);
+    set(Metric::OwnersUnmapped, connection.unmapped_owners.len() as f64);
     set(Metric::ConnectionReady, f64::from(u8::from(cause(api, connection).is_none())));
     set(Metric::ConnectionPaused, f64::from(u8::from(connection.pauses.any())));
     for (object, conflicts) in &connection.conflicts {

@@ -83,7 +83,7 @@ impl ShareView {
             several: share.how.many,
             parents: share.parents.iter().map(|link| link.share.to_string()).collect(),
             actor: share.actor.as_ref().map(ToString::to_string),
-            partner_owner: share.partner_owner.as_ref().map(ToString::to_string),
+            partner_owner: share.partner_owner().map(ToString::to_string),
             offered: share.offered.to_string(),
             updated: share.updated.to_string(),
             problem: share.problem.as_deref().map(ShareProblemView::from),

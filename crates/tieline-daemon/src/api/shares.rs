@@ -118,15 +118,42 @@ pub(crate) struct StartedJob {
     refused: Option<ItemResult>,
 }
 
-/// Records that are not to be shared any more.
+/// Records that are not to be shared any more: `records`, or an `object` with `all` or `view`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StopBody {
     /// With which connection: id, partner or label.
     connection: String,
     /// The records; at most 1,000.
-    #[schema(value_type = Vec<String>)]
-    records: Vec<RecordId>,
+    #[schema(value_type = Option<Vec<String>>)]
+    records: Option<Vec<RecordId>>,
+    /// The object of the records, unless they are named.
+    #[schema(value_type = Option<String>)]
+    object: Option<ObjectName>,
+    /// Every record of the object.
+    #[serde(default)]
+    all: bool,
+    /// The records that this list view chooses.
+    #[schema(value_type = Option<String>)]
+    view: Option<ViewName>,
+}
+
+/// What became of a request to stop: `results`, or `job` if records were not named.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Stopped {
+    /// One result for each record that was named, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    results: Vec<ItemResult>,
+    /// The job that goes on with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<StartedJob>,
+}
+
+/// A request that a job goes on with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OneJob {
+    /// The job.
+    job: StartedJob,
 }
 
 /// How the items of a request ended, in their order.
@@ -208,12 +235,7 @@ pub(crate) async fn forward(
     let connections = api.org.peek(|state| {
         records::object(state, actor.reading(state), body.object.as_str())?;
         if let Some(view) = &body.view {
-            let object = &views::opened(&actor, state, view)?.0.object;
-            if *object != body.object {
-                let detail =
-                    format!("the view {view} is of {object}, not of {}: name that object", body.object);
-                return Err(Problem::new(ErrorCode::BadBody, detail));
-            }
+            check_view(state, &actor, &body.object, view)?;
         }
         let named = body.connections.iter().map(|selector| select::connection(state, selector));
         named.map(|found| found.map(|connection| connection.id)).collect::<Result<Vec<_>, _>>()
@@ -292,22 +314,63 @@ pub(crate) async fn start_jobs(
     Ok(jobs.collect())
 }
 
-/// Stops sharing records with a connection; both sides keep their copies.
+/// Starts one job.
+pub(crate) async fn start_job(
+    api: &Api,
+    actor: &Actor,
+    keyed: &Keyed,
+    kind: JobKind,
+) -> Result<OneJob, Problem> {
+    let connection = kind.connection().map(|connection| connection.to_string()).unwrap_or_default();
+    let executed = api.execute_one(Ok(Command::StartJob { kind }), actor, keyed).await?;
+    let Reply::Job(job) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
+    Ok(OneJob { job: StartedJob { connection, job: Some(job.to_string()), refused: None } })
+}
+
+/// Fails unless the view is of this object.
+fn check_view(state: &State, actor: &Actor, object: &ObjectName, view: &ViewName) -> Result<(), Problem> {
+    let of = &views::opened(actor, state, view)?.0.object;
+    if of == object {
+        return Ok(());
+    }
+    let detail = format!("the view {view} is of {of}, not of {object}: name that object");
+    Err(Problem::new(ErrorCode::BadBody, detail))
+}
+
+/// Stops sharing records with a connection; both sides keep their copies. All of an object, or what a list
+/// view chooses, goes on as a job.
 #[utoipa::path(post, path = "/v1/shares/stop", tag = "shares", request_body = StopBody,
-    responses((status = 200, body = ItemResults)))]
+    responses((status = 200, body = Stopped)))]
 pub(crate) async fn stop(
     Extract(api): Extract<Api>,
     actor: Actor,
     keyed: Keyed,
     Body(body): Body<StopBody>,
-) -> Result<Json<ItemResults>, Problem> {
-    check_count("records", body.records.len())?;
-    let connection = api.connection_id(&body.connection)?;
-    let end = |record| Ok(Command::EndShare { record, connection, reason: EndReason::Stopped });
-    let results = api.execute_items(body.records.into_iter().map(end).collect(), &actor, &keyed).await?;
-    Ok(Json(ItemResults {
-        results: results.into_iter().map(|result| ItemResult::of(result, None)).collect(),
-    }))
+) -> Result<Json<Stopped>, Problem> {
+    let StopBody { connection, records, object, all, view } = body;
+    let connection = api.connection_id(&connection)?;
+    match (records, object, all, view) {
+        (Some(records), None, false, None) => {
+            check_count("records", records.len())?;
+            let end = |record| Ok(Command::EndShare { record, connection, reason: EndReason::Stopped });
+            let results = api.execute_items(records.into_iter().map(end).collect(), &actor, &keyed).await?;
+            let results = results.into_iter().map(|result| ItemResult::of(result, None)).collect();
+            Ok(Json(Stopped { results, job: None }))
+        }
+        (None, Some(object), all, view) if all != view.is_some() => {
+            api.org.peek(|state| {
+                records::object(state, actor.reading(state), object.as_str())?;
+                view.as_ref().map_or(Ok(()), |view| check_view(state, &actor, &object, view))
+            })?;
+            let kind = JobKind::Stop { connection, object, view };
+            let OneJob { job } = start_job(&api, &actor, &keyed, kind).await?;
+            Ok(Json(Stopped { results: Vec::new(), job: Some(job) }))
+        }
+        _ => {
+            let detail = "name records, or an object with a view, or with all set to true: one of the three";
+            Err(Problem::new(ErrorCode::BadBody, detail))
+        }
+    }
 }
 
 /// Lists the shares of a connection, as they are or as they were (OPS-04).

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json_;
 use tieline_core::apply::apply;
 use tieline_core::command::Context;
-use tieline_core::decide::decide_message;
+use tieline_core::decide::decide_message_with_rules;
 use tieline_core::event::{Event, ObjectDefined, Received, SubscribeRuleSet};
 use tieline_core::mapping::SubscribeRule;
 use tieline_core::message::{Envelope, Message, OutcomeDetail};
 use tieline_core::outcome::Outcome;
 use tieline_core::reason::Reason;
 use tieline_core::schema::ObjectSchema;
-use tieline_core::state::{Connection, State};
+use tieline_core::state::{Connection, Ruling, State};
 use tieline_core::{ConnectionId, ObjectName, Position, Seq, ShareId, Timestamp, UserName};
 use utoipa::ToSchema;
 
@@ -147,17 +147,18 @@ enum Way {
     Out,
 }
 
-/// The rules of today: objects, and what is subscribed of a partner.
+/// The rules of today: objects, what is subscribed of a partner, queues, assignment and workflow.
 struct Rules {
     objects: Vec<ObjectSchema>,
     subscribe: BTreeMap<ObjectName, SubscribeRule>,
+    ruling: Ruling,
 }
 
 impl Rules {
     fn of(state: &State, connection: ConnectionId) -> Self {
         let subscribe = state.connections.get(&connection).map(|found| found.subscribe.clone());
         let objects = state.objects.values().map(|object| object.as_ref().clone()).collect();
-        Self { objects, subscribe: subscribe.unwrap_or_default() }
+        Self { objects, subscribe: subscribe.unwrap_or_default(), ruling: state.automation.ruling() }
     }
 
     /// The org of then with these rules.
@@ -180,6 +181,7 @@ impl Rules {
             let event = SubscribeRuleSet { connection, object, rule, actor: actor.clone() };
             apply(state, time, &Event::from(event));
         }
+        state.automation.rule_by(self.ruling.clone());
     }
 }
 
@@ -313,7 +315,7 @@ impl Search {
         let context = Context { now: group.time, actor: UserName::connection_user(), entropy: [0; 32] };
         let Received { position, seq, time, chain, kind, .. } = *came;
         let envelope = Envelope { seq, time, kind, body: came.body.clone() };
-        let events = decide_message(&with, self.connection, position, chain, &envelope, &context);
+        let events = decide_message_with_rules(with, self.connection, position, chain, &envelope, &context);
         let then: Vec<&Event> = group.events.iter().map(|(_, event)| event).collect();
         Some(compared(&then, &events.iter().collect::<Vec<_>>()))
     }
@@ -419,10 +421,13 @@ fn compared(then: &[&Event], today: &[&Event]) -> Today {
     }
 }
 
-/// The values that events wrote, by field.
+/// The values that events wrote, by field, and the owner.
 fn written(events: &[&Event]) -> BTreeMap<String, Json_> {
     let of = |event: &&Event| match event {
-        Event::RecordChanged(e) => e.content.iter().map(|(n, v, _)| (n.to_string(), v.to_json())).collect(),
+        Event::RecordChanged(e) => {
+            let owner = e.owner.iter().map(|owner| ("owner".to_owned(), owner.to_string().into()));
+            e.content.iter().map(|(n, v, _)| (n.to_string(), v.to_json())).chain(owner).collect()
+        }
         _ => Vec::new(),
     };
     events.iter().flat_map(of).collect()

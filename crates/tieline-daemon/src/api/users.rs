@@ -161,7 +161,8 @@ impl TokenView {
     }
 }
 
-fn find<'a>(state: &'a State, actor: &Actor, name: &UserName) -> Result<&'a User, Problem> {
+/// A user, for the user and for those with Modify All Data.
+pub(crate) fn find<'a>(state: &'a State, actor: &Actor, name: &UserName) -> Result<&'a User, Problem> {
     actor.reading(state).own(name)?;
     state.users.get(name).ok_or_else(|| {
         let detail = format!("there is no user {name}: see the users with `tieline user list`");

@@ -172,6 +172,8 @@ const QUESTIONS: &[Question] = &[
     ("get /v1/connections/{c}/owners", "/v1/connections/globex/owners", "", MANAGES),
     ("put /v1/connections/{c}/owners", "/v1/connections/globex/owners", r#"{"users": {}}"#, MANAGES),
     ("delete /v1/connections/{c}/owners", "/v1/connections/globex/owners", "", MANAGES),
+    ("post /v1/connections/{c}/owners/apply", "/v1/connections/none/owners/apply", "{}", MANAGES),
+    ("get /v1/audit", "/v1/audit", "", BOSS),
     ("get /v1/conversion", "/v1/conversion", "", ALL),
     ("put /v1/conversion", "/v1/conversion", "{}", BOSS),
     ("delete /v1/conversion", "/v1/conversion", "", BOSS),

@@ -290,3 +290,37 @@ fn a_record_is_shown_as_it_was_and_explained() {
     let name = why["fields"].as_array().unwrap().iter().find(|field| field["field"] == "LastName").unwrap();
     assert_eq!((&name["value"], &name["org"], &name["partner"]), (&json!("Li"), &json!("acme"), &Json::Null));
 }
+
+/// Every change of a setting or a right stands in the audit of the org, with who made it.
+#[test]
+fn settings_and_rights_stand_in_the_audit_of_the_org() {
+    let org = Org::start();
+    org.connect("globex sales", "globex");
+    let changes = [
+        ("user set", "POST", "/v1/users", json!({"user": "bob"})),
+        ("role set", "PUT", "/v1/roles/sales", json!({"objects": {"Lead": {"read": true}}})),
+        ("user set", "PATCH", "/v1/users/bob", json!({"role": "sales"})),
+        ("token issued", "POST", "/v1/users/bob/tokens", json!({})),
+        ("group set", "PUT", "/v1/groups/emea", json!({"users": ["bob"]})),
+        ("queue set", "PUT", "/v1/queues/late", json!({"objects": ["Lead"]})),
+        ("assignment rule set", "PUT", "/v1/rules/assignment/Lead", json!({"entries": [{"owner": "ann"}]})),
+        ("conversion set", "PUT", "/v1/conversion", json!({"account": {"Name": "Company"}})),
+        ("job began", "POST", "/v1/users/bob/hand-over", json!({"to": "ann"})),
+        ("group removed", "DELETE", "/v1/groups/emea", json!({})),
+    ];
+    for (action, method, path, body) in changes {
+        let answer = org.send(method, path, "application/json", body.to_string().as_bytes());
+        assert!(answer.status < 300, "{method} {path}: {}", answer.text());
+        let page = org.get("/v1/audit?limit=1").json();
+        let entry = &page["entries"][0];
+        assert_eq!((&entry["action"], &entry["actor"]), (&json!(action), &json!("ann")), "{path}: {page}");
+    }
+    // What people do on a connection by hand has its actor, too.
+    assert_eq!(org.post("/v1/connections/globex/reconcile", &json!({})).status, 200);
+    let page = org.get("/v1/connections/globex/audit?action=reconcile%20asked").json();
+    assert_eq!(page["entries"][0]["actor"], "ann", "{page}");
+    for path in ["/v1/users/none/notice-settings", "/v1/users/none/tokens", "/v1/users/none"] {
+        let (status, code, _) = org.get(path).problem();
+        assert_eq!((status, code.as_str()), (404, "unknown_user"), "{path}");
+    }
+}

@@ -1,6 +1,6 @@
 //! `tieline connection`: the agreed links with partners.
 
-mod audit;
+pub(crate) mod audit;
 mod invite;
 
 use std::io::Read;

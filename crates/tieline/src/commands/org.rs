@@ -8,6 +8,7 @@ use tieline_core::people::Edition;
 
 use super::{body, saved};
 use crate::client::path;
+use crate::commands::connection::audit::Entries;
 use crate::error::Result;
 use crate::output::{Column, plain, text, with};
 use crate::session::Session;
@@ -23,6 +24,8 @@ pub(crate) enum Org {
     Enable(Enable),
     /// Which fields of a lead become which of the account, contact and opportunity
     Conversion(Conversion),
+    /// Show every change of settings, people and what they may do, the newest first
+    Audit(Entries),
 }
 
 /// Change the org.
@@ -114,6 +117,7 @@ impl Org {
                 saved(session, &answer, "The org was changed")
             }
             Self::Conversion(conversion) => conversion.run(session),
+            Self::Audit(entries) => entries.show(session, &path(["audit"])),
             Self::Enable(Enable { yes }) => {
                 let warning = "Sharing cannot be disabled again once it is enabled.";
                 super::confirm(session, yes, warning, "Sharing was not enabled")?;

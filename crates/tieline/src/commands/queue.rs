@@ -55,6 +55,9 @@ pub(crate) struct Set {
     /// A connection that is offered its records: id, partner or label; may be repeated
     #[arg(long = "connection", value_name = "CONNECTION")]
     connections: Vec<String>,
+    /// Each connection that accepts has the record; else the first
+    #[arg(long, requires = "connections")]
+    several: bool,
 }
 
 /// Offer what is in a queue.
@@ -86,6 +89,7 @@ const FACTS: &[Column] = &[
     text("Groups", "/groups"),
     text("Roles", "/roles"),
     text("Connections", "/connections"),
+    text("Several acceptors", "/several"),
 ];
 
 impl Queue {
@@ -108,6 +112,7 @@ impl Queue {
                     "groups": set.groups,
                     "roles": set.roles,
                     "connections": set.connections,
+                    "several": set.several,
                 });
                 let answer = client.put(&path(["queues", set.queue.as_str()]), &body)?;
                 saved(session, &answer, &format!("The queue {} was saved", set.queue))

@@ -74,8 +74,17 @@ enum Tasks {
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
     /// The records
-    #[arg(required = true)]
+    #[arg(required_unless_present = "object")]
     records: Vec<RecordId>,
+    /// Of this object: what --view chooses, or --all; it goes on as a job
+    #[arg(long, value_name = "OBJECT", conflicts_with = "records")]
+    object: Option<ObjectName>,
+    /// What this list view chooses
+    #[arg(long, value_name = "VIEW", requires = "object", conflicts_with = "all")]
+    view: Option<ViewName>,
+    /// Every record of the object
+    #[arg(long, requires = "object", required_unless_present_any = ["records", "view"])]
+    all: bool,
     /// With which connection
     #[arg(long = "to", value_name = "CONNECTION")]
     connection: String,
@@ -162,8 +171,16 @@ impl Share {
                 let answer = client.post(&path(["shares"]), &body)?;
                 results::<RecordId>(session, &answer, "RECORD", &[])
             }
-            Self::Stop(Stop { records, connection }) => {
-                let body = json!({ "connection": connection, "records": records });
+            Self::Stop(Stop { records, object, view, all, connection }) => {
+                let chosen = match (object, view) {
+                    (None, _) => vec![("records", json!(records))],
+                    (Some(object), Some(view)) => vec![("object", json!(object)), ("view", json!(view))],
+                    (Some(object), None) => vec![("object", json!(object)), ("all", json!(all))],
+                };
+                let body: serde_json::Map<String, Json> =
+                    chosen.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+                let mut body = Json::Object(body);
+                body["connection"] = json!(connection);
                 let answer = client.post(&path(["shares", "stop"]), &body)?;
                 results(session, &answer, "RECORD", &records)
             }

@@ -176,8 +176,11 @@ pub(crate) struct Owners {
     /// What everybody else owns there goes to whom it would go anyway
     #[arg(long, conflicts_with = "default")]
     no_default: bool,
+    /// Give the copies that are here to whom the table names now; it goes on as a job
+    #[arg(long)]
+    apply: bool,
     /// Take no notice of the partner's owners
-    #[arg(long, conflicts_with_all = ["map", "unmap", "default", "no_default"])]
+    #[arg(long, conflicts_with_all = ["map", "unmap", "default", "no_default", "apply"])]
     off: bool,
 }
 
@@ -185,14 +188,21 @@ const UNMAPPED: &[Column] = &[text("NOT MAPPED", "/owner"), text("TIMES", "/coun
 
 impl Owners {
     fn run(self, session: &Session, client: &Client) -> Result<()> {
-        let Self { connection, map, unmap, default, no_default, off } = self;
+        let Self { connection, map, unmap, default, no_default, apply, off } = self;
         let route = path(["connections", &connection, "owners"]);
         if off {
             let answer = client.delete(&route)?;
             return saved(session, &answer, &format!("The owners at {connection} are not looked at"));
         }
+        let apply_now = || {
+            let answer = client.post(&path(["connections", &connection, "owners", "apply"]), &json!({}))?;
+            super::share::results::<String>(session, &answer, "", &[])
+        };
         let known = client.get(&route, &[])?;
         if map.is_empty() && unmap.is_empty() && default.is_none() && !no_default {
+            if apply {
+                return apply_now();
+            }
             return session.output.show(&known, |output| {
                 let pairs = known.get("users").and_then(Json::as_object).into_iter().flatten();
                 output.grid(
@@ -220,6 +230,9 @@ impl Owners {
         let before = known.get("default").cloned().unwrap_or_default();
         let default = if no_default { Json::Null } else { default.map_or(before, |default| json!(default)) };
         let answer = client.put(&route, &json!({ "users": users, "default": default }))?;
+        if apply {
+            return apply_now();
+        }
         saved(session, &answer, &format!("Owners at {connection} are mapped"))
     }
 }

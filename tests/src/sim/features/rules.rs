@@ -56,6 +56,7 @@ impl World {
             unshare: true,
             tasks: TaskChoice::None,
             new_tasks: false,
+            several: false,
         });
         self.automate(at, AutomationCommand::SetRule { rule: Box::new(rule) }, "shares by a rule")
     }

@@ -74,8 +74,10 @@ pub(in crate::decide) fn owner_of_copy(
     }
     // What nobody was named for here goes to whom the owner there is mapped to (OPS-19).
     let named = share.assign.is_some() && !incoming.rule.auto_accept;
-    let theirs = share.partner_owner.as_deref().filter(|_| !named);
-    if let Some(owner) = theirs.and_then(|theirs| owner::mapped(draft.state, connection, theirs, object)) {
+    let theirs = share.partner_owner().filter(|_| !named);
+    if let Some(owner) =
+        theirs.and_then(|theirs| owner::mapped(draft.state, &connection.owners, theirs, object))
+    {
         return owner;
     }
     let user = Owner::User(share.actor.as_ref().unwrap_or(&connection.owner).clone());

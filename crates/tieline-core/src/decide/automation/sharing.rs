@@ -26,7 +26,7 @@ pub(super) fn offer_to_members(draft: &mut Draft<'_>, touched: &Touched, queue: 
     for over in &queue.connections {
         if touched.by_person {
             // Whoever puts it there means the members, also those that had it before.
-            drop(share::forward(draft, touched.record, *over, Forwarding::default()));
+            drop(share::forward(draft, touched.record, *over, queue.how()));
             continue;
         }
         let Some((connection, record)) = state.connections.get(over).zip(state.record(touched.record)) else {
@@ -36,7 +36,7 @@ pub(super) fn offer_to_members(draft: &mut Draft<'_>, touched: &Touched, queue: 
             // The name of the queue stands for the rule that gave the record to it.
             let rule = queue.name.as_str().parse::<RuleName>();
             if let Ok(rule) = rule {
-                drop(offer(draft, touched.record, record, *over, &rule, Forwarding::default()));
+                drop(offer(draft, touched.record, record, *over, &rule, queue.how()));
             }
         }
     }
@@ -133,7 +133,7 @@ fn offer_by(
     if !connection.is_active() || !may_offer(connection, record) {
         return false;
     }
-    let how = Forwarding { many: false, tasks: rule.tasks, new_tasks: rule.new_tasks };
+    let how = Forwarding { many: rule.several, tasks: rule.tasks, new_tasks: rule.new_tasks };
     match offer(draft, id, record, over, &rule.name, how) {
         Ok(Some(share)) => {
             draft.emit(RuleShared { connection: over, share, rule: rule.name.clone(), ended: false });

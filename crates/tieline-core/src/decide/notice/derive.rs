@@ -2,7 +2,10 @@
 
 use crate::decide::draft::Draft;
 use crate::effect::Purpose;
-use crate::event::{Closing, Event, MessageSettled, Received, RecordChanged, ShareClosed, ValuesPending};
+use crate::event::{
+    Closing, Event, JobAdvanced, MessageSettled, Received, RecordChanged, ShareClosed, ValuesPending,
+};
+use crate::job::JobKind;
 use crate::limits::NOTICES_AT_ONCE_MAX;
 use crate::message::{EndReason, Message, OutcomeDetail};
 use crate::notice::{Notice, NoticeKind};
@@ -56,6 +59,7 @@ fn may_tell(event: &Event) -> bool {
             e.values.values().flatten().any(|pending| pending.approval && !pending.rejected)
         }
         Event::RecordChanged(e) => e.owner.is_some() && (e.rule.is_some() || !e.actor.is_connection_user()),
+        Event::JobAdvanced(e) => e.cursor.is_none(),
         Event::ShareClosed(_)
         | Event::ConnectionEstablished(_)
         | Event::ConnectionDeclined(_)
@@ -126,6 +130,7 @@ fn of(state: &State, all: &[Event], event: &Event) -> Option<(To, Notice)> {
             let to = e.connection.map_or(To::Administrators, To::Owner);
             Some((to, Notice::new(NoticeKind::Alarm, e.message.clone())))
         }
+        Event::JobAdvanced(e) if e.cursor.is_none() => job_done(state, e),
         Event::ValuesPending(e) => approval(state, e),
         Event::RecordChanged(e) => assigned(state, e),
         Event::ShareClosed(e) => closed(state, all, e),
@@ -172,6 +177,47 @@ fn assigned(state: &State, event: &RecordChanged) -> Option<(To, Notice)> {
     };
     let notice = Notice::new(NoticeKind::RecordAssigned, format!("{by} gave you {what}"));
     Some((To::User(owner.clone()), notice.on_record(event.record)))
+}
+
+/// Wide work that a person asked for has ended: how much was done, and what was not.
+fn job_done(state: &State, event: &JobAdvanced) -> Option<(To, Notice)> {
+    let job = state.jobs.get(&event.job)?;
+    let what = asked_for(state, &job.kind)?;
+    let (done, skipped) = (job.done + event.done, job.skipped + event.skipped);
+    let first = job.reasons.iter().chain(&event.reasons).next().filter(|_| skipped > 0);
+    let why = first.map(|reason| format!("; the first: {reason}")).unwrap_or_default();
+    let text = format!("{what} is done: {done} done, {skipped} skipped{why}");
+    let notice = Notice { connection: job.kind.connection(), ..Notice::new(NoticeKind::JobDone, text) };
+    Some((To::User(job.actor.clone()), notice))
+}
+
+/// What a job does, if people ask for such jobs: the others follow from something, and nobody waits.
+fn asked_for(state: &State, kind: &JobKind) -> Option<String> {
+    let partner = kind.connection().and_then(|id| state.connections.get(&id));
+    let partner = partner.map(Connection::display_name).unwrap_or_default();
+    Some(match kind {
+        JobKind::Forward { object, .. } => format!("forwarding {object} to {partner}"),
+        JobKind::Stop { object, .. } => format!("ending the sharing of {object} with {partner}"),
+        JobKind::Accept { object: Some(object), .. } => format!("accepting {object} from {partner}"),
+        JobKind::Accept { object: None, .. } => format!("accepting what {partner} offers"),
+        JobKind::ShareQueue { queue, .. } => format!("forwarding the queue {queue} to {partner}"),
+        JobKind::ApplySharing { rule, .. } => format!("applying the sharing rule {rule} for {partner}"),
+        JobKind::MapOwners { .. } => format!("mapping the owners at {partner} anew"),
+        JobKind::HandOver { from, to, .. } => format!("handing over from {from} to {to}"),
+        JobKind::Assign { object, .. } => format!("assigning {object}"),
+        JobKind::Backfill { .. }
+        | JobKind::Tasks { .. }
+        | JobKind::Reconcile { .. }
+        | JobKind::Grant { .. }
+        | JobKind::Retry { .. }
+        | JobKind::FillLinks { .. }
+        | JobKind::TellLinks { .. }
+        | JobKind::TellOwners { .. }
+        | JobKind::FollowParent { .. }
+        | JobKind::Compute { .. }
+        | JobKind::CatchUp { .. }
+        | JobKind::Close { .. } => return None,
+    })
 }
 
 /// Values of a partner wait for a person: whoever owns the record, or manages the connection (S2S-58).
@@ -224,7 +270,10 @@ fn closed(state: &State, all: &[Event], event: &ShareClosed) -> Option<(To, Noti
         Closing::Ended(EndReason::Withdrawn) => {
             (NoticeKind::SharingStopped, format!("{partner} took {what} back"))
         }
-        Closing::Taken | Closing::Ended(EndReason::Deactivated) => return None,
+        Closing::Taken => {
+            (NoticeKind::OfferTaken, format!("{partner} offered {what}, and another took it first"))
+        }
+        Closing::Ended(EndReason::Deactivated) => return None,
     };
     let notice = Notice { record, ..Notice::new(kind, text) };
     Some((To::Owner(event.connection), notice))

@@ -67,6 +67,7 @@ fn sharing_rule() -> Rule {
         unshare: false,
         tasks: crate::sharing::TaskChoice::None,
         new_tasks: false,
+        several: false,
     })
 }
 
@@ -134,19 +135,18 @@ fn state() -> State {
     for (share, object) in [(OFFER, "Prospect__c"), (STRANGE, "Other__c")] {
         let (record, preview) = (RecordId(9), VecMap::new());
         let object = parse(object);
-        happens(
-            OfferReceived {
-                connection: CONNECTION,
-                share,
-                generation: 1,
-                object,
-                record,
-                preview,
-                hops: 0,
-                parents: Vec::new(),
-            }
-            .into(),
-        );
+        let received = OfferReceived {
+            connection: CONNECTION,
+            share,
+            generation: 1,
+            object,
+            record,
+            preview,
+            hops: 0,
+            links: Vec::new(),
+            parents: Vec::new(),
+        };
+        happens(received.into());
     }
     state
 }

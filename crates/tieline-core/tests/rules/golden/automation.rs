@@ -25,6 +25,7 @@ pub(super) fn samples() -> Vec<Event> {
         groups: [name("sales")].into(),
         roles: [name("standard")].into(),
         connections: [CONNECTION].into(),
+        several: true,
     };
     let mut all = vec![
         QueueSet { queue, actor: name("ann") }.into(),
@@ -66,6 +67,7 @@ fn rules() -> Vec<Event> {
         unshare: true,
         tasks: TaskChoice::All,
         new_tasks: true,
+        several: true,
     };
     let assignment = AssignmentRule {
         object: name("Deal__c"),

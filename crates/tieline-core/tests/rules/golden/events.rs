@@ -185,7 +185,7 @@ fn connections() -> Vec<Event> {
         ConnectionDeactivated { connection, actor: Some(name("ann")) }.into(),
         PartnerReincarnated { connection, incarnation: Incarnation(10) }.into(),
         ReceiptNoted { connection, position: Position(12) }.into(),
-        ConnectionSuspended { connection, suspended: true }.into(),
+        ConnectionSuspended { connection, suspended: true, actor: Some(name("ann")) }.into(),
         PublishRuleSet {
             connection,
             object: name("Deal__c"),
@@ -202,7 +202,14 @@ fn connections() -> Vec<Event> {
         .into(),
         CatalogueSent { connection, position: Position(1), catalogue: a_catalogue() }.into(),
         SubscriptionSent { connection, position: Position(2), notice: a_notice() }.into(),
-        KeyAnnounced { connection, position: Position(3), number: 1, public_key: [6; 32] }.into(),
+        KeyAnnounced {
+            connection,
+            position: Position(3),
+            number: 1,
+            public_key: [6; 32],
+            actor: Some(name("ann")),
+        }
+        .into(),
         KeyConfirmed { connection, number: 1, public_key: [6; 32], until: MOMENT }.into(),
         PartnerKeyChanged { connection, public_key: [6; 32], until: MOMENT }.into(),
     ]
@@ -294,6 +301,7 @@ fn shares() -> Vec<Event> {
             actor: name("ann"),
             how: a_forwarding(),
             hops: 1,
+            links: [(name("Account__c"), SHARE)].into_iter().collect(),
         }
         .into(),
         OfferReceived {
@@ -305,6 +313,7 @@ fn shares() -> Vec<Event> {
             preview: a_preview(),
             parents: parents(),
             hops: 1,
+            links: parents(),
         }
         .into(),
         OfferAnswered {
@@ -390,7 +399,7 @@ fn partners_words() -> Vec<Event> {
         OutcomesReported { connection, position, upto: Position(7), runs: runs(), details: vec![a_detail()] }
             .into(),
         SettledSent { connection, position, detail: a_detail(), recovered: true }.into(),
-        ReconcileAsked { connection, position }.into(),
+        ReconcileAsked { connection, position, actor: Some(name("ann")) }.into(),
         HoldChanged { connection, positions: vec![position], until: MOMENT, parent: Some(SHARE) }.into(),
     ]
 }

@@ -25,8 +25,16 @@ pub(super) const MOMENT: Timestamp = Timestamp(1_700_000_000_000_001);
 pub(super) fn samples() -> Vec<Message> {
     let (share, generation) = (SHARE, 2);
     let mut all: Vec<Message> = vec![
-        Offer { share, generation, object: name("Deal__c"), record: RECORD, preview: a_preview(), hops: 1 }
-            .into(),
+        Offer {
+            share,
+            generation,
+            object: name("Deal__c"),
+            record: RECORD,
+            preview: a_preview(),
+            hops: 1,
+            links: parents(),
+        }
+        .into(),
         Grant { share, generation, object: name("Deal__c"), record: RECORD, content: a_content() }.into(),
         Snapshot {
             share,
@@ -61,7 +69,14 @@ pub(super) fn samples() -> Vec<Message> {
         }
         .into(),
         ValueDecided { share, position: Position(9), field: name("Note"), approved: true }.into(),
-        OwnerNotice { share, generation, owner: Some(name("queue:emea")), hops: 1 }.into(),
+        OwnerNotice {
+            share,
+            generation,
+            owner: Some(name("queue:emea")),
+            hops: 1,
+            written: Some(Stamp::new(MOMENT, OrgId(7))),
+        }
+        .into(),
     ];
     all.extend(super::history::messages());
     all

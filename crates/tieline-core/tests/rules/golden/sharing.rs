@@ -6,7 +6,7 @@ use tieline_core::account::AccountRule;
 use tieline_core::conversion::ConversionMap;
 use tieline_core::event::{
     AccountRuleSet, ChildGranted, ConversionMapSet, DecisionSent, Event, InboxViewRemoved, InboxViewSet,
-    OwnerHeard, OwnerMapSet, OwnerTold, RecordViewRemoved, RecordViewSet,
+    OwnerHeard, OwnerHeld, OwnerMapSet, OwnerTold, RecordViewRemoved, RecordViewSet,
 };
 use tieline_core::message::ValueDecided;
 use tieline_core::owner_map::OwnerMap;
@@ -47,6 +47,7 @@ pub(super) fn samples() -> Vec<Event> {
         sort,
         audience,
     };
+    let written = tieline_core::Stamp::new(super::messages::MOMENT, tieline_core::OrgId(7));
     vec![
         RecordViewSet { view: records, actor: name("ann") }.into(),
         RecordViewRemoved { view: name("hot"), actor: name("ann") }.into(),
@@ -80,9 +81,18 @@ pub(super) fn samples() -> Vec<Event> {
             owner: name("queue:emea"),
             hops: 1,
             position: Position(5),
+            written: Some(written),
         }
         .into(),
-        OwnerHeard { connection: CONNECTION, share: SHARE, owner: name("bob"), unmapped: true }.into(),
+        OwnerHeard {
+            connection: CONNECTION,
+            share: SHARE,
+            owner: name("bob"),
+            unmapped: true,
+            written: Some(written),
+        }
+        .into(),
+        OwnerHeld { connection: CONNECTION, share: SHARE }.into(),
         OwnerMapSet {
             connection: CONNECTION,
             owners: OwnerMap {

@@ -147,7 +147,7 @@ const THEIRS: RecordId = RecordId(4_711);
 
 pub(crate) fn offer_of(share: ShareId, generation: u32) -> Offer {
     let preview = values(&[("Phase", Value::Picklist("one".into()))]);
-    Offer { share, generation, object: name("Offer__c"), record: THEIRS, preview, hops: 0 }
+    Offer { share, generation, object: name("Offer__c"), record: THEIRS, preview, hops: 0, links: Vec::new() }
 }
 
 pub(crate) fn grant_of(share: ShareId, generation: u32, content: Content) -> Grant {

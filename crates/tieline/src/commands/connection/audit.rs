@@ -17,6 +17,13 @@ const PAGE: usize = 1_000;
 pub(crate) struct Audit {
     /// Id, partner or label of the connection
     connection: String,
+    #[command(flatten)]
+    entries: Entries,
+}
+
+/// Which entries of an audit.
+#[derive(Debug, Args)]
+pub(crate) struct Entries {
     /// Only this action, as the list names it; failures is all that was refused
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
@@ -58,8 +65,14 @@ const ENTRIES: &[Column] = &[
 
 impl Audit {
     pub(super) fn run(self, session: &Session) -> Result<()> {
+        self.entries.show(session, &path(["connections", &self.connection, "audit"]))
+    }
+}
+
+impl Entries {
+    /// Shows the entries of the audit that `route` names.
+    pub(crate) fn show(self, session: &Session, route: &str) -> Result<()> {
         let client = session.client()?;
-        let route = path(["connections", &self.connection, "audit"]);
         let page = |limit: usize, cursor: Option<u64>| {
             let query = [
                 ("action", self.action.clone()),
@@ -69,7 +82,7 @@ impl Audit {
                 ("limit", Some(limit.to_string())),
                 ("cursor", cursor.map(|cursor| cursor.to_string())),
             ];
-            client.get(&route, &query)
+            client.get(route, &query)
         };
         let answer = if self.all {
             all("entries", |cursor| page(PAGE, cursor))?
