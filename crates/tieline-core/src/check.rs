@@ -11,7 +11,7 @@ use crate::expr::Expression;
 use crate::mapping::{FieldMapping, SubscribeRule};
 use crate::publish::{CatalogueObject, PublishRule};
 use crate::schema::{FieldKind, ObjectSchema, compatible};
-use crate::state::{Connection, Share, ShareRole, ShareStatus, State};
+use crate::state::{Connection, ConnectionStatus, Share, ShareRole, ShareStatus, State};
 use crate::value::{Value, cast};
 use crate::view::InboxView;
 use crate::{ConnectionId, FieldName, Owner, Timestamp, UserName};
@@ -42,6 +42,7 @@ pub fn check(state: &State, only: Option<ConnectionId>, now: Timestamp) -> Vec<F
     let mut checker = Checker { state, findings: Vec::new() };
     if only.is_none() {
         checker.org(now);
+        checker.ended();
     }
     let connections = state.connections.values().filter(|connection| connection.is_active());
     for connection in connections.filter(|connection| only.is_none_or(|id| id == connection.id)) {
@@ -108,6 +109,29 @@ impl Checker<'_> {
                 let item = format!("users.{name}");
                 self.find(About { connection: None, item: &item }, "token_ends", "", text, None);
             }
+        }
+    }
+
+    /// Queues and sharing rules that name a connection which is over: a new one with the same partner is another.
+    fn ended(&mut self) {
+        let automation = &self.state.automation;
+        let queues =
+            automation.queues.values().map(|queue| (format!("queues.{}", queue.name), &queue.connections));
+        let rules = automation.sharing.values().filter(|rule| rule.active);
+        let rules = rules.map(|rule| (format!("sharing_rules.{}", rule.name), &rule.connections));
+        let named =
+            queues.chain(rules).flat_map(|(item, named)| named.iter().map(move |id| (item.clone(), id)));
+        for (item, id) in named {
+            let Some(connection) = self.state.connections.get(id) else { continue };
+            if matches!(connection.status, ConnectionStatus::Active | ConnectionStatus::Pending) {
+                continue;
+            }
+            let text = format!(
+                "{item} is to offer records to {}, and that connection is over: nothing is offered; name another \
+                 connection, or take it out",
+                connection.display_name()
+            );
+            self.find(About { connection: None, item: &item }, "connection_ended", "", text, None);
         }
     }
 

@@ -6,6 +6,8 @@
 
 mod table;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::codes::codes;
@@ -90,6 +92,9 @@ pub struct Report {
     /// Only records for which this is true, in CEL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
+    /// Only rows where each of these columns, a field of the record or another, has one of these values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only: BTreeMap<String, Vec<String>>,
     /// Fields of the record, and what the list of columns names besides.
     pub columns: Vec<String>,
     /// One row for each combination of these columns, instead of one for each row.
@@ -161,7 +166,11 @@ impl Report {
                 format!("the label has at most {LABEL_CHARS_MAX} characters and no control characters");
             refuse(ReasonCode::TooLong, text);
         }
-        let named = self.columns.len() + self.group_by.len() + self.summaries.len() + self.sort.len();
+        let named = self.only.len()
+            + self.columns.len()
+            + self.group_by.len()
+            + self.summaries.len()
+            + self.sort.len();
         if self.columns.is_empty() || named > REPORT_COLUMNS_MAX {
             refuse(ReasonCode::LimitReached, format!("a report has 1 to {REPORT_COLUMNS_MAX} columns"));
         }
@@ -175,7 +184,9 @@ impl Report {
             refuse(ReasonCode::UnknownField, text);
         }
         let sorted = self.sort.iter().filter(|_| grouped.is_none()).map(|order| &order.column);
-        for column in self.columns.iter().chain(&self.group_by).chain(summed).chain(sorted) {
+        for column in
+            self.columns.iter().chain(&self.group_by).chain(summed).chain(sorted).chain(self.only.keys())
+        {
             if let Err(reason) = self.check_column(object, column) {
                 reasons.push(reason);
             }
@@ -220,6 +231,7 @@ impl Report {
             connected: rows == Rows::Shares,
             connection: None,
             filter: None,
+            only: BTreeMap::new(),
             columns,
             group_by: Vec::new(),
             summaries: Vec::new(),

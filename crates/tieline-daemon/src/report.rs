@@ -91,6 +91,12 @@ impl<'a> Run<'a> {
         self.columns.iter().map(|column| cell(column, row)).collect()
     }
 
+    /// Adds a row if the report has it; whether there is room for more.
+    fn add(&self, out: &mut Gathered, row: &Row<'_>) -> bool {
+        let has = |(column, values): (&String, &Vec<String>)| values.contains(&cell(column, row).to_text());
+        !self.report.only.iter().all(has) || out.add(|| self.cells(row))
+    }
+
     /// The rows that one state has.
     pub(crate) fn of_state(&self, state: &State) -> Gathered {
         let mut out = Gathered::default();
@@ -108,7 +114,7 @@ impl<'a> Run<'a> {
                 if only_shared && self.shares(state, record).is_empty() {
                     continue;
                 }
-                if !out.add(|| self.cells(&bare)) {
+                if !self.add(&mut out, &bare) {
                     return out;
                 }
                 continue;
@@ -116,7 +122,7 @@ impl<'a> Run<'a> {
             for (connection, share_id, share) in self.shares(state, record) {
                 let row =
                     Row { connection: Some((connection, false)), share: Some((share_id, share)), ..bare };
-                if !out.add(|| self.cells(&row)) {
+                if !self.add(&mut out, &row) {
                     return out;
                 }
             }
@@ -155,7 +161,7 @@ impl<'a> Run<'a> {
             let Some(record) = state.record(id).filter(|record| self.takes(record)) else { continue };
             let connection = Some((connection, by_invitation));
             let row = Row { id, record: Some(record), connection, share: None, update: None };
-            if !out.add(|| self.cells(&row)) {
+            if !self.add(out, &row) {
                 return;
             }
         }
@@ -180,7 +186,7 @@ impl<'a> Run<'a> {
             }
             let connection = state.connections.get(&update.connection).map(|connection| (connection, false));
             let row = Row { id: update.record, record, connection, share: None, update: Some(update) };
-            if !out.add(|| self.cells(&row)) {
+            if !self.add(&mut out, &row) {
                 return out;
             }
         }

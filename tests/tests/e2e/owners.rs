@@ -122,3 +122,29 @@ fn conversion_is_set_by_commands() {
     assert_eq!(actors, ["admin", "admin"], "{audit}");
     pair.finish();
 }
+
+/// S2S-72: what a partner changed, with old and new value, by whom and over which connection.
+#[test]
+fn updates_by_connections_are_reported_with_what_they_changed() {
+    let pair = Pair::start();
+    let (lead, copy) = pair.share_lead("Curie");
+    crate::kit::update(&pair.a.api, &lead, &json!({"Status": "Working - Contacted", "Rating": "Hot"}));
+    pair.until_same(&lead, &copy);
+    let history = tieline_json(&pair.b, &["report", "run", "lead-history"]);
+    let rows = history["rows"].as_array().unwrap();
+    let at =
+        |column: &str| history["columns"].as_array().unwrap().iter().position(|name| name == column).unwrap();
+    let status: Vec<&Json> = rows.iter().filter(|row| row[at("update.field")] == "Status").collect();
+    // What followed the grant stands there, too.
+    let row = status.last().unwrap();
+    for (column, value) in [
+        ("record.id", copy.as_str()),
+        ("update.old", "Open - Not Contacted"),
+        ("update.new", "Working - Contacted"),
+        ("update.actor", "connection.user"),
+        ("connection.partner", "acme"),
+    ] {
+        assert_eq!(row[at(column)], value, "{column}: {history}");
+    }
+    pair.finish();
+}

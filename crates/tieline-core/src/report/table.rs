@@ -172,6 +172,7 @@ mod tests {
             connected: false,
             connection: None,
             filter: None,
+            only: BTreeMap::new(),
             columns: vec!["Name".into(), "StageName".into()],
             group_by: Vec::new(),
             summaries: Vec::new(),

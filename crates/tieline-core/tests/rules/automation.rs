@@ -9,7 +9,7 @@ use tieline_core::engine::Engine;
 use tieline_core::log::Log;
 use tieline_core::mail_template::{MailPurpose, MailTemplate};
 use tieline_core::mapping::{FieldMapping, SubscribeRule};
-use tieline_core::message::{Change, DeclineOffer, EndReason, Message};
+use tieline_core::message::{AcceptOffer, Change, DeclineOffer, EndReason, Message};
 use tieline_core::reason::ReasonCode;
 use tieline_core::schema::{ObjectSchema, standard_objects};
 use tieline_core::sharing::TaskChoice;
@@ -86,6 +86,36 @@ fn replays(org: &Org) {
 }
 
 #[test]
+fn what_another_took_is_offered_again_once_nobody_has_it_and_several_may_have_it() {
+    let mut here = Org::new("acme", deal());
+    let (mut globex, mut initech) = (Partner::of(&mut here, "globex"), Partner::of(&mut here, "initech"));
+    let (g, i) = (globex.connection, initech.connection);
+    set(&mut here, sharing("Count > 5", &[g, i], true));
+    let record = here.create("Deal__c", &[("Name", Value::text("a")), ("Count", Value::Integer(6))]);
+    let accept = |share, generation| AcceptOffer { share, generation, whole: false };
+    let share = |here: &Org, over| here.record(record).share_over(over).unwrap();
+    let at_globex = share(&here, g);
+    globex.send(&mut here, accept(at_globex, 1));
+    assert_eq!(status(&here, record, i), Some(ShareStatus::Taken));
+    here.update(record, &[("Count", Value::Integer(7))]);
+    assert_eq!(status(&here, record, i), Some(ShareStatus::Taken), "globex has it");
+    here.update(record, &[("Count", Value::Integer(1))]);
+    here.update(record, &[("Count", Value::Integer(8))]);
+    let offered = Some(ShareStatus::Offered);
+    assert_eq!((status(&here, record, g), status(&here, record, i)), (offered, offered));
+
+    let Rule::Sharing(rule) = sharing("Count > 5", &[g, i], true) else { unreachable!() };
+    set(&mut here, Rule::Sharing(SharingRule { several: true, ..rule }));
+    let record = here.create("Deal__c", &[("Name", Value::text("b")), ("Count", Value::Integer(6))]);
+    for partner in [&mut globex, &mut initech] {
+        let share = here.record(record).share_over(partner.connection).unwrap();
+        partner.send(&mut here, accept(share, 1));
+    }
+    let active = Some(ShareStatus::Active);
+    assert_eq!((status(&here, record, g), status(&here, record, i)), (active, active));
+}
+
+#[test]
 fn a_sharing_rule_offers_what_meets_its_criteria() {
     let mut here = Org::new("acme", deal());
     let (mut globex, initech) = (Partner::of(&mut here, "globex"), Partner::of(&mut here, "initech"));
@@ -137,7 +167,7 @@ fn what_another_took_and_a_person_forwards_again_is_no_rules_any_more() {
     set(&mut here, sharing("Count > 5", &[g, i], true));
     let record = here.create("Deal__c", &[("Name", Value::text("a")), ("Count", Value::Integer(9))]);
     let share = here.record(record).share_over(g).unwrap();
-    globex.send(&mut here, tieline_core::message::AcceptOffer { share, generation: 1, whole: false });
+    globex.send(&mut here, AcceptOffer { share, generation: 1, whole: false });
     assert_eq!(status(&here, record, i), Some(ShareStatus::Taken));
     here.run(Command::EndShare { record, connection: g, reason: EndReason::Stopped });
     here.run(Command::Forward { record, connection: i });
@@ -253,7 +283,7 @@ fn the_sent_name_is_there_once_the_partner_has_accepted() {
         panic!("a share")
     };
     assert_eq!(value(&here, record, "Note"), Value::Null);
-    globex.send(&mut here, tieline_core::message::AcceptOffer { share, generation: 1, whole: false });
+    globex.send(&mut here, AcceptOffer { share, generation: 1, whole: false });
     assert_eq!(value(&here, record, "Note"), Value::text("sent"));
     // It has begun to meet the criteria once.
     here.update(record, &[("Note", Value::text("other"))]);

@@ -308,3 +308,18 @@ fn who_is_given_a_record_by_another_is_told() {
     here.run(assign("ann"));
     assert!(!kinds(&here).contains(&NoticeKind::RecordAssigned));
 }
+
+/// S2S-45: whoever loses hears of it, also who had not answered yet.
+#[test]
+fn an_org_that_loses_an_offer_is_told() {
+    let (mut here, mut globex) = desk();
+    let share = tieline_core::ShareId(9);
+    globex.send(&mut here, crate::kit::offer_of(share, 1));
+    let code = tieline_core::reason::ReasonCode::Taken;
+    globex.send(&mut here, tieline_core::message::Refuse { share, generation: 1, code });
+    let told = notices(&here);
+    let last = told.last().unwrap();
+    assert_eq!((last.kind, last.connection), (NoticeKind::OfferTaken, Some(globex.connection)), "{last:?}");
+    assert!(last.text.starts_with("globex offered a"), "{}", last.text);
+    assert_replays(&here);
+}

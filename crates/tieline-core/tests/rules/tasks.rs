@@ -202,6 +202,28 @@ fn a_restored_partner_gets_the_tasks_again() {
 }
 
 #[test]
+fn a_task_follows_when_it_comes_to_be_of_the_chosen_kind() {
+    let (mut a, mut b, id) = pair();
+    let lead = lead(&mut a);
+    let how = Forwarding { tasks: TaskChoice::Closed, new_tasks: true, ..Forwarding::default() };
+    a.run(Command::Sharing(SharingCommand::Forward { record: lead, connection: id, how }));
+    accept(&mut a, &mut b, id).expect("a copy");
+    let call = task(&mut a, "call", "Not Started", lead);
+    settle_all(&mut a, &mut b, id);
+    assert!(tasks(&b, id).is_empty(), "it is not done");
+    a.update(call, &[("Status", Value::picklist("Completed".into()))]);
+    settle_all(&mut a, &mut b, id);
+    let subjects = |org: &Org| tasks(org, id).into_iter().map(|(subject, ..)| subject).collect::<Vec<_>>();
+    assert_eq!(subjects(&b), ["call"]);
+    // What was stopped by hand does not come back with another change.
+    a.run(Command::EndShare { record: call, connection: id, reason: EndReason::Stopped });
+    a.update(call, &[("Subject", Value::text("called"))]);
+    settle_all(&mut a, &mut b, id);
+    let share = a.record(call).share_over(id).unwrap();
+    assert_eq!(a.state().share(id, share).unwrap().status, ShareStatus::Inactive(EndReason::Stopped));
+}
+
+#[test]
 fn a_sharing_rule_says_which_tasks_follow() {
     let (mut a, mut b, id) = pair();
     let rule = SharingRule {

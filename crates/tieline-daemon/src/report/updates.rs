@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use tieline_core::event::{Event, RecordChanged};
+use tieline_core::event::{Event, RecordAction, RecordChanged};
 use tieline_core::limits::REPORT_ROWS_MAX;
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, FieldName, ObjectName, RecordId, Seq, Timestamp, UserName};
@@ -122,7 +122,9 @@ impl Pass<'_> {
             }
             let place = (changed.record, field.clone());
             let before = self.last.insert(place.clone(), value.clone());
-            let Some(origin) = changed.origin_of(field) else { continue };
+            // What a copy was made with is no update of it.
+            let updates = changed.action == RecordAction::Update;
+            let Some(origin) = changed.origin_of(field).filter(|_| updates) else { continue };
             if self.sought.connection.is_some_and(|id| id != origin.connection) {
                 continue;
             }
@@ -227,7 +229,7 @@ mod tests {
     use tempfile::TempDir;
     use tieline_core::Incarnation;
     use tieline_core::content::Content;
-    use tieline_core::event::{Origin, RecordAction};
+    use tieline_core::event::Origin;
     use tieline_core::log::{Group, Log};
     use tieline_core::stamp::Stamp;
     use tieline_store::{Config, SledLog};

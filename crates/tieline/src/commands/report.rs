@@ -42,8 +42,8 @@ pub(crate) struct One {
 pub(crate) struct Set {
     /// The report
     report: ReportName,
-    /// A TOML or JSON file: object, rows, columns, and as needed filter, connection, connected, group_by,
-    /// summaries, sort, label; - is standard input
+    /// A TOML or JSON file: object, rows, columns, and as needed filter, only, connection, connected,
+    /// group_by, summaries, sort, label; - is standard input
     file: PathBuf,
 }
 

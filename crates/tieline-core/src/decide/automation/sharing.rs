@@ -1,7 +1,8 @@
 //! What is offered by itself: to the connections of a queue, and by sharing rules (S2S-42, S2S-43).
 //!
 //! What a partner has declined, and what somebody has stopped, no rule offers again: a rule offers a
-//! record over a connection only if it was never shared there, or if a rule itself ended that.
+//! record over a connection only if it was never shared there, if a rule itself ended that, or if another one
+//! was faster.
 
 use crate::automation::{Facts, RuleKind, SharingRule};
 use crate::command::Refusal;
@@ -13,9 +14,9 @@ use crate::decide::write::is_open;
 use crate::event::RuleShared;
 use crate::limits::HOPS_MAX;
 use crate::message::EndReason;
-use crate::reason::Reason;
+use crate::reason::{Reason, ReasonCode};
 use crate::sharing::Forwarding;
-use crate::state::{Connection, Record, ShareRole};
+use crate::state::{Connection, Record, ShareRole, ShareStatus};
 use crate::{ConnectionId, FieldName, QueueName, RecordId, RuleName, ShareId};
 
 /// Offers a record to the connections of the queue that owns it. What cannot be offered (it is not
@@ -26,7 +27,9 @@ pub(super) fn offer_to_members(draft: &mut Draft<'_>, touched: &Touched, queue: 
     for over in &queue.connections {
         if touched.by_person {
             // Whoever puts it there means the members, also those that had it before.
-            drop(share::forward(draft, touched.record, *over, queue.how()));
+            if let Err(refusal) = share::forward(draft, touched.record, *over, queue.how()) {
+                not_offered(draft, touched.record, &queue.name, &refusal);
+            }
             continue;
         }
         let Some((connection, record)) = state.connections.get(over).zip(state.record(touched.record)) else {
@@ -42,13 +45,23 @@ pub(super) fn offer_to_members(draft: &mut Draft<'_>, touched: &Touched, queue: 
     }
 }
 
-/// Whether a rule may offer the record over the connection.
+/// A member of a queue is not offered what came into it, for it is not published there: nothing else tells so.
+fn not_offered(draft: &mut Draft<'_>, record: RecordId, queue: &QueueName, refusal: &Refusal) {
+    if refusal.code == "not_published" {
+        let reason = Reason::new(ReasonCode::NotPublished, refusal.to_string());
+        let rule = format!("queue:{queue}");
+        failed(draft, RuleKind::Sharing, &rule, Some(record), vec![reason]);
+    }
+}
+
+/// Whether a rule may offer the record over the connection: it did not yet, it ended that itself, or another
+/// was faster then.
 fn may_offer(connection: &Connection, record: &Record) -> bool {
     let known = record.share_over(connection.id).and_then(|share| connection.shares.get(&share));
     known.is_none_or(|share| {
         share.role == ShareRole::Origin
             && !is_open(share)
-            && share.rule.as_ref().is_some_and(|shared| shared.ended)
+            && share.rule.as_ref().is_some_and(|by| by.ended || share.status == ShareStatus::Taken)
     })
 }
 

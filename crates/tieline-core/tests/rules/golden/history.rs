@@ -58,6 +58,7 @@ fn report() -> Report {
         connected: true,
         connection: Some("globex".to_owned()),
         filter: Some("Count > 3".to_owned()),
+        only: [("share.status".to_owned(), vec!["active".to_owned()])].into(),
         columns: vec!["Name".to_owned()],
         group_by: vec!["share.status".to_owned()],
         summaries: vec![Summary { function: Function::Sum, column: "Count".to_owned() }],
