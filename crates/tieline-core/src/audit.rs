@@ -158,6 +158,7 @@ pub fn place_of(event: &Event) -> Place {
         | Event::OwnerTold(_)
         | Event::OwnerHeard(_)
         | Event::ComputationFailed(_)
+        | Event::ShareHeldBack(_)
         | Event::OwnerHeld(_)
         | Event::Unknown { .. } => return Place::Nowhere,
     })

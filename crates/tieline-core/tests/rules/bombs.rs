@@ -1,6 +1,8 @@
 //! Expressions that would take seconds, gigabytes or the stack: wherever one can be saved it is refused with
 //! its reason, and what costs too much only with the values of a record ends at the limit of steps or bytes.
 
+use std::collections::BTreeMap;
+
 use tieline_core::automation::{
     Action, AssignmentEntry, AssignmentRule, EscalationEntry, EscalationRule, Rule, RuleKind, SharingRule,
     When, WorkflowRule,
@@ -52,6 +54,7 @@ fn sharing(both: &Both, criteria: &str) -> Command {
         unshare: true,
         tasks: TaskChoice::None,
         new_tasks: false,
+        several: false,
     }))
 }
 
@@ -126,6 +129,7 @@ fn report(filter: &str) -> Command {
         group_by: Vec::new(),
         summaries: Vec::new(),
         sort: Vec::new(),
+        only: BTreeMap::new(),
     };
     Command::Report(ReportChange::Set { report: Box::new(report) })
 }

@@ -6,7 +6,7 @@ use tieline_core::engine::Engine;
 use tieline_core::limits::NOTICES_WAITING_MAX;
 use tieline_core::log::Log;
 use tieline_core::message::{
-    DeclineOffer, EndReason, OutcomeDetail, OutcomeReport, OutcomeRun, ShareEnded, WireReason,
+    DeclineOffer, EndReason, OutcomeDetail, OutcomeReport, OutcomeRun, Refuse, ShareEnded, WireReason,
 };
 use tieline_core::notice::{NoticeHook, NoticeKind, NoticeSettings};
 use tieline_core::outcome::Outcome;
@@ -15,7 +15,7 @@ use tieline_core::state::KeptNotice;
 use tieline_core::value::Value;
 use tieline_core::{AssignTo, EffectId, Owner, Position, RoleName, Seq, ShareId};
 
-use crate::kit::{Org, Partner, at, change_of, content, deal, name, stamp};
+use crate::kit::{Org, Partner, at, change_of, content, deal, name, offer_of, stamp};
 
 const OTHER: tieline_core::OrgId = tieline_core::OrgId(9);
 
@@ -313,10 +313,10 @@ fn who_is_given_a_record_by_another_is_told() {
 #[test]
 fn an_org_that_loses_an_offer_is_told() {
     let (mut here, mut globex) = desk();
-    let share = tieline_core::ShareId(9);
-    globex.send(&mut here, crate::kit::offer_of(share, 1));
-    let code = tieline_core::reason::ReasonCode::Taken;
-    globex.send(&mut here, tieline_core::message::Refuse { share, generation: 1, code });
+    let share = ShareId(9);
+    globex.send(&mut here, offer_of(share, 1));
+    let code = ReasonCode::Taken;
+    globex.send(&mut here, Refuse { share, generation: 1, code });
     let told = notices(&here);
     let last = told.last().unwrap();
     assert_eq!((last.kind, last.connection), (NoticeKind::OfferTaken, Some(globex.connection)), "{last:?}");
