@@ -71,8 +71,10 @@ fn a_rule_that_is_broken_on_purpose_is_noticed() {
         // Without faults of disks, which only keep messages away from the rule that is broken.
         let options =
             Options { restores: false, disks: false, sabotage: Some(sabotage), ..Options::default() };
-        let noticed = (SEEDS.start..SEEDS.start + 5).filter(|seed| run(*seed, &options).is_err()).count();
-        assert!(noticed >= 4, "{sabotage:?} was noticed in {noticed} of 5 runs");
+        // An altered value may be written over before the end, in a quarter of all runs: five of them were
+        // too few to tell that from a rule that notices nothing.
+        let noticed = (SEEDS.start..SEEDS.start + 12).filter(|seed| run(*seed, &options).is_err()).count();
+        assert!(noticed >= 8, "{sabotage:?} was noticed in {noticed} of 12 runs");
     }
 }
 
