@@ -1,5 +1,6 @@
 //! What belongs to another org, and invitations that are answered by everybody at once.
 
+use std::collections::BTreeSet;
 use std::thread;
 
 use serde_json::{Value as Json, json};
@@ -133,15 +134,27 @@ fn invitations_that_many_daemons_accept_at_once_have_one_partner_each_and_the_ot
             (made["connection"].as_str().unwrap().to_owned(), made["url"].as_str().unwrap().to_owned())
         })
         .collect();
-    thread::scope(|scope| {
-        for (guest, (_, url)) in guests.iter().flat_map(|guest| invited.iter().map(move |one| (guest, one))) {
-            scope.spawn(|| assert!(answer(&guest.api, url), "{} could not answer", guest.home.name));
-        }
+    // Whoever comes when another has been taken is refused at once; who was faster than that hears it later.
+    let refused: BTreeSet<(String, String)> = thread::scope(|scope| {
+        let tries: Vec<_> = guests
+            .iter()
+            .flat_map(|guest| invited.iter().map(move |one| (guest, one)))
+            .map(|(guest, (id, url))| {
+                scope.spawn(move || {
+                    let body = json!({ "url": url, "accept": true });
+                    let problem = guest.api.send("POST", "/v1/invitations/answer", &body).err()?;
+                    assert_eq!(problem.body["code"], "used", "{}: {}", guest.home.name, problem.body);
+                    Some((guest.home.name.to_string(), id.clone()))
+                })
+            })
+            .collect();
+        tries.into_iter().filter_map(|tried| tried.join().unwrap()).collect()
     });
     for (id, _) in &invited {
         let path = format!("/v1/connections/{id}");
         let mut partners = Vec::new();
-        for guest in &guests {
+        let refused = |guest: &&OrgProcess| refused.contains(&(guest.home.name.to_string(), id.clone()));
+        for guest in guests.iter().filter(|guest| !refused(guest)) {
             let end = guest.api.until("an end", &path, |seen| match seen["summary"]["status"].as_str() {
                 Some("active") => Some(None),
                 Some("declined") => Some(seen["declined"].as_str().map(str::to_owned)),
