@@ -6,9 +6,8 @@
 //! when the invitation is not open any more.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -18,6 +17,7 @@ use tieline_core::state::{Connection, ConnectionStatus, Side, State};
 
 use crate::clock::now;
 use crate::org::OrgHandle;
+use crate::secrets;
 
 const PREFIX: &str = "invitation.";
 const SUFFIX: &str = ".secret";
@@ -30,13 +30,7 @@ fn path(keys: &Path, hash: &[u8; 32]) -> PathBuf {
 
 fn put(keys: &Path, secret: &[u8; 32]) -> io::Result<()> {
     let path = path(keys, SecretHash::of(secret).as_bytes());
-    let aside = path.with_added_extension("new");
-    fs::remove_file(&aside).ok();
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    file.write_all(HEXLOWER.encode(secret).as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&aside, &path)?;
-    File::open(keys)?.sync_all()
+    secrets::put(keys, &path, HEXLOWER.encode(secret).as_bytes())
 }
 
 fn get(keys: &Path, hash: &[u8; 32]) -> io::Result<[u8; 32]> {
@@ -131,7 +125,7 @@ mod tests {
         sweep(dir.path(), &BTreeSet::new()).unwrap();
         assert!(file.exists(), "it may be about to be used");
         let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3_600);
-        File::open(&file).unwrap().set_modified(hour_ago).unwrap();
+        fs::File::open(&file).unwrap().set_modified(hour_ago).unwrap();
         sweep(dir.path(), &[file.clone()].into()).unwrap();
         assert!(file.exists());
         sweep(dir.path(), &BTreeSet::new()).unwrap();

@@ -25,10 +25,12 @@ pub(crate) async fn run(org: OrgHandle, stop: CancellationToken) {
             continue;
         }
         durable.borrow_and_update();
+        // Receipts are many, and only jobs wait for the room that they make.
+        let waits = org.peek(|state| !state.jobs.is_empty());
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = org.shared.room.notified() => {}
+            () = org.shared.room.notified(), if waits => {}
             changed = durable.changed() => if changed.is_err() { return },
         }
     }

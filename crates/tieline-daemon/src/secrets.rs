@@ -67,7 +67,9 @@ fn webhook(keys: &Path, name: &SecretName, suffix: &str) -> PathBuf {
     keys.join(format!("{WEBHOOK}{name}{suffix}"))
 }
 
-fn put(keys: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a secret to a file of the directory of keys, for its owner alone: it is there whole and on disk, or
+/// not at all.
+pub(crate) fn put(keys: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_added_extension("new");
     fs::remove_file(&aside).ok();
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;

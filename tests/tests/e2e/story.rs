@@ -138,6 +138,7 @@ fn refused_update_is_known_on_both_sides(a: &Api, b: &Api, id: &str, lead: &str,
         let failures = api.get(&format!("/v1/failures?connection={id}")).unwrap();
         let failure = &failures["failures"][0];
         assert_eq!(failure["direction"], direction, "{failures}");
+        assert_eq!(failure["mended"], false, "{failures}");
         assert_eq!(failure["reasons"][0], json!({ "code": "rule_refused", "field": "City" }));
         // The words are those of the org that refused: they quote its rules, and stay there.
         assert_eq!(failure["messages"].to_string().contains("above the sea"), direction == "in", "{failure}");
@@ -148,6 +149,11 @@ fn refused_update_is_known_on_both_sides(a: &Api, b: &Api, id: &str, lead: &str,
 
     refuse_atlantis(b, false);
     until_value(b, copy, "City", "Atlantis");
+    for api in [a, b] {
+        api.until("a failure that is mended", &format!("/v1/failures?connection={id}"), |seen| {
+            (seen["failures"][0]["mended"] == true).then_some(())
+        });
+    }
     for (api, record) in [(a, lead), (b, copy)] {
         api.until("no problem", &format!("/v1/records/Lead/{record}"), |seen| {
             seen["shares"][0]["problem"].is_null().then_some(())

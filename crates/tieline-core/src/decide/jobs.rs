@@ -225,6 +225,16 @@ fn finish(draft: &mut Draft<'_>, job: JobId, slice: Slice) {
     });
 }
 
+/// The view that a job goes by, if any; a slice that ends the job if it cannot be opened.
+fn opened<'s>(
+    state: &'s State,
+    job: &Job,
+    view: Option<&ViewName>,
+) -> Result<Option<(&'s RecordView, OpenView)>, Slice> {
+    let view = view.map(|name| state.open_view(name)).transpose();
+    view.map_err(|refusal| Slice::of(job).ended("the view", &refusal))
+}
+
 /// Whether a record belongs to a view; without one, each does.
 fn chosen_by(
     state: &State,
@@ -267,9 +277,9 @@ fn forward(
 ) -> Slice {
     let (state, now) = (draft.state, draft.now);
     let after = job.cursor.map(RecordId);
-    let view = match chosen.view.map(|name| state.open_view(name)).transpose() {
+    let view = match opened(state, job, chosen.view) {
         Ok(view) => view,
-        Err(refusal) => return Slice::of(job).ended("the view", &refusal),
+        Err(slice) => return slice,
     };
     let meant = |id: RecordId| {
         view.is_none()
@@ -295,9 +305,9 @@ fn stop(
     allowance: usize,
 ) -> Slice {
     let (state, now) = (draft.state, draft.now);
-    let view = match view.map(|name| state.open_view(name)).transpose() {
+    let view = match opened(state, job, view) {
         Ok(view) => view,
-        Err(refusal) => return Slice::of(job).ended("the view", &refusal),
+        Err(slice) => return slice,
     };
     let records = state.records_of(object, job.cursor.map(RecordId));
     let one = |id, record: &Record| {

@@ -273,38 +273,3 @@ fn a_connection_is_called_what_people_call_it() {
     assert_eq!(acme.attempt(label("Globex sales")), Ok(Reply::Unchanged));
     assert_eq!(acme.attempt(label("a\nb")).unwrap_err().code, "bad_label");
 }
-
-/// How long a plan and its application take, and what of it the writer waits for. By hand:
-/// `cargo test -p tieline-core --test rules -- --ignored --nocapture how_a_plan_grows`.
-#[test]
-#[ignore = "it measures, and proves nothing"]
-#[allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::print_stdout)]
-fn how_a_plan_grows() {
-    for records in [1_000, 10_000, 50_000] {
-        let (mut acme, _) = pair();
-        let connection = *acme.state().connections.keys().next().unwrap();
-        for number in 0..records {
-            let record = acme.create("Deal__c", &[("Name", Value::text(&format!("d{number}")))]);
-            acme.run(Command::Forward { record, connection });
-        }
-        let text = "[connections.globex.publish.Deal__c]\nfields = [\"Name\"]\n[extends.Deal__c.rules.Few]\n\
-                    condition = 'Count > 24'\nmessage = \"too many\"\n";
-        let begun = std::time::Instant::now();
-        let mut plan = plan_as(&acme, "ann", &[source("f", text)], Options::default());
-        let planned = begun.elapsed();
-        let slice = std::time::Instant::now();
-        for question in &mut plan.share_questions {
-            question.ask(acme.state(), None, 1_000);
-        }
-        for question in &mut plan.questions {
-            question.ask(acme.state(), None, 1_000, acme.now);
-        }
-        let sliced = slice.elapsed();
-        let begun = std::time::Instant::now();
-        acme.run(command(plan));
-        println!(
-            "{records} records: plan {planned:?}, a slice of counting {sliced:?}, apply {:?}",
-            begun.elapsed()
-        );
-    }
-}

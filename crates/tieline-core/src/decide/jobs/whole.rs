@@ -3,7 +3,7 @@
 
 use std::ops::Bound::{Excluded, Unbounded};
 
-use super::{Slice, chosen_by};
+use super::{Slice, chosen_by, opened};
 use crate::command::Refusal;
 use crate::content::Content;
 use crate::decide::automation::{check_owner, give, known_owner, owner_by_rules};
@@ -128,9 +128,9 @@ fn assign(
     allowance: usize,
 ) -> Slice {
     let (state, now) = (draft.state, draft.now);
-    let view = match view.map(|name| state.open_view(name)).transpose() {
+    let view = match opened(state, job, view) {
         Ok(view) => view,
-        Err(refusal) => return Slice::of(job).ended("the view", &refusal),
+        Err(slice) => return slice,
     };
     let records = state.records_of(object, job.cursor.map(RecordId));
     let one = |id, record: &Record| {
