@@ -74,7 +74,8 @@ impl Config {
         Self {
             dir: dir.into(),
             cache_bytes: 32 << 20,
-            flush_every_ms: 500,
+            // sled's thread syncs the whole file each time, and a batch that is to be durable waits for that.
+            flush_every_ms: 5_000,
             sentinel_every_ms: 100,
             free_bytes_min: 256 << 20,
         }

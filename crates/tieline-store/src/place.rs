@@ -116,13 +116,22 @@ impl Place {
     }
 }
 
+/// So much of a file is made durable at once. A journal of the file system that is written meanwhile, as
+/// each sync of the log asks for, waits for it: with a large file at once that would take seconds.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// Replaces the file at `path` by one that holds `parts`: after a crash the old or the new one is
 /// there, whole.
 pub(crate) fn replace(path: &Path, parts: &[&[u8]]) -> Result<(), FileError> {
     let aside = path.with_added_extension("aside");
     let write = || {
         let mut file = File::create(&aside)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
+        for piece in parts.iter().flat_map(|part| part.chunks(PIECE_BYTES)) {
+            file.write_all(piece)?;
+            if piece.len() == PIECE_BYTES {
+                file.sync_data()?;
+            }
+        }
         file.sync_all()
     };
     write().map_err(FileError::at("write", &aside))?;

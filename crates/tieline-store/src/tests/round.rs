@@ -133,6 +133,6 @@ fn the_usual_figures_keep_a_reserve() {
     let config = Config::new("log");
     assert!(config.free_bytes_min >= 64 << 20);
     assert!((32 << 20..=64 << 20).contains(&config.cache_bytes));
-    assert!((200..=500).contains(&config.flush_every_ms));
+    assert!((500..=5_000).contains(&config.flush_every_ms));
     assert!(config.sentinel_every_ms <= 100);
 }
