@@ -81,6 +81,8 @@ impl Incoming<'_> {
 enum Verdict {
     /// It is to be written, with this stamp.
     Newer(Stamp),
+    /// The same write under a newer mapping: to be written with this stamp, if it comes to another value.
+    Remapped(Stamp),
     Same,
     Older,
 }
@@ -103,13 +105,20 @@ fn judge(record: &Record, mapping: &FieldMapping, stamp: Stamp, origin: Origin, 
             else {
                 return Verdict::Same;
             };
-            let revised = stamp.revision() > source.revision || origin.mapping > source.origin.mapping;
-            if !revised {
-                return Verdict::Same;
+            if stamp.revision() > source.revision {
+                Verdict::Newer(stamp.revised(field.stamp, own))
+            } else if origin.mapping > source.origin.mapping {
+                Verdict::Remapped(stamp.revised(field.stamp, own))
+            } else {
+                Verdict::Same
             }
-            Verdict::Newer(stamp.revised(field.stamp, own))
         }
     }
+}
+
+/// Whether a value is only mapped anew: it is nothing new if it comes to what stands here, and nothing waits.
+fn is_remapped(verdict: &Verdict, record: &Record, mapping: &FieldMapping) -> bool {
+    matches!(verdict, Verdict::Remapped(_)) && !record.pending.contains_key(&mapping.local)
 }
 
 /// A value that came and is later than what is here.
@@ -199,8 +208,10 @@ fn sort_fields<'a>(
     let mut sorted = Sorted::default();
     for (remote, value, received) in content.iter() {
         for mapping in incoming.rule.takes(remote) {
-            let stamp = match judge(record, mapping, received, origin, own) {
-                Verdict::Newer(stamp) => stamp,
+            let verdict = judge(record, mapping, received, origin, own);
+            let remapped = is_remapped(&verdict, record, mapping);
+            let stamp = match verdict {
+                Verdict::Newer(stamp) | Verdict::Remapped(stamp) => stamp,
                 Verdict::Same => match links::late(draft, incoming, mapping, record, value, received) {
                     Late::Here => received.revised(received, own),
                     late => {
@@ -226,6 +237,11 @@ fn sort_fields<'a>(
             };
             let inward = links::inward(draft, incoming, mapping, value, Some(id));
             let stands = matches!(&inward, Ok(Inward::Value(value)) if value == record.value(&mapping.local));
+            if remapped && stands {
+                note_unmapped(&mut sorted.unmapped, incoming, mapping, value);
+                sorted.same += 1;
+                continue;
+            }
             let approval = mapping.approval && !stands;
             let came = Came { mapping, remote, value: Cow::Borrowed(value), stamp: received, approval };
             if approval {
@@ -330,8 +346,9 @@ fn sort_computed<'a>(
             incoming.rule.map_value(mapping, &value, field)
         });
         let verdict = judge(record, mapping, stamp, origin, own);
+        let remapped = is_remapped(&verdict, record, mapping);
         let written = match (verdict, record.fields.get(&mapping.local)) {
-            (Verdict::Newer(written), _) => written,
+            (Verdict::Newer(written) | Verdict::Remapped(written), _) => written,
             // The same write, but another of its inputs came later.
             (Verdict::Same, Some(field)) if recomputed(field, mapped.as_ref().ok(), stamp, origin) => {
                 stamp.revised(field.stamp, own)
@@ -346,6 +363,10 @@ fn sort_computed<'a>(
             }
         };
         let stands = mapped.as_ref().is_ok_and(|value| value == record.value(&mapping.local));
+        if remapped && stands {
+            sorted.same += 1;
+            continue;
+        }
         let approval = mapping.approval && !stands;
         let value = Cow::Owned(value.unwrap_or_default());
         let came = Came { mapping, remote, value, stamp, approval };

@@ -11,6 +11,7 @@
 
 use tieline_core::command::Command;
 use tieline_core::message::Message;
+use tieline_core::outcome::Outcome;
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, OrgId, OrgName, Position, RecordId, ShareId, Stamp};
 
@@ -50,8 +51,8 @@ what was taken over another share       | globex a 10@low, initech b 11@low | gl
 
 const MAPPINGS: &str = "
 a newer mapping takes the write again   | globex a 10@low, remap globex | globex b 10@low | applied                | 10@low+1@me       | - | initech
-also if its value is the same           | globex a 10@low, remap globex | globex a 10@low | unchanged              | 10@low+1@me       | - | initech
-but once                                | globex a 10@low, remap globex, globex b 10@low | globex c 10@low | unchanged | 10@low+1@me | - | -
+but not if it comes to the same value   | globex a 10@low, remap globex | globex a 10@low | unchanged              | 10@low            | - | -
+and once                                | globex a 10@low, remap globex, globex b 10@low | globex c 10@low | unchanged | 10@low+1@me | - | -
 a newer mapping of another share        | globex a 10@low, remap initech | initech b 10@low | unchanged             | 10@low            | - | -
 a newer mapping and our own write       | write 10, remap globex | globex b 10@me         | unchanged              | 10@me             | - | -
 ";
@@ -208,6 +209,21 @@ fn revisions_are_taken_over_their_own_share() {
 #[test]
 fn a_newer_mapping_takes_a_write_again() {
     balance(MAPPINGS);
+}
+
+#[test]
+fn a_newer_mapping_writes_only_what_comes_to_another_value() {
+    let mut desk = Desk::new();
+    let came = content(&[("Remark", Value::Null), ("Title", Value::text("a deal"))], stamp("10@low"));
+    desk.globex.send(&mut desk.here, change_of(SHARE, 1, came.clone()));
+    desk.step("remap globex");
+    let ended = desk.globex.send(&mut desk.here, change_of(SHARE, 1, came));
+    assert_eq!(ended.outcome, Some(Outcome::Applied));
+    let record = desk.here.record(desk.record);
+    let stamps = record.fields.iter().map(|(name, field)| (name.as_str(), field.stamp));
+    let expected = [("Name", stamp("10@low")), ("Note", stamp("10@low+1@me"))];
+    assert_eq!(stamps.collect::<Vec<_>>(), expected);
+    assert_eq!(*record.value(&name("Note")), Value::text("nothing"));
 }
 
 #[test]
