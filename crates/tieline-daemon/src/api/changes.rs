@@ -3,8 +3,10 @@
 //!
 //! A change is stable JSON and not an event as it is kept. Its `seq` numbers it for good: whoever has
 //! taken everything up to one asks for what comes after it, and so misses nothing and gets nothing
-//! twice, whatever breaks in between. Only durable changes are told, of objects that the user may read
-//! at that moment. A follower that does not read is dropped with a last word that says where to go on.
+//! twice, whatever breaks in between. Only a restore sets a log back, and gives numbers anew: a position
+//! beyond the end, or of another life of the log, is refused and never waited at. Only durable changes are
+//! told, of objects that the user may read at that moment. A follower that does not read is dropped with a
+//! last word that says where to go on.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -14,14 +16,14 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_, json};
 use tieline_core::event::{Event, RecordAction, RecordChanged};
 use tieline_core::log::StoredEvent;
 use tieline_core::people::Permission;
 use tieline_core::state::State;
-use tieline_core::{ConnectionId, ObjectName, Seq};
+use tieline_core::{ConnectionId, Incarnation, ObjectName, Seq};
 use tieline_store::{LogReader, ReadError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
@@ -57,6 +59,9 @@ const WAIT_S_MAX: u64 = 60;
 pub(crate) struct ChangesQuery {
     /// Changes after this one: `seq` of the last that was taken; 0 if not said.
     after: Option<u64>,
+    /// The life of the log that `after` is of, as a page said: refused with `log_set_back` if a restore
+    /// has begun another one since.
+    life: Option<String>,
     /// Only of this object.
     object: Option<String>,
     /// Only what came over this connection: id, partner or label.
@@ -75,6 +80,8 @@ pub(crate) struct FollowQuery {
     /// Changes after this one; without it, those that happen from now on. The header `Last-Event-ID`,
     /// as clients send it after a lost connection, comes before it.
     after: Option<u64>,
+    /// The life of the log that `after` is of: refused with `log_set_back` if there is another one now.
+    life: Option<String>,
     /// Only of this object.
     object: Option<String>,
     /// Only what came over this connection: id, partner or label.
@@ -84,7 +91,7 @@ pub(crate) struct FollowQuery {
 /// What happened to a record.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ChangeView {
-    /// Its number: it rises, and is never given twice.
+    /// Its number: it rises, and is never given twice in one life of the log.
     seq: u64,
     /// When it was decided.
     time: String,
@@ -116,6 +123,8 @@ pub(crate) struct ChangesPage {
     next: u64,
     /// The last durable event: with `next` here, everything was told.
     head: u64,
+    /// The life of the log: another one begins when it is set back by a restore.
+    life: String,
 }
 
 impl ChangeView {
@@ -210,6 +219,7 @@ pub(crate) async fn list(
 ) -> Result<Json<ChangesPage>, Problem> {
     let (object, connection) = (query.object.as_deref(), query.connection.as_deref());
     let wanted = api.org.peek(|state| Wanted::of(state, &actor, object, connection))?;
+    let present = check_position(&api, query.after, query.life.as_deref())?;
     let limit = page_size(query.limit);
     let wait = Duration::from_secs(query.wait.unwrap_or(0).min(WAIT_S_MAX));
     let end = tokio::time::Instant::now() + wait;
@@ -222,7 +232,8 @@ pub(crate) async fn list(
         let (changes, at) = looked.map_err(|error| unreadable(&error))?;
         after = after.max(at);
         if !changes.is_empty() || tokio::time::Instant::now() >= end {
-            return Ok(Json(ChangesPage { changes, next: after.0, head: head.0.max(after.0) }));
+            let (next, head) = (after.0, head.0.max(after.0));
+            return Ok(Json(ChangesPage { changes, next, head, life: present.to_string() }));
         }
         if after >= head {
             tokio::select! {
@@ -232,6 +243,31 @@ pub(crate) async fn list(
             }
         }
     }
+}
+
+/// The life of the log; there are no changes without an org.
+fn life_of(state: &State) -> Incarnation {
+    state.org.as_ref().map(|org| org.incarnation).unwrap_or_default()
+}
+
+/// Whether there can be changes after a position; the life that the log is in.
+fn check_position(api: &Api, after: Option<u64>, life: Option<&str>) -> Result<Incarnation, Problem> {
+    let head = *api.org.durable().borrow();
+    let now = api.org.peek(life_of);
+    let refuse = |detail| Err(Problem::new(ErrorCode::LogSetBack, detail));
+    if let Some(life) = life.filter(|life| *life != now.to_string()) {
+        return refuse(format!(
+            "the position is of life {life} of the log, and this is life {now}: the log was set back by a restore, \
+             or is another one; read the records anew, then go on from {head} of life {now}"
+        ));
+    }
+    if let Some(after) = after.filter(|after| *after > head.0) {
+        return refuse(format!(
+            "there is no event {after}: the log ends at {head}. It was set back by a restore, or is another one; \
+             read the records anew, then go on from {head} of life {now}"
+        ));
+    }
+    Ok(now)
 }
 
 fn stopping() -> Problem {
@@ -256,6 +292,7 @@ struct Feed {
     actor: Actor,
     object: Option<String>,
     connection: Option<String>,
+    life: Incarnation,
     after: Seq,
     /// The last number that the follower was told.
     told: Seq,
@@ -292,7 +329,13 @@ impl Feed {
             let head = *durable.borrow_and_update();
             // A stream may go on for days: who loses the right to an object loses its changes.
             let (object, connection) = (self.object.as_deref(), self.connection.as_deref());
-            let wanted = self.api.org.peek(|state| Wanted::of(state, &self.actor, object, connection));
+            let (wanted, life) = self
+                .api
+                .org
+                .peek(|state| (Wanted::of(state, &self.actor, object, connection), life_of(state)));
+            if life != self.life {
+                return Err(Some("log_set_back"));
+            }
             if !self.actor.still_admitted(&self.api) {
                 return Err(Some("no_permission"));
             }
@@ -325,8 +368,8 @@ impl Feed {
     }
 }
 
-/// Follows changes of records as they happen, as server-sent events whose id is their `seq`. A stream
-/// ends with an event `last`, which says why and after which number to go on.
+/// Follows changes of records as they happen, as server-sent events whose id names their `seq` and the
+/// life of the log. It begins with the position that it stands at, and ends with an event `last`, which says why and after which number to go on.
 #[utoipa::path(get, path = "/v1/changes/stream", tag = "changes", params(FollowQuery),
     responses((status = 200, content_type = "text/event-stream", body = ChangeView)))]
 pub(crate) async fn stream(
@@ -341,31 +384,40 @@ pub(crate) async fn stream(
         let detail = format!("{FOLLOWERS_MAX} others follow the changes: try again when one of them is gone");
         return Err(Problem::new(ErrorCode::Overloaded, detail));
     };
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(event_id);
+    let (after, life) = last.unwrap_or((query.after, query.life));
+    let life = check_position(&api, after, life.as_deref())?;
     let head = *api.org.durable().borrow();
-    let after = last.or(query.after).map_or(head, Seq);
+    let after = after.map_or(head, Seq);
     // One more than wait: the last word has a place of its own.
     let (queue, told) = mpsc::channel(QUEUED_MAX + 1);
     let (object, connection) = (query.object, query.connection);
-    let feed = Feed { api, actor, object, connection, after, told: after, queue, _room: room };
+    let feed = Feed { api, actor, object, connection, life, after, told: after, queue, _room: room };
     tokio::spawn(feed.run());
-    let events = stream::unfold(told, |mut told| async move {
+    let begun = stream::once(async move { Ok(sse_event(life, &Told::Position(after))) });
+    let events = stream::unfold(told, move |mut told| async move {
         let event = told.recv().await?;
-        Some((Ok(sse_event(&event)), told))
+        Some((Ok(sse_event(life, &event)), told))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(begun.chain(events)).keep_alive(KeepAlive::default()))
 }
 
-fn sse_event(told: &Told) -> SseEvent {
+/// The position that an id of an event names: its number, and the life of the log.
+fn event_id(id: &str) -> Option<(Option<u64>, Option<String>)> {
+    let (seq, life) = id.split_once('.').map_or((id, None), |(seq, life)| (seq, Some(life.to_owned())));
+    Some((Some(seq.parse().ok()?), life))
+}
+
+fn sse_event(life: Incarnation, told: &Told) -> SseEvent {
     let event = SseEvent::default();
+    let id = |seq: u64| format!("{seq}.{life}");
+    let position = |seq: Seq| json!({ "after": seq.0, "life": life.to_string() });
     match told {
         Told::Change(change) => {
             let data = serde_json::to_string(change).unwrap_or_default();
-            event.id(change.seq.to_string()).event("change").data(data)
+            event.id(id(change.seq)).event("change").data(data)
         }
-        Told::Position(seq) => {
-            event.id(seq.to_string()).event("position").data(json!({ "after": seq.0 }).to_string())
-        }
+        Told::Position(seq) => event.id(id(seq.0)).event("position").data(position(*seq).to_string()),
         Told::Last(why, seq) => event.event("last").data(json!({ "code": why, "after": seq.0 }).to_string()),
     }
 }

@@ -82,6 +82,7 @@ error_codes! {
     UnknownReport = "unknown_report", 404, "There is no such report";
     UnknownSecret = "unknown_secret", 404, "There is no such secret";
     MethodNotAllowed = "method_not_allowed", 405, "The address does not take this method";
+    LogSetBack = "log_set_back", 409, "The position is of another life of the log";
     AmbiguousConnection = "ambiguous_connection", 409, "Several connections have this name";
     AlreadyAnswered = "already_answered", 409, "The invitation was answered before";
     AlreadyAsked = "already_asked", 409, "The contact was asked before";

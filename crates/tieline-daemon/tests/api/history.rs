@@ -113,6 +113,9 @@ fn changes_are_told_of_what_may_be_read_and_waited_for() {
     assert_eq!(org.get(&format!("/v1/changes?after={after}&wait=0")).json()["changes"], json!([]));
     let mut follower = org.follow(&format!("/v1/changes/stream?after={after}"));
     org.patch(&format!("/v1/records/Lead/{lead}"), &json!({"fields": {"City": "Rome"}}));
+    assert_eq!(follower.next("event"), "position");
+    let begun: Json = serde_json::from_str(&follower.next("data")).unwrap();
+    assert_eq!(begun, json!({"after": after, "life": all["life"]}));
     while follower.next("event") != "change" {}
     let change: Json = serde_json::from_str(&follower.next("data")).unwrap();
     assert_eq!((&change["action"], &change["fields"]), (&json!("update"), &json!({"City": "Rome"})));
@@ -132,6 +135,23 @@ fn changes_are_told_of_what_may_be_read_and_waited_for() {
     org.stop();
     let last: Json = serde_json::from_str(&follower.join().unwrap()).unwrap();
     assert_eq!((&last["code"], &last["after"]), (&json!("stopping"), &change["seq"]));
+}
+
+#[test]
+fn a_position_that_the_log_does_not_have_is_refused() {
+    let org = Org::start();
+    let page = org.get("/v1/changes").json();
+    let (head, life) = (page["head"].as_u64().unwrap(), page["life"].as_str().unwrap());
+    let answer = |query: &str| org.get(&format!("/v1/changes?{query}"));
+    assert_eq!(answer(&format!("after={head}&life={life}")).status, 200);
+    for path in ["/v1/changes", "/v1/changes/stream"] {
+        let beyond = org.get(&format!("{path}?after={}", head + 1));
+        assert_eq!((beyond.status, beyond.json()["code"].as_str().unwrap()), (409, "log_set_back"), "{path}");
+        let detail = beyond.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(&format!("the log ends at {head}")), "{detail}");
+        let other = org.get(&format!("{path}?after={head}&life=another"));
+        assert_eq!((other.status, other.json()["code"].as_str().unwrap()), (409, "log_set_back"), "{path}");
+    }
 }
 
 #[test]

@@ -42,6 +42,9 @@ pub(crate) struct List {
     /// Changes after this one
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after: u64,
+    /// The life of the log that the position is of: fails if a restore has begun another one
+    #[arg(long, value_name = "LIFE")]
+    life: Option<String>,
     #[command(flatten)]
     filter: Filter,
     /// At most so many
@@ -58,6 +61,9 @@ pub(crate) struct Follow {
     /// Changes after this one; without it, those that happen from now on
     #[arg(long, value_name = "SEQ")]
     after: Option<u64>,
+    /// The life of the log that the position is of: fails if a restore has begun another one
+    #[arg(long, value_name = "LIFE", requires = "after")]
+    life: Option<String>,
     #[command(flatten)]
     filter: Filter,
     /// Try so many seconds to reach a daemon that has gone, and go on where the stream broke off
@@ -94,6 +100,7 @@ impl List {
     fn run(self, session: &Session) -> Result<()> {
         let query = [
             ("after", Some(self.after.to_string())),
+            ("life", self.life.clone()),
             ("object", self.filter.object()),
             ("connection", self.filter.connection.clone()),
             ("limit", Some(self.limit.to_string())),
@@ -102,8 +109,8 @@ impl List {
         let answer = session.client()?.get(&path(["changes"]), &query)?;
         session.output.show(&answer, |output| {
             output.table(CHANGES, list(&answer, "changes"))?;
-            if let Some(next) = answer.get("next") {
-                output.status(&format!("Go on with --after {next}"));
+            if let Some((next, life)) = answer.get("next").zip(answer.get("life").and_then(Json::as_str)) {
+                output.status(&format!("Go on with --after {next} --life {life}"));
             }
             Ok(())
         })
@@ -133,7 +140,9 @@ impl Follow {
                     }
                     if reached.elapsed() >= patience {
                         let after = self.after.map_or_else(String::new, |after| format!(" --after {after}"));
-                        return Err(error.hint(format!("Go on with tieline changes follow{after}")));
+                        let life =
+                            self.life.as_ref().map_or_else(String::new, |life| format!(" --life {life}"));
+                        return Err(error.hint(format!("Go on with tieline changes follow{after}{life}")));
                     }
                     std::thread::sleep(RETRY_EVERY);
                 }
@@ -149,6 +158,7 @@ impl Follow {
         };
         let query = [
             ("after", self.after.map(|after| after.to_string())),
+            ("life", self.life.clone()),
             ("object", self.filter.object()),
             ("connection", self.filter.connection.clone()),
         ];
@@ -182,13 +192,17 @@ impl Follow {
                 shown.map_err(End::Over)?;
                 self.after = number("seq").or(self.after);
             }
-            "position" => self.after = number("after").or(self.after),
+            "position" => {
+                self.after = number("after").or(self.after);
+                self.life = told.get("life").and_then(Json::as_str).map(str::to_owned);
+            }
             "last" => {
                 self.after = number("after").or(self.after);
                 let code = told.get("code").and_then(Json::as_str).unwrap_or_default();
                 let text = format!("The daemon has ended the stream: {code}");
                 return Err(match code {
                     "no_permission" => End::Over(CliError::new(Kind::NoPermission, text)),
+                    "log_set_back" => End::Over(CliError::new(Kind::Conflict, text)),
                     _ => End::Gone(CliError::new(Kind::NotReachable, text)),
                 });
             }
