@@ -34,6 +34,7 @@ pub(super) struct Item<'t> {
     pub(super) actor: Option<UserName>,
     source: &'t Source,
     span: Range<usize>,
+    place: Place,
     value: Spanned<DeValue<'t>>,
 }
 
@@ -53,7 +54,10 @@ pub(super) fn read(sources: &[Source]) -> Read<'_> {
     let mut read = Read::default();
     for source in sources {
         match DeTable::parse(&source.text) {
-            Ok(table) => Reader { read: &mut read, source }.document(table),
+            Ok(table) => {
+                let newlines = source.text.match_indices('\n').map(|(at, _)| at).collect();
+                Reader { read: &mut read, source, newlines }.document(table);
+            }
             Err(error) => {
                 let SchemaError { line, column, message } = SchemaError::of(&source.text, &error);
                 let place = Place { file: source.name.clone(), line, column };
@@ -101,6 +105,8 @@ impl Read<'_> {
 struct Reader<'r, 't> {
     read: &'r mut Read<'t>,
     source: &'t Source,
+    /// Where its lines end.
+    newlines: Vec<usize>,
 }
 
 /// A key or a value, with where it stands.
@@ -230,6 +236,7 @@ impl<'t> Reader<'_, 't> {
     ) {
         self.read.named.insert((connection.map(ToOwned::to_owned), noun.name));
         let connection = connection.map(ToOwned::to_owned);
+        let place = self.place(&span);
         self.read.items.push(Item {
             noun,
             connection,
@@ -238,8 +245,17 @@ impl<'t> Reader<'_, 't> {
             actor: None,
             source: self.source,
             span,
+            place,
             value,
         });
+    }
+
+    /// The place of a span, without going through the text before it: files have many items.
+    fn place(&self, span: &Range<usize>) -> Place {
+        let lines = self.newlines.partition_point(|newline| *newline < span.start);
+        let line_start = lines.checked_sub(1).and_then(|at| self.newlines.get(at)).map_or(0, |at| at + 1);
+        let before = self.source.text.get(line_start..span.start).unwrap_or_default();
+        Place { file: self.source.name.clone(), line: lines + 1, column: before.chars().count() + 1 }
     }
 
     /// The entries of a table; anything else is refused.
@@ -265,7 +281,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     fn fault(&mut self, span: Range<usize>, code: &'static str, message: String) {
-        let place = place(self.source, span);
+        let place = self.place(&span);
         self.read.faults.push(Fault { item: String::new(), place, code, message });
     }
 }
@@ -283,7 +299,7 @@ impl Item<'_> {
 
     /// Where it stands.
     pub(super) fn place(&self) -> Place {
-        place(self.source, self.span.clone())
+        self.place.clone()
     }
 
     /// Why it cannot be as it is.
@@ -343,6 +359,7 @@ impl Item<'_> {
             value,
             connection: self.connection.clone(),
             name: self.name.clone(),
+            place: self.place.clone(),
             actor: self.actor.clone(),
             span: self.span.clone(),
             ..*self
