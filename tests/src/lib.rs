@@ -17,3 +17,4 @@ pub mod pair;
 pub mod process;
 pub mod proxy;
 pub mod sim;
+pub mod wire;

@@ -1,7 +1,8 @@
 //! A real nats-server for tests: started, killed, wiped and restarted at will.
 //!
 //! The binary comes from `deploy/nats-server.sh`. A server listens on loopback alone, on a free
-//! port that it keeps over restarts, with a store of its own that goes with it. Readiness, reloads
+//! port that it keeps over restarts, with a store of its own that goes with it; or where
+//! [`NatsServer::under`] puts it, which is in a network namespace of a test. Readiness, reloads
 //! and ends are read from its log, never guessed by time. Only its own process is ever signalled.
 
 use std::collections::hash_map::RandomState;
@@ -88,6 +89,8 @@ pub struct NatsServer {
     home: TempDir,
     /// What its configuration says; change it and call [`NatsServer::reload`] or restart.
     pub plan: BrokerPlan,
+    /// A command that it is started under (`nsenter …`); none if empty.
+    pub under: Vec<String>,
     running: Option<Running>,
     log: Arc<Log>,
 }
@@ -128,7 +131,7 @@ impl NatsServer {
         let listen = format!("127.0.0.1:{}", free_port()?).parse();
         let listen = listen.map_err(|e| NatsError::Io("name an address", io::Error::other(e)))?;
         let plan = BrokerPlan { orgs, ..BrokerPlan::new(listen, home.path().join("store")) };
-        Ok(Some(Self { binary, home, plan, running: None, log: Arc::default() }))
+        Ok(Some(Self { binary, home, plan, under: Vec::new(), running: None, log: Arc::default() }))
     }
 
     /// The process id of the running server.
@@ -157,7 +160,10 @@ impl NatsServer {
     pub fn restart(&mut self) -> Result<(), NatsError> {
         self.kill9();
         let config = self.write_config()?;
-        let mut child = Command::new(&self.binary)
+        let binary = self.binary.as_os_str();
+        let mut words = self.under.iter().map(AsRef::as_ref).chain([binary]);
+        let mut child = Command::new(words.next().unwrap_or(binary))
+            .args(words)
             .arg("--config")
             .arg(config)
             .stdin(Stdio::null())

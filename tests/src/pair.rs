@@ -130,6 +130,18 @@ impl Pair {
         }
     }
 
+    /// Waits until each message that either side has counted by now has an outcome that it was told, whatever
+    /// is written meanwhile.
+    pub fn until_told(&self) {
+        let path = format!("/v1/connections/{}", self.id);
+        for sender in [&self.a, &self.b] {
+            let counted = sender.api.get(&path).unwrap()["outbox"]["counted"].as_u64();
+            sender.api.until("outcomes of what was sent", &path, |seen| {
+                (seen["summary"]["sent"]["received"].as_u64() >= counted).then_some(())
+            });
+        }
+    }
+
     /// Waits until the two records hold the same in the fields that the pair shares.
     pub fn until_same(&self, lead: &str, copy: &str) {
         let end = |api: &Api, id: &str| shared_fields(&api.get(&format!("/v1/records/Lead/{id}")).unwrap());

@@ -14,3 +14,4 @@ mod network;
 mod power;
 mod replay;
 mod twin;
+mod wire;

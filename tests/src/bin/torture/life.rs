@@ -11,8 +11,10 @@ use tieline_tests::live::{OrgHome, copy_dir};
 use tieline_tests::loaded::{Lives, Loaded, Sums, Weight};
 use tieline_tests::pair::{Pair, broker_for, until_ready};
 use tieline_tests::process::OrgProcess;
-use tieline_tests::proxy::{Proxy, Way};
 use tieline_tests::sim::Rng;
+use tieline_tests::wire::Net;
+
+use crate::network::{Network, Trouble};
 
 /// Size of a disk: room for a life, and the reserve that a daemon keeps free.
 const DISK_MIB: u64 = 512;
@@ -24,11 +26,16 @@ const RESERVE: u64 = 16 << 20;
 pub(crate) struct Tools {
     disks: bool,
     strace: bool,
+    wires: bool,
 }
 
 impl Tools {
     pub(crate) fn look() -> Self {
-        Self { disks: Disk::ext4(32).is_some(), strace: crash::possible() }
+        Self {
+            disks: Disk::ext4(32).is_some(),
+            strace: crash::possible(),
+            wires: Net::with_wires(1, 1).is_some(),
+        }
     }
 }
 
@@ -36,7 +43,8 @@ impl fmt::Display for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let can = |can: bool| if can { "yes" } else { "NO, left out" };
         writeln!(f, "power cuts, full and hanging disks: {}", can(self.disks))?;
-        write!(f, "crashes and errors at named calls: {}", can(self.strace))
+        writeln!(f, "crashes and errors at named calls: {}", can(self.strace))?;
+        write!(f, "network namespaces with packets that are lost: {}", can(self.wires))
     }
 }
 
@@ -60,12 +68,13 @@ enum Fault {
     Flapping,
     CutFrames,
     SlowLink,
+    BadPackets,
     FreezeDaemon,
     FreezeBroker,
 }
 
 impl Fault {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::KillDaemon,
         Self::KillBoth,
         Self::StopDaemon,
@@ -83,6 +92,7 @@ impl Fault {
         Self::Flapping,
         Self::CutFrames,
         Self::SlowLink,
+        Self::BadPackets,
         Self::FreezeDaemon,
         Self::FreezeBroker,
     ];
@@ -106,13 +116,17 @@ impl Fault {
             Self::Flapping => "flapping links",
             Self::CutFrames => "frames cut in the middle",
             Self::SlowLink => "slow links",
+            Self::BadPackets => "packets lost, late, doubled and damaged",
             Self::FreezeDaemon => "daemons that stood still",
             Self::FreezeBroker => "brokers that stood still",
         }
     }
 
-    const fn possible(self, tools: Tools) -> bool {
+    const fn possible(self, tools: Tools, network: &Network) -> bool {
         match self {
+            // One is what proxies do, and the other what wires do.
+            Self::CutFrames => matches!(network, Network::Proxies(_)),
+            Self::BadPackets => matches!(network, Network::Wires(..)),
             Self::PowerOfDaemon | Self::PowerOfBroker | Self::FullDisk | Self::HangingDisk => tools.disks,
             Self::KillAtCall | Self::DiskError => tools.strace,
             _ => true,
@@ -129,7 +143,7 @@ struct Disks {
 struct Life {
     rng: Rng,
     loaded: Loaded,
-    proxies: [Proxy; 2],
+    network: Network,
     disks: Disks,
 }
 
@@ -147,15 +161,17 @@ pub(crate) fn live(seed: u64, faults: usize, tools: Tools, told: &Sender<&'stati
     if let Some(disk) = &disks.broker {
         broker.plan.store_dir = disk.path().join("store");
     }
-    broker.restart().unwrap();
-    let proxies = [Proxy::before(&broker.url()), Proxy::before(&broker.url())];
-    let pair = Pair::over(broker, a, b, [&proxies[0].url(), &proxies[1].url()]);
+    let wires = (tools.wires && rng.chance(500)).then(|| Net::with_wires(2, seed)).flatten();
+    let network = Network::before(&mut broker, wires);
+    let urls = network.urls();
+    let pair = Pair::over(broker, a, b, [&urls[0], &urls[1]]);
     let pad = [0, 0, 500, 5_000][rng.index(4)];
     let loaded = Loaded::on(pair, Weight { pad });
-    let mut life = Life { rng, loaded, proxies, disks };
-    println!("seed {seed}: values with {pad} bytes of noise");
+    println!("seed {seed}: values with {pad} bytes of noise, over {network}");
+    let mut life = Life { rng, loaded, network, disks };
     for n in 0..faults {
-        let possible: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| fault.possible(tools)).collect();
+        let possible: Vec<Fault> =
+            Fault::ALL.into_iter().filter(|fault| fault.possible(tools, &life.network)).collect();
         let fault = *life.rng.pick(&possible).unwrap();
         let at = life.rng.index(2);
         println!("seed {seed} {n}: {} ({})", fault.name(), ["acme", "globex"][at]);
@@ -169,9 +185,9 @@ pub(crate) fn live(seed: u64, faults: usize, tools: Tools, told: &Sender<&'stati
         until_ready(&loaded.pair.b.api);
         loaded.wait_for(1);
     }
-    let Life { loaded, proxies, disks, .. } = life;
+    let Life { loaded, network, disks, .. } = life;
     let sums = loaded.finish_with(Lives::One);
-    drop((proxies, disks));
+    drop((network, disks));
     sums
 }
 
@@ -181,7 +197,7 @@ impl Life {
     }
 
     fn start(&mut self, at: usize) {
-        let url = self.proxies[at].url();
+        let url = self.network.urls()[at].clone();
         self.org(at).start(&url);
     }
 
@@ -249,9 +265,21 @@ impl Life {
                     disk.hang(how_long).wait();
                 }
             }
-            Fault::Partition | Fault::HalfOpen | Fault::Flapping | Fault::CutFrames | Fault::SlowLink => {
-                self.network(fault, at);
+            Fault::Partition => self.trouble(at, Trouble::Partition),
+            Fault::HalfOpen => {
+                let both_ways = self.rng.chance(500);
+                self.trouble(at, Trouble::HalfOpen { both_ways });
             }
+            Fault::Flapping => {
+                let times = 1 + self.rng.below(4);
+                self.trouble(at, Trouble::Flapping { times });
+            }
+            Fault::CutFrames => {
+                let bytes = self.rng.below(40_000);
+                self.trouble(at, Trouble::CutFrames { bytes });
+            }
+            Fault::SlowLink => self.trouble(at, Trouble::Slow),
+            Fault::BadPackets => self.trouble(at, Trouble::BadPackets),
             Fault::FreezeDaemon => {
                 self.org(at).freeze();
                 self.others(at);
@@ -268,7 +296,7 @@ impl Life {
     }
 
     fn die_at(&mut self, at: usize, call: Call, nth: u64, how: How) {
-        let url = self.proxies[at].url();
+        let url = self.network.urls()[at].clone();
         let org = self.org(at);
         org.stop();
         crash::die_at(org, &url, call, nth, how);
@@ -309,23 +337,9 @@ impl Life {
         self.start(at);
     }
 
-    fn network(&mut self, fault: Fault, at: usize) {
-        let bytes = self.rng.below(40_000);
-        let times = 1 + self.rng.below(4);
-        let both_ways = self.rng.chance(500);
-        let proxy = &self.proxies[at];
-        match fault {
-            Fault::Partition => proxy.partition(),
-            Fault::HalfOpen if both_ways => proxy.ways(Way::Stalled, Way::Stalled),
-            Fault::HalfOpen => proxy.ways(Way::Open, Way::Stalled),
-            Fault::SlowLink => proxy.ways(Way::Slow(64 << 10), Way::Slow(64 << 10)),
-            Fault::CutFrames => proxy.cut_after(bytes),
-            _ => (0..times).for_each(|_| {
-                proxy.cut();
-                thread::sleep(Duration::from_millis(30));
-            }),
-        }
+    fn trouble(&mut self, at: usize, trouble: Trouble) {
+        self.network.suffer(at, trouble);
         self.both();
-        self.proxies[at].heal();
+        self.network.heal(at);
     }
 }

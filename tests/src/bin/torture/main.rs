@@ -2,7 +2,7 @@
 //! first. `make torture MINUTES=…`.
 //!
 //! A run is a row of lives. Each is a pair of orgs of its own, on disks that can lose their power
-//! where root allows, over proxies, under load from both sides. Faults come one after the other, and
+//! where root allows, over proxies or over wires into a network namespace, under load from both sides. Faults come one after the other, and
 //! both sides have to make progress after each; at the end of a life stands the standard check. A life
 //! that failed is run again with `--seed` and `--lives 1`; since processes and disks are real, the
 //! same faults come in the same order, but not at the same instant.
@@ -11,6 +11,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod life;
+mod network;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
