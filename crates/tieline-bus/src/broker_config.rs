@@ -1,7 +1,11 @@
 //! The configuration of a `nats-server` that carries Tieline (PROTOCOL §1).
 //!
 //! Two accounts per org and one hub, and nothing per connection: connections come and go without
-//! touching the broker, and an org is added by a reload. What the accounts guarantee:
+//! touching the broker, and an org is added by two reloads: with the first one it connects and is reached, and
+//! with the second one it reaches the others. nats-server (2.9 to 2.15) gives imports their subscriptions as it
+//! starts, or when it reloads an account that it knew before, but not when a reload makes the account.
+//!
+//! What the accounts guarantee:
 //!
 //! - an org reads only what was sent to it, and only under the true name of the sender: the hub's
 //!   `account_token_position` refuses a subject whose sender is not the account that publishes;
@@ -165,7 +169,11 @@ impl BrokerPlan {
     }
 
     fn server(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "# Written by tieline. Change the plan and write it again, then reload the server.")?;
+        writeln!(
+            out,
+            "# Written by tieline. Write it again when orgs come or go, then reload the server twice:"
+        )?;
+        writeln!(out, "# it connects accounts that are new to the others with the second reload alone.")?;
         writeln!(out, "server_name: {}", quoted(&self.server_name))?;
         writeln!(out, "listen: {}", quoted(&self.listen.to_string()))?;
         if let Some(monitor) = &self.monitor {

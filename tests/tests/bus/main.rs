@@ -30,7 +30,7 @@ on_each_edition! {
     config::what_needs_a_later_server_is_asked_for,
     config::the_hub_refuses_a_slip_of_the_pen,
     config::an_old_server_is_reported,
-    config::an_org_is_added_by_a_reload_and_nobody_notices,
+    config::an_org_is_added_by_two_reloads_and_nobody_notices,
     frames::they_arrive_in_order_both_ways,
     frames::a_waiting_reader_gets_a_frame_at_once,
     frames::a_reader_does_not_read_far_ahead,

@@ -33,7 +33,8 @@ pub enum BusError {
     },
     /// The broker says that nobody is there to answer.
     #[error(
-        "Nobody answers the request to {what}: the partner's daemon is not connected, or the org does not exist"
+        "Nobody answers the request to {what}: the partner's daemon is not connected, the org does not exist, or \
+         this org is new at the broker, which has to be reloaded once more"
     )]
     NoResponders {
         /// What was tried.

@@ -60,7 +60,7 @@ impl Broker {
         session.output.line(text.trim_end())?;
         session
             .output
-            .hint("Write this to a file and start nats-server --config FILE; when orgs are added, reload it twice: the second time lets the others reach them");
+            .hint("Write this to a file and start nats-server --config FILE; when orgs are added, reload it twice: the second time lets them reach the others");
         Ok(())
     }
 }
