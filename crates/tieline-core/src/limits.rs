@@ -158,6 +158,9 @@ pub const REPORT_COLUMNS_MAX: usize = 100;
 /// Most rows that one run of a report keeps, before they are grouped.
 pub const REPORT_ROWS_MAX: usize = 50_000;
 
+/// Most days that a report over updates goes back from today.
+pub const REPORT_DAYS_MAX: u32 = 3_660;
+
 // Reasons.
 
 /// Most characters of the sentence of a reason.

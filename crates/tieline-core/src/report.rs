@@ -4,20 +4,19 @@
 //! A definition is data: it is checked against the object when it is saved, and run by whoever asks,
 //! with that person's rights.
 
+mod columns;
 mod table;
-
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::codes::codes;
-use crate::expr::Expression;
-use crate::limits::{LABEL_CHARS_MAX, REPORT_COLUMNS_MAX};
-use crate::reason::{Reason, ReasonCode, quoted};
+use crate::limits::{LABEL_CHARS_MAX, REPORT_COLUMNS_MAX, REPORT_DAYS_MAX};
+use crate::reason::{Reason, ReasonCode};
 use crate::schema::ObjectSchema;
 use crate::state::State;
-use crate::{FieldName, ObjectName, ReportName};
+use crate::{ObjectName, ReportName, Timestamp};
 
+pub use columns::{COLUMNS, parent_column};
 pub use table::Table;
 
 codes! {
@@ -89,13 +88,20 @@ pub struct Report {
     /// Only what concerns this connection: id, partner or label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
-    /// Only records for which this is true, in CEL.
+    /// Only rows for which this is true, in CEL: it reads fields of the record and all other columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// Only rows where each of these columns, a field of the record or another, has one of these values.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub only: BTreeMap<String, Vec<String>>,
-    /// Fields of the record, and what the list of columns names besides.
+    /// Of updates: only those from this moment or day on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Of updates: only those before this moment or day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Of updates: only those of so many days before this one, and of this one, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_days: Option<u32>,
+    /// Fields of the record, fields of the record that a reference names, and what the list of columns names
+    /// besides.
     pub columns: Vec<String>,
     /// One row for each combination of these columns, instead of one for each row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -108,51 +114,16 @@ pub struct Report {
     pub sort: Vec<Order>,
 }
 
-/// What a report can list besides fields, and for which rows.
-pub const COLUMNS: &[(&str, &[Rows])] = {
-    use Rows::{Connections, Records, Shares, Updates};
-    const RECORD: &[Rows] = &[Records, Shares, Updates, Connections];
-    const SHARE: &[Rows] = &[Shares];
-    const CONNECTION: &[Rows] = &[Shares, Updates, Connections];
-    const UPDATE: &[Rows] = &[Updates];
-    &[
-        ("record.id", RECORD),
-        ("record.owner", RECORD),
-        ("record.created", RECORD),
-        ("record.modified", RECORD),
-        ("record.modified_by", RECORD),
-        ("share.id", SHARE),
-        ("share.status", SHARE),
-        ("share.direction", SHARE),
-        ("share.actor", SHARE),
-        ("share.offered", SHARE),
-        ("share.updated", SHARE),
-        ("connection.id", CONNECTION),
-        ("connection.partner", CONNECTION),
-        ("connection.label", CONNECTION),
-        ("connection.status", CONNECTION),
-        ("connection.owner", CONNECTION),
-        ("connection.partner_owner", CONNECTION),
-        ("connection.since", CONNECTION),
-        ("connection.contact", CONNECTION),
-        ("connection.contact_email", CONNECTION),
-        // Whether the record is that of the invitation, or only has the name.
-        ("connection.matched_by", &[Connections]),
-        ("update.seq", UPDATE),
-        ("update.time", UPDATE),
-        ("update.field", UPDATE),
-        ("update.old", UPDATE),
-        ("update.new", UPDATE),
-        ("update.actor", UPDATE),
-    ]
-};
+/// Why a report over anything but updates has no range of times.
+pub const NO_RANGE: &str = "only updates have a time that a report is about; choose other rows with the filter, as \
+                            date(share.offered) >= today() - 30";
 
 impl Report {
     /// Whether it can be saved and run.
     ///
     /// # Errors
     /// Every reason against it.
-    pub fn check(&self, object: &ObjectSchema) -> Result<(), Vec<Reason>> {
+    pub fn check(&self, object: &ObjectSchema, state: &State) -> Result<(), Vec<Reason>> {
         let mut reasons = Vec::new();
         let mut refuse = |code, text: String| reasons.push(Reason::new(code, text));
         if self.rows == Rows::Unknown {
@@ -166,11 +137,7 @@ impl Report {
                 format!("the label has at most {LABEL_CHARS_MAX} characters and no control characters");
             refuse(ReasonCode::TooLong, text);
         }
-        let named = self.only.len()
-            + self.columns.len()
-            + self.group_by.len()
-            + self.summaries.len()
-            + self.sort.len();
+        let named = self.columns.len() + self.group_by.len() + self.summaries.len() + self.sort.len();
         if self.columns.is_empty() || named > REPORT_COLUMNS_MAX {
             refuse(ReasonCode::LimitReached, format!("a report has 1 to {REPORT_COLUMNS_MAX} columns"));
         }
@@ -184,40 +151,48 @@ impl Report {
             refuse(ReasonCode::UnknownField, text);
         }
         let sorted = self.sort.iter().filter(|_| grouped.is_none()).map(|order| &order.column);
-        for column in
-            self.columns.iter().chain(&self.group_by).chain(summed).chain(sorted).chain(self.only.keys())
-        {
-            if let Err(reason) = self.check_column(object, column) {
+        for column in self.columns.iter().chain(&self.group_by).chain(summed).chain(sorted) {
+            if let Err(reason) = self.check_column(object, &state.objects, column) {
                 reasons.push(reason);
             }
         }
-        if let Some(filter) = &self.filter
-            && let Err(error) = Expression::condition(filter, object)
-        {
+        if let Some(Err(error)) = self.filter(object, &state.objects) {
             reasons.push(Reason::new(ReasonCode::BadExpression, format!("the filter: {error}")));
         }
+        reasons.extend(self.check_range());
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
 
-    fn check_column(&self, object: &ObjectSchema, column: &str) -> Result<(), Reason> {
-        if !column.contains('.') {
-            let unknown =
-                |_| Reason::new(ReasonCode::UnknownField, format!("{} is no column", quoted(column)));
-            return object.require(&column.parse::<FieldName>().map_err(unknown)?).map(drop);
-        }
-        match COLUMNS.iter().find(|(name, _)| *name == column) {
-            Some((_, rows)) if rows.contains(&self.rows) => Ok(()),
-            Some(_) => {
-                let text = format!("{column} is no column of a report with a row for {}", self.rows);
-                Err(Reason::new(ReasonCode::UnknownField, text))
-            }
-            None => {
-                let known: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-                let text =
-                    format!("{} is no column: name a field, or one of {}", quoted(column), known.join(", "));
-                Err(Reason::new(ReasonCode::UnknownField, text))
+    /// What is wrong with the times that it names.
+    fn check_range(&self) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        for (name, time) in [("since", &self.since), ("until", &self.until)] {
+            if let Some(Err(error)) = time.as_ref().map(|time| time.parse::<Timestamp>()) {
+                reasons.push(Reason::new(ReasonCode::BadDate, format!("{name}: {error}")));
             }
         }
+        if self.last_days.is_some_and(|days| days == 0 || days > REPORT_DAYS_MAX) {
+            let text = format!("last_days is a number from 1 to {REPORT_DAYS_MAX}");
+            reasons.push(Reason::new(ReasonCode::OutOfRange, text));
+        }
+        let named = self.since.is_some() || self.until.is_some();
+        if named && self.last_days.is_some() {
+            let text = "last_days says since when, and goes on until now: name it, or since and until";
+            reasons.push(Reason::new(ReasonCode::OutOfRange, text));
+        }
+        if self.rows != Rows::Updates && (named || self.last_days.is_some()) {
+            reasons.push(Reason::new(ReasonCode::OutOfRange, NO_RANGE));
+        }
+        reasons
+    }
+
+    /// From when and until when updates are told.
+    #[must_use]
+    pub fn range(&self, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        const DAY_US: i64 = 86_400_000_000;
+        let moment = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+        let day = |days: u32| Timestamp((now.0.div_euclid(DAY_US) - i64::from(days)) * DAY_US);
+        (moment(&self.since).or_else(|| self.last_days.map(day)), moment(&self.until))
     }
 
     fn ready(object: &ObjectSchema, rows: Rows, name: &str, label: String, more: &[&str]) -> Option<Self> {
@@ -231,7 +206,9 @@ impl Report {
             connected: rows == Rows::Shares,
             connection: None,
             filter: None,
-            only: BTreeMap::new(),
+            since: None,
+            until: None,
+            last_days: None,
             columns,
             group_by: Vec::new(),
             summaries: Vec::new(),

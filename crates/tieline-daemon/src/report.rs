@@ -3,9 +3,9 @@
 //! All rows come from one state, so that they fit each other: the running one while its object is
 //! small, else one that is built beside it from snapshot and log, so that nobody waits.
 
-use tieline_core::expr::Expression;
+use tieline_core::expr::{Beside, Expression};
 use tieline_core::limits::REPORT_ROWS_MAX;
-use tieline_core::report::{Report, Rows};
+use tieline_core::report::{Report, Rows, parent_column};
 use tieline_core::state::{Connection, ConnectionStatus, Record, Share, ShareRole, ShareStatus, State};
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, FieldName, RecordId, ShareId, Timestamp};
@@ -34,7 +34,9 @@ impl Gathered {
 }
 
 /// What a row is about.
+#[derive(Clone, Copy)]
 struct Row<'a> {
+    state: &'a State,
     id: RecordId,
     record: Option<&'a Record>,
     /// The connection, and whether its invitation was for the record.
@@ -61,15 +63,23 @@ impl<'a> Run<'a> {
         now: Timestamp,
     ) -> Self {
         let object = state.object(&report.object);
-        let filter = report.filter.as_ref().zip(object);
-        let filter = filter.and_then(|(text, object)| Expression::condition(text, object).ok());
+        let filter = object.and_then(|object| report.filter(object, &state.objects)?.ok());
         Self { report, filter, connection, columns: report.needed(), now }
     }
 
-    fn takes(&self, record: &Record) -> bool {
-        let lookup = |name: &FieldName| record.fields.get(name).map(|field| &field.value);
-        // A filter that cannot be evaluated takes nothing, as a rule lets nothing through unchecked.
-        self.filter.as_ref().is_none_or(|filter| filter.holds(lookup, self.now).unwrap_or(false))
+    /// Whether the filter takes a row. One that cannot be evaluated takes nothing, as a rule lets nothing
+    /// through unchecked.
+    fn takes(&self, row: &Row<'_>) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        let columns = filter.beside().iter().filter_map(|beside| match beside {
+            Beside::Column(name) => Some((beside, compared(name, cell(name, row)))),
+            _ => None,
+        });
+        let columns: Vec<(&Beside, Value)> = columns.collect();
+        let of_record = |name: &FieldName| row.record?.fields.get(name).map(|field| &field.value);
+        let of_row =
+            |beside: &Beside| columns.iter().find(|(known, _)| *known == beside).map(|(_, value)| value);
+        filter.holds_beside(of_record, of_row, self.now).unwrap_or(false)
     }
 
     fn over(&self, connection: &Connection) -> bool {
@@ -91,10 +101,9 @@ impl<'a> Run<'a> {
         self.columns.iter().map(|column| cell(column, row)).collect()
     }
 
-    /// Adds a row if the report has it; whether there is room for more.
+    /// Adds a row if the filter takes it; whether there is room for more.
     fn add(&self, out: &mut Gathered, row: &Row<'_>) -> bool {
-        let has = |(column, values): (&String, &Vec<String>)| values.contains(&cell(column, row).to_text());
-        !self.report.only.iter().all(has) || out.add(|| self.cells(row))
+        !self.takes(row) || out.add(|| self.cells(row))
     }
 
     /// The rows that one state has.
@@ -105,10 +114,7 @@ impl<'a> Run<'a> {
             return out;
         }
         for (id, record) in state.records_of(&self.report.object, None) {
-            if !self.takes(record) {
-                continue;
-            }
-            let bare = Row { id, record: Some(record), connection: None, share: None, update: None };
+            let bare = Row { state, id, record: Some(record), connection: None, share: None, update: None };
             if self.report.rows == Rows::Records {
                 let only_shared = self.report.connected || self.connection.is_some();
                 if only_shared && self.shares(state, record).is_empty() {
@@ -158,9 +164,8 @@ impl<'a> Run<'a> {
         }
         found.sort_by_key(|(id, connection, _)| (*id, connection.id));
         for (id, connection, by_invitation) in found {
-            let Some(record) = state.record(id).filter(|record| self.takes(record)) else { continue };
             let connection = Some((connection, by_invitation));
-            let row = Row { id, record: Some(record), connection, share: None, update: None };
+            let row = Row { state, id, record: state.record(id), connection, share: None, update: None };
             if !self.add(out, &row) {
                 return;
             }
@@ -181,11 +186,8 @@ impl<'a> Run<'a> {
         let mut out = Gathered { truncated, ..Gathered::default() };
         for update in updates {
             let record = state.records.get(&update.record);
-            if self.filter.is_some() && !record.is_some_and(|record| self.takes(record)) {
-                continue;
-            }
             let connection = state.connections.get(&update.connection).map(|connection| (connection, false));
-            let row = Row { id: update.record, record, connection, share: None, update: Some(update) };
+            let row = Row { state, id: update.record, record, connection, share: None, update: Some(update) };
             if !self.add(&mut out, &row) {
                 return out;
             }
@@ -199,6 +201,9 @@ fn text(text: impl ToString) -> Value {
 }
 
 fn cell(column: &str, row: &Row<'_>) -> Value {
+    if let Some((reference, field)) = parent_column(column) {
+        return of_parent(&reference, &field, row);
+    }
     let Some((what, name)) = column.split_once('.') else {
         let field = column.parse::<FieldName>().ok();
         return field.zip(row.record).map_or(Value::Null, |(field, record)| record.value(&field).clone());
@@ -213,6 +218,20 @@ fn cell(column: &str, row: &Row<'_>) -> Value {
         "update" => row.update.map_or(Value::Null, |update| of_update(name, update)),
         _ => Value::Null,
     }
+}
+
+/// A cell as a filter compares it: values before and after an update are of any type, and read as texts.
+fn compared(column: &str, cell: Value) -> Value {
+    let is_any = matches!(column, "update.old" | "update.new") && !cell.is_null();
+    if is_any { Value::text(&cell.to_text()) } else { cell }
+}
+
+/// A field of the record that a reference names.
+fn of_parent(reference: &FieldName, field: &FieldName, row: &Row<'_>) -> Value {
+    let Some(Value::Reference(parent)) = row.record.map(|record| record.value(reference)) else {
+        return Value::Null;
+    };
+    row.state.record(*parent).map_or(Value::Null, |parent| parent.value(field).clone())
 }
 
 fn of_record(name: &str, row: &Row<'_>) -> Value {

@@ -16,6 +16,7 @@ mod narrow;
 mod objects;
 mod owners;
 mod people;
+mod reports;
 mod restore;
 mod sealed;
 mod story;

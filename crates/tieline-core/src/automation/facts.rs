@@ -120,6 +120,8 @@ pub(crate) fn beside_of<'a>(
 ) -> Option<&'a Value> {
     match (beside, was) {
         (Beside::Fact(fact), _) => Some(facts.get(*fact)),
+        // Rules have no rows.
+        (Beside::Column(_), _) => None,
         (Beside::Old(_), Was::Nothing) => None,
         (Beside::Old(field), Was::Same) => lookup(field),
         (Beside::Old(field), Was::Other(old)) => old.get(field).or_else(|| lookup(field)),

@@ -11,6 +11,7 @@ use crate::event::{GroupRemoved, MailTemplateRemoved, ObjectRemoved, RoleRemoved
 use crate::limits::USES_TOLD;
 use crate::mail_template::MailPurpose;
 use crate::people::Role;
+use crate::report::Report;
 use crate::state::{Connection, State};
 use crate::view::Audience;
 use crate::{GroupName, MailTemplateName, ObjectName, Owner, RoleName, UserName, ViewName};
@@ -126,7 +127,8 @@ fn object_uses(state: &State, name: &ObjectName) -> Vec<String> {
     let views = state.views.records.values().filter(|view| view.object == *name).map(|view| &view.name);
     let inbox = state.views.inbox.values().filter(|view| view.object == *name).map(|view| &view.name);
     uses.extend(views.chain(inbox).map(|view| format!("view {view} shows it")));
-    let reports = state.reports.values().filter(|report| report.object == *name);
+    let about = |report: &&Report| report.object == *name || report.parents(&state.objects).contains(name);
+    let reports = state.reports.values().filter(about);
     uses.extend(reports.map(|report| format!("report {} is about it", report.name)));
     let templates = state.templates.values().filter(|template| {
         template.publish.contains_key(name) || template.subscribe.values().any(|rule| rule.local == *name)

@@ -21,7 +21,7 @@ pub(super) fn set(draft: &mut Draft<'_>, report: &Report) -> Result<Reply, Refus
         let text = format!("an org has at most {REPORTS_MAX} reports: remove one that nobody needs");
         return Err(Refusal::invalid("limit_reached", text));
     }
-    report.check(record::object(state, &report.object)?).map_err(Refusal::record)?;
+    report.check(record::object(state, &report.object)?, state).map_err(Refusal::record)?;
     draft.emit(ReportSet { report: report.clone(), actor: draft.actor.clone() });
     Ok(Reply::Done)
 }

@@ -1,9 +1,41 @@
-//! What a criterion reads besides the fields of its record: what the fields were, and facts about the
-//! record that are no fields.
+//! What an expression reads besides the fields of its record: what the fields were, facts about the
+//! record that are no fields, and columns of a row of a report.
+
+use smol_str::SmolStr;
 
 use crate::FieldName;
+use crate::schema::FieldType;
 
 use super::node::Type;
+
+/// What an expression may read besides the fields.
+#[derive(Clone, Copy)]
+pub(super) enum Scope<'o> {
+    /// Nothing.
+    Record,
+    /// What the record was before a change, and facts.
+    Change,
+    /// Columns of a row.
+    Row(&'o dyn Columns),
+}
+
+/// The columns of a row that are no fields of its record.
+pub trait Columns {
+    /// What a column holds.
+    ///
+    /// # Errors
+    /// One sentence: why there is none of this name.
+    fn column(&self, name: &str) -> Result<ColumnType, String>;
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnType {
+    /// The type of its values.
+    pub field_type: FieldType,
+    /// Its values, if it never has others.
+    pub values: Vec<SmolStr>,
+}
 
 /// Something that is no field of the record as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +44,8 @@ pub enum Beside {
     Old(FieldName),
     /// A fact about the record.
     Fact(Fact),
+    /// A column of the row, as `share.status`.
+    Column(SmolStr),
 }
 
 /// A fact about a record that is no field.

@@ -6,16 +6,17 @@
 use cel::common::ast::operators as op;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 use rust_decimal::Decimal;
+use smol_str::SmolStr;
 
 use crate::FieldName;
 use crate::limits::{
     EXPRESSION_COMPREHENSIONS_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_LIST_MAX, EXPRESSION_NODES_MAX,
 };
 use crate::reason::quoted;
-use crate::schema::{FieldSchema, ObjectSchema};
+use crate::schema::ObjectSchema;
 use crate::value;
 
-use super::beside::{Beside, Fact};
+use super::beside::{Beside, Columns, Fact, Scope};
 use super::node::{Element, Item, Node, Operation, Relation, Type};
 
 /// What is wrong, and at which node of the parser's tree.
@@ -36,10 +37,11 @@ pub(super) struct Variable {
 pub(super) struct Lowering<'o> {
     pub(super) object: &'o ObjectSchema,
     pub(super) fields: Vec<FieldName>,
-    /// What it reads besides; nothing if it may read no more than fields.
-    pub(super) beside: Option<Vec<Beside>>,
+    /// What it reads besides.
+    pub(super) beside: Vec<Beside>,
     pub(super) reads_time: bool,
     pub(super) variable: Option<Variable>,
+    scope: Scope<'o>,
     nodes: usize,
 }
 
@@ -48,9 +50,14 @@ pub(super) fn fault<T>(node: &IdedExpr, message: impl Into<String>) -> Result<T,
 }
 
 impl<'o> Lowering<'o> {
-    pub(super) fn new(object: &'o ObjectSchema, besides: bool) -> Self {
-        let beside = besides.then(Vec::new);
-        Self { object, fields: Vec::new(), beside, reads_time: false, variable: None, nodes: 0 }
+    pub(super) fn new(object: &'o ObjectSchema, scope: Scope<'o>) -> Self {
+        let (fields, beside) = (Vec::new(), Vec::new());
+        Self { object, fields, beside, reads_time: false, variable: None, scope, nodes: 0 }
+    }
+
+    /// Whether it is asked of a change, which has a before.
+    const fn of_change(&self) -> bool {
+        matches!(self.scope, Scope::Change)
     }
 
     /// The typed node of `node`, which is `depth` levels below the root.
@@ -73,13 +80,16 @@ impl<'o> Lowering<'o> {
             Expr::Ident(name) => self.lower_name(node, name),
             Expr::List(list) => self.lower_list(node, &list.elements, depth),
             Expr::Call(call) => self.lower_call(node, call, depth),
-            Expr::Select(select) if self.beside.is_some() && is_old(&select.operand) => {
+            Expr::Select(select) if self.of_change() && is_old(&select.operand) => {
                 self.lower_old(node, &select.field)
             }
-            Expr::Select(select) => fault(
-                node,
-                format!("there is no {}: a field is named alone, without its object", quoted(&select.field)),
-            ),
+            Expr::Select(select) => match (self.scope, column(node)) {
+                (Scope::Row(columns), Some(name)) => self.lower_column(node, columns, &name),
+                _ => {
+                    let field = quoted(&select.field);
+                    fault(node, format!("there is no {field}: a field is named alone, without its object"))
+                }
+            },
             Expr::Map(_) | Expr::Struct(_) => {
                 fault(node, "maps and messages are not supported; use fields and lists")
             }
@@ -92,7 +102,7 @@ impl<'o> Lowering<'o> {
             return Ok((Node::Variable, variable.item));
         }
         if self.object.field(name).is_none()
-            && self.beside.is_some()
+            && self.of_change()
             && let Some(fact) = Fact::named(name)
         {
             return Ok((self.beside(Beside::Fact(fact)), fact.kind()));
@@ -137,7 +147,7 @@ impl<'o> Lowering<'o> {
             Expr::Literal(LiteralValue::String(text)) => text.inner(),
             _ => return fault(argument, "changed needs the name of a field, as changed(Status)"),
         };
-        if self.beside.is_none() {
+        if !self.of_change() {
             return fault(node, "changed is not known here: there is no change that it could be asked of");
         }
         let (index, _) = self.lower_field(argument, name)?;
@@ -145,11 +155,22 @@ impl<'o> Lowering<'o> {
         Ok((Node::Compare(Relation::NotEqual, Box::new([Node::Field(index), old])), Type::Boolean))
     }
 
+    /// A column of the row that is no field of its record, as `share.status`.
+    fn lower_column(&mut self, node: &IdedExpr, columns: &dyn Columns, name: &str) -> Lowered {
+        let known = columns.column(name).or_else(|why| fault(node, why))?;
+        let Some(kind) = Type::of_field(known.field_type) else {
+            return fault(
+                node,
+                format!("{name} is of a type that this version does not know; upgrade Tieline"),
+            );
+        };
+        Ok((self.beside(Beside::Column(name.into())), kind))
+    }
+
     fn beside(&mut self, beside: Beside) -> Node {
-        let known = self.beside.get_or_insert_default();
-        let at = known.iter().position(|other| *other == beside).unwrap_or_else(|| {
-            known.push(beside);
-            known.len() - 1
+        let at = self.beside.iter().position(|other| *other == beside).unwrap_or_else(|| {
+            self.beside.push(beside);
+            self.beside.len() - 1
         });
         Node::Beside(at)
     }
@@ -263,12 +284,10 @@ impl<'o> Lowering<'o> {
             let (a, b) = (item_type.name(), element.item().name());
             return fault(item, format!("in looks for {a} in a list of which each is {b}"));
         }
-        if let (Some(field), Expr::List(list)) = (self.list_field(item), &list.expr) {
-            list.elements.iter().try_for_each(|element| known_value(field, element))?;
+        if let Expr::List(list) = &list.expr {
+            list.elements.iter().try_for_each(|element| self.check_value(item, element))?;
         }
-        if let Some(field) = self.list_field(list) {
-            known_value(field, item)?;
-        }
+        self.check_value(list, item)?;
         Ok((Node::In(Box::new([lowered_item, lowered_list])), Type::Boolean))
     }
 
@@ -293,9 +312,7 @@ impl<'o> Lowering<'o> {
         }
         if is_equality {
             for (field, literal) in [(left, right), (right, left)] {
-                if let Some(field) = self.list_field(field) {
-                    known_value(field, literal)?;
-                }
+                self.check_value(field, literal)?;
             }
         }
         Ok((Node::Compare(relation, Box::new([lowered_left, lowered_right])), Type::Boolean))
@@ -351,16 +368,37 @@ impl<'o> Lowering<'o> {
         Ok(())
     }
 
-    /// The restricted picklist that an expression names, if it is one.
-    fn list_field(&self, node: &IdedExpr) -> Option<&'o FieldSchema> {
-        let name = match &node.expr {
+    /// A literal that is compared with a restricted picklist, or with a column of few values, is one of them.
+    fn check_value(&self, named: &IdedExpr, literal: &IdedExpr) -> Result<(), FaultAt> {
+        let Expr::Literal(LiteralValue::String(text)) = &literal.expr else { return Ok(()) };
+        let text = text.inner();
+        let name = match &named.expr {
             Expr::Ident(name) => name,
-            Expr::Select(select) if self.beside.is_some() && is_old(&select.operand) => &select.field,
-            _ => return None,
+            Expr::Select(select) if self.of_change() && is_old(&select.operand) => &select.field,
+            Expr::Select(_) => {
+                let (Scope::Row(columns), Some(name)) = (self.scope, column(named)) else { return Ok(()) };
+                let values = columns.column(&name).map(|column| column.values).unwrap_or_default();
+                let values: Vec<&str> = values.iter().map(SmolStr::as_str).collect();
+                return if values.is_empty() { Ok(()) } else { known_value(&name, &values, text, literal) };
+            }
+            _ => return Ok(()),
         };
-        let field = self.object.field(name.as_str())?;
-        (field.field_type.is_picklist() && field.restricted).then_some(field)
+        let field = self.object.field(name.as_str());
+        match field.filter(|field| field.field_type.is_picklist() && field.restricted) {
+            Some(field) => {
+                let values: Vec<&str> = field.values.iter().map(|known| known.value.as_str()).collect();
+                known_value(name, &values, text, literal)
+            }
+            None => Ok(()),
+        }
     }
+}
+
+/// The name of the column that a node names, as `share.status`.
+fn column(node: &IdedExpr) -> Option<String> {
+    let Expr::Select(select) = &node.expr else { return None };
+    let Expr::Ident(of) = &select.operand.expr else { return None };
+    Some(format!("{of}.{}", select.field))
 }
 
 /// Whether a node is the word that stands for what the record was.
@@ -380,19 +418,17 @@ impl Operation {
     }
 }
 
-/// A literal that is compared with a restricted picklist is one of its values.
-fn known_value(field: &FieldSchema, node: &IdedExpr) -> Result<(), FaultAt> {
-    let Expr::Literal(LiteralValue::String(text)) = &node.expr else { return Ok(()) };
-    let text = text.inner();
-    if text.is_empty() || field.picklist_value(text).is_some() {
+/// Refuses a text that is none of the values that something has.
+fn known_value(name: &str, values: &[&str], text: &str, node: &IdedExpr) -> Result<(), FaultAt> {
+    if text.is_empty() || values.contains(&text) {
         return Ok(());
     }
-    let near = crate::suggest::nearest(text, field.values.iter(), |known| known.value.as_str());
+    let near = crate::suggest::nearest(text, values.iter(), |known| known);
     let meant = near.map_or_else(
         || "use a value of its list".to_owned(),
-        |known| format!("did you mean {}?", quoted(&known.value)),
+        |known| format!("did you mean {}?", quoted(known)),
     );
-    fault(node, format!("{} never has the value {}; {meant}", field.name, quoted(text)))
+    fault(node, format!("{name} never has the value {}; {meant}", quoted(text)))
 }
 
 fn lower_literal(node: &IdedExpr, literal: &LiteralValue) -> Lowered {

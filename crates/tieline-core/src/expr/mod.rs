@@ -48,6 +48,9 @@
 //! | `received_from` | the partner that it came from; empty if it is of this org |
 //! | `last_modified_by`, `by_connection_user` | in whose name it was changed, and whether by a partner |
 //!
+//! The filter of a report reads columns of its rows besides fields, by the names that the report has for
+//! them: `share.status == 'active' && AccountId.Name != null`.
+//!
 //! The same expression, values and time give the same result on every machine.
 
 mod beside;
@@ -67,7 +70,8 @@ use crate::schema::{FieldSchema, FieldType, ObjectSchema, compatible};
 use crate::value::Value;
 use crate::{FieldName, Timestamp};
 
-pub use beside::{Beside, Fact};
+use beside::Scope;
+pub use beside::{Beside, ColumnType, Columns, Fact};
 use eval::Evaluation;
 use lower::Lowering;
 use node::{Node, Type};
@@ -100,7 +104,7 @@ impl Expression {
     /// # Errors
     /// The first thing that is wrong with it: syntax, a limit, an unknown name, a type.
     pub fn compile(text: &str, object: &ObjectSchema) -> Result<Self, ExpressionError> {
-        Self::compiled(text, object, false)
+        Self::compiled(text, object, Scope::Record)
     }
 
     /// The same for what is asked when a record has changed: it may read what the record was, and
@@ -109,10 +113,10 @@ impl Expression {
     /// # Errors
     /// As [`Expression::compile`].
     pub fn of_change(text: &str, object: &ObjectSchema) -> Result<Self, ExpressionError> {
-        Self::compiled(text, object, true)
+        Self::compiled(text, object, Scope::Change)
     }
 
-    fn compiled(text: &str, object: &ObjectSchema, besides: bool) -> Result<Self, ExpressionError> {
+    fn compiled(text: &str, object: &ObjectSchema, scope: Scope<'_>) -> Result<Self, ExpressionError> {
         let start = |message: String| ExpressionError { line: 1, column: 1, message };
         if text.len() > EXPRESSION_BYTES_MAX {
             let length = text.len();
@@ -129,7 +133,7 @@ impl Expression {
         let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| {
             syntax::explain(text, errors.errors.iter().map(|error| (error.pos, error.msg.as_str())))
         })?;
-        let mut lowering = Lowering::new(object, besides);
+        let mut lowering = Lowering::new(object, scope);
         let (root, result) = lowering.lower(&tree, 0).map_err(|fault| {
             let offset = source.offset_for(fault.at).map_or(0, |(start, _)| start as usize);
             let before: String = text.chars().take(offset).collect();
@@ -141,7 +145,7 @@ impl Expression {
             }
         })?;
         let Lowering { fields, beside, reads_time, .. } = lowering;
-        Ok(Self { root, result, fields, beside: beside.unwrap_or_default(), reads_time })
+        Ok(Self { root, result, fields, beside, reads_time })
     }
 
     /// Checks an expression that is true or false.
@@ -160,6 +164,14 @@ impl Expression {
         Self::of_change(text, object)?.conditional()
     }
 
+    /// The same for a row: it may read columns that are no fields.
+    ///
+    /// # Errors
+    /// As [`Expression::condition`].
+    pub fn of_row(text: &str, object: &ObjectSchema, columns: &dyn Columns) -> Result<Self, ExpressionError> {
+        Self::compiled(text, object, Scope::Row(columns))?.conditional()
+    }
+
     fn conditional(self) -> Result<Self, ExpressionError> {
         let expression = self;
         if expression.result == Type::Boolean {
@@ -176,6 +188,12 @@ impl Expression {
     #[must_use]
     pub fn fields(&self) -> &[FieldName] {
         &self.fields
+    }
+
+    /// What it reads besides the fields.
+    #[must_use]
+    pub fn beside(&self) -> &[Beside] {
+        &self.beside
     }
 
     /// The type of its result as a field has it; none for null alone, which every field takes.

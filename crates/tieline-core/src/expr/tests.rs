@@ -422,6 +422,7 @@ fn criteria_read_what_was_and_facts() {
             Beside::Old(field) if *field == stage => Some(&old),
             Beside::Old(field) => record.get(field.as_str()),
             Beside::Fact(fact) => facts.iter().find(|(known, _)| known == fact).map(|(_, value)| value),
+            Beside::Column(_) => None,
         };
         criterion.holds_beside(|field| record.get(field.as_str()), beside, NOON).unwrap()
     };
@@ -454,4 +455,61 @@ fn criteria_read_what_was_and_facts() {
     for text in ["changed(Stage)", "old.Stage == \"New\"", "is_new", "owner == \"ann\""] {
         assert!(Expression::condition(text, &object()).is_err(), "{text}");
     }
+}
+
+/// The columns of a row: a text of three values, a moment and a number.
+struct Row;
+
+impl Columns for Row {
+    fn column(&self, name: &str) -> Result<ColumnType, String> {
+        let known = |field_type, values: &[&str]| {
+            Ok(ColumnType { field_type, values: values.iter().map(|value| (*value).into()).collect() })
+        };
+        match name {
+            "share.status" => known(FieldType::Text, &["offered", "active", "inactive (stopped)"]),
+            "share.offered" => known(FieldType::DateTime, &[]),
+            "AccountId.Employees" => known(FieldType::Integer, &[]),
+            _ => Err(format!("there is no column {name}")),
+        }
+    }
+}
+
+/// What the filter of a report reads besides fields: columns, with their types and values.
+#[test]
+fn filters_of_reports_read_columns() {
+    let record = record();
+    let columns: [(&str, Value); 3] = [
+        ("share.status", Value::text("active")),
+        ("share.offered", Value::DateTime(NOON)),
+        ("AccountId.Employees", Value::Integer(7)),
+    ];
+    let beside = |beside: &Beside| match beside {
+        Beside::Column(name) => columns.iter().find(|(known, _)| known == name).map(|(_, value)| value),
+        _ => None,
+    };
+    for (text, expected) in [
+        ("share.status == 'active' && Stage == 'Open'", true),
+        ("share.status in ['offered', 'inactive (stopped)'] || AccountId.Employees > 6.5", true),
+        ("date(share.offered) < today() - 1", false),
+        ("share.status.startsWith('inactive')", false),
+    ] {
+        let filter = Expression::of_row(text, &object(), &Row).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let holds = filter.holds_beside(|field| record.get(field.as_str()), beside, NOON).unwrap();
+        assert_eq!(holds, expected, "{text}");
+    }
+    for (text, problem) in [
+        ("share.status == 'inactive'", "share.status never has the value \"inactive\""),
+        ("share.status in ['actve']", "did you mean \"active\""),
+        ("share.state == 'active'", "there is no column share.state"),
+        ("share.offered > 3", "is compared with"),
+        ("AccountId.Employees", "not true or false"),
+        ("AccountId.Owner.Name == 'x'", "there is no"),
+        ("old.Stage == 'Open'", "there is no column old.Stage"),
+        ("changed(Stage)", "there is no change"),
+        ("owner == 'ann'", "has no field"),
+    ] {
+        let error = Expression::of_row(text, &object(), &Row).map(drop).expect_err(text).to_string();
+        assert!(error.contains(problem), "{text}: {error}");
+    }
+    assert!(Expression::condition("share.status == 'active'", &object()).is_err());
 }

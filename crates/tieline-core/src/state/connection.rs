@@ -52,6 +52,10 @@ pub enum ConnectionStatus {
 }
 
 impl ConnectionStatus {
+    /// Every status.
+    pub const ALL: &'static [Self] =
+        &[Self::Pending, Self::Active, Self::Declined, Self::Revoked, Self::Deactivated];
+
     /// The status in API, CLI and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -44,6 +44,22 @@ pub enum ShareStatus {
 }
 
 impl ShareStatus {
+    /// Every status.
+    pub const ALL: &'static [Self] = &[
+        Self::Offered,
+        Self::Accepting,
+        Self::Granted,
+        Self::Active,
+        Self::Declined,
+        Self::Taken,
+        Self::Inactive(EndReason::Stopped),
+        Self::Inactive(EndReason::Deleted),
+        Self::Inactive(EndReason::Converted),
+        Self::Inactive(EndReason::Deactivated),
+        Self::Inactive(EndReason::Withdrawn),
+        Self::Inactive(EndReason::Returned),
+    ];
+
     /// The status in API and CLI, as `inactive (stopped)`.
     #[must_use]
     pub fn label(self) -> String {

@@ -1,8 +1,6 @@
 //! Expressions that would take seconds, gigabytes or the stack: wherever one can be saved it is refused with
 //! its reason, and what costs too much only with the values of a record ends at the limit of steps or bytes.
 
-use std::collections::BTreeMap;
-
 use tieline_core::automation::{
     Action, AssignmentEntry, AssignmentRule, EscalationEntry, EscalationRule, Rule, RuleKind, SharingRule,
     When, WorkflowRule,
@@ -129,7 +127,9 @@ fn report(filter: &str) -> Command {
         group_by: Vec::new(),
         summaries: Vec::new(),
         sort: Vec::new(),
-        only: BTreeMap::new(),
+        since: None,
+        until: None,
+        last_days: None,
     };
     Command::Report(ReportChange::Set { report: Box::new(report) })
 }

@@ -7,7 +7,7 @@ use serde_json::Value as Json_;
 use tieline_core::command::{Command, ReportChange};
 use tieline_core::limits::REPORT_ROWS_MAX;
 use tieline_core::people::Permission;
-use tieline_core::report::{COLUMNS, Report, Rows, ready_made};
+use tieline_core::report::{COLUMNS, NO_RANGE, Report, Rows, ready_made};
 use tieline_core::state::State;
 use tieline_core::{ConnectionId, FieldName, ReportName};
 use utoipa::ToSchema;
@@ -61,7 +61,8 @@ pub(crate) struct RunQuery {
     limit: Option<usize>,
     /// So many rows are passed over.
     offset: Option<usize>,
-    /// Of updates: only those from this moment on.
+    /// Of updates: only those from this moment on. A time that is named here, or `until`, replaces those of
+    /// the definition.
     since: Option<String>,
     /// Of updates: only those before this moment.
     until: Option<String>,
@@ -111,7 +112,7 @@ pub(crate) async fn list(Extract(api): Extract<Api>, actor: Actor) -> Result<Jso
         let may = |report: &ReportView| reading.may(Permission::Read(&report.definition.object));
         let mut reports: Vec<ReportView> = ready.chain(own).filter(may).collect();
         reports.sort_by(|a, b| a.definition.name.cmp(&b.definition.name));
-        Ok(ReportList { reports, columns: COLUMNS.iter().map(|(name, _)| *name).collect() })
+        Ok(ReportList { reports, columns: COLUMNS.iter().map(|(name, ..)| *name).collect() })
     })
     .await
 }
@@ -178,7 +179,10 @@ fn asked(state: &State, actor: &Actor, name: &ReportName) -> Result<Asked, Probl
         reading.require(Permission::ManageConnections)?;
     }
     // The object may have changed since the report was saved.
-    report.check(object).map_err(Problem::refused)?;
+    report.check(object, state).map_err(Problem::refused)?;
+    for parent in report.parents(&state.objects) {
+        reading.object(&parent)?;
+    }
     let named = report.connection.as_deref();
     let connection = named.map(|selector| Ok::<_, Problem>(select::connection(state, selector)?.id));
     let tracked = object.fields.iter().filter(|field| field.tracked).map(|field| field.name.clone());
@@ -200,6 +204,11 @@ pub(crate) async fn run(
     let (since, until) = (moment("since", query.since.as_deref())?, moment("until", query.until.as_deref())?);
     let asked = api.org.read(|state| asked(state, &actor, &name)).await?;
     let report = &asked.report;
+    let named = since.is_some() || until.is_some();
+    if named && report.rows != Rows::Updates {
+        return Err(Problem::new(ErrorCode::BadQuery, NO_RANGE));
+    }
+    let (since, until) = if named { (since, until) } else { report.range(now()) };
     let (seq, gathered) = if report.rows == Rows::Updates {
         let sought = Sought {
             object: report.object.clone(),

@@ -2,6 +2,8 @@
 //! was before is what the pass has seen last. Only what was written before the pass begins is looked for
 //! further back: by the history of its record if that concerns few, else in one pass, too.
 
+mod brought;
+
 use std::collections::BTreeMap;
 
 use tieline_core::event::{Event, RecordAction, RecordChanged};
@@ -10,7 +12,9 @@ use tieline_core::value::Value;
 use tieline_core::{ConnectionId, FieldName, ObjectName, RecordId, Seq, Timestamp, UserName};
 use tieline_store::{LogReader, ReadError};
 
-/// The kind number of record events: others are not decoded.
+use brought::{Brought, Message, OF_MESSAGES};
+
+/// The kind number of record events: others are not decoded, but for the message before one.
 const RECORD_CHANGED: u16 = 30;
 /// Most events of the log that one pass goes through.
 const EVENTS_MAX: u64 = 5_000_000;
@@ -62,6 +66,8 @@ struct Pass<'a> {
     last: BTreeMap<Place, Value>,
     /// Updates whose value before lies further back, with the record's event before them.
     open: BTreeMap<Place, (usize, Seq)>,
+    /// The messages that made copies.
+    brought: Brought,
 }
 
 /// The updates of tracked fields that came over connections, in order.
@@ -77,11 +83,19 @@ pub(crate) fn updates(log: &LogReader, sought: &Sought) -> Result<Found, ReadErr
         found: Found { truncated: begin > first, ..Found::default() },
         last: BTreeMap::new(),
         open: BTreeMap::new(),
+        brought: Brought::default(),
     };
     let before_end = |time: Timestamp| sought.until.is_none_or(|until| time < until);
-    pass.found.events_read +=
-        records(log, sought, begin, head, before_end, |seq, time, changed| pass.take(seq, time, &changed))?;
+    pass.found.events_read += records(log, sought, begin, head, before_end, |seen| pass.take(&seen))?;
     pass.complete(log, begin)
+}
+
+/// A record event, and the message that it was decided for, if it was one.
+struct Seen<'a> {
+    seq: Seq,
+    time: Timestamp,
+    changed: RecordChanged,
+    message: Option<Message<'a>>,
 }
 
 /// Gives the record events of an object from `begin` to `end` to `each`, as long as that goes on and the
@@ -92,21 +106,28 @@ fn records(
     begin: Seq,
     end: Seq,
     range: impl Fn(Timestamp) -> bool,
-    mut each: impl FnMut(Seq, Timestamp, RecordChanged) -> bool,
+    mut each: impl FnMut(Seen<'_>) -> bool,
 ) -> Result<u64, ReadError> {
     let (mut cursor, mut read) = (log.cursor(begin), 0);
     while let Some(groups) = cursor.next_groups()? {
+        let mut message = None;
         for stored in groups.events().filter(|stored| stored.seq >= begin) {
             if stored.seq > end || !range(stored.time) {
                 return Ok(read);
             }
             read += 1;
-            if stored.kind != RECORD_CHANGED {
-                continue;
+            if OF_MESSAGES.contains(&stored.kind) {
+                message = Some(Message { kind: stored.kind, body: stored.body });
             }
-            let Ok(Event::RecordChanged(changed)) = Event::decode(stored.kind, stored.body) else { continue };
-            if changed.object == sought.object && !each(stored.seq, stored.time, changed) {
+            if stored.kind == RECORD_CHANGED
+                && let Ok(Event::RecordChanged(changed)) = Event::decode(stored.kind, stored.body)
+                && changed.object == sought.object
+                && !each(Seen { seq: stored.seq, time: stored.time, changed, message })
+            {
                 return Ok(read);
+            }
+            if stored.last_in_group {
+                message = None;
             }
         }
     }
@@ -115,15 +136,17 @@ fn records(
 
 impl Pass<'_> {
     /// Takes an event; whether there is room for more.
-    fn take(&mut self, seq: Seq, time: Timestamp, changed: &RecordChanged) -> bool {
+    fn take(&mut self, seen: &Seen<'_>) -> bool {
+        let Seen { seq, time, changed, .. } = seen;
+        let is_follow_up = self.brought.is_follow_up(changed, seen.message);
         for (field, value) in changed.content.values.iter() {
             if !self.sought.tracked.contains(field) {
                 continue;
             }
             let place = (changed.record, field.clone());
             let before = self.last.insert(place.clone(), value.clone());
-            // What a copy was made with is no update of it.
-            let updates = changed.action == RecordAction::Update;
+            // What a copy was made and filled with is no update of it.
+            let updates = changed.action == RecordAction::Update && !is_follow_up;
             let Some(origin) = changed.origin_of(field).filter(|_| updates) else { continue };
             if self.sought.connection.is_some_and(|id| id != origin.connection) {
                 continue;
@@ -136,8 +159,8 @@ impl Pass<'_> {
                 self.open.insert(place, (self.found.updates.len(), changed.prev));
             }
             self.found.updates.push(Update {
-                seq,
-                time,
+                seq: *seq,
+                time: *time,
                 record: changed.record,
                 field: field.clone(),
                 old: before.unwrap_or_default(),
@@ -196,7 +219,7 @@ impl Pass<'_> {
             from,
             end,
             |_| true,
-            |_, _, changed| {
+            |Seen { changed, .. }| {
                 for (field, value) in changed.content.values.iter() {
                     let place = (changed.record, field.clone());
                     if open.contains_key(&place) {
@@ -321,6 +344,7 @@ mod tests {
                 found: Found::default(),
                 last: BTreeMap::new(),
                 open: [((update.record, update.field.clone()), (0, Seq(update.seq.0 - RECORDS)))].into(),
+                brought: Brought::default(),
             };
             let value = looked.by_history(&reader).unwrap().into_values().next().unwrap();
             one.updates.push(Update { old: value, ..update });

@@ -199,6 +199,8 @@ fn reports_list_records_shares_and_connections() {
     let offers = json!({"object": "Lead", "rows": "shares", "columns": ["record.id", "share.status", "connection.partner"]});
     assert_eq!(org.put("/v1/reports/offers", &offers).status, 200);
     assert_eq!(run("offers")["rows"], json!([[lead, "offered", "globex"]]));
+    // Only updates have a time that a report is about.
+    assert_eq!(org.get("/v1/reports/offers/run?since=2026-01-31").problem().1, "bad_query");
     // Any object is joined with its shares and their connections, contacts and tasks among them.
     for object in ["Account", "Contact", "Task"] {
         let joined = json!({"object": object, "rows": "shares", "connected": true,
@@ -219,6 +221,36 @@ fn reports_list_records_shares_and_connections() {
                 "sort": [{"column": "City"}]}),
             "record_refused",
         ),
+        (
+            json!({"object": "Lead", "rows": "updates", "columns": ["Company"], "last_days": 0}),
+            "record_refused",
+        ),
+        (
+            json!({"object": "Lead", "rows": "updates", "columns": ["Company"], "since": "soon"}),
+            "record_refused",
+        ),
+        (
+            json!({"object": "Lead", "rows": "shares", "columns": ["Company"], "last_days": 3}),
+            "record_refused",
+        ),
+        (
+            json!({"object": "Lead", "rows": "updates", "columns": ["Company"], "last_days": 3,
+                "until": "2026-01-31"}),
+            "record_refused",
+        ),
+        (json!({"object": "Contact", "rows": "records", "columns": ["AccountId.Nmae"]}), "record_refused"),
+        (json!({"object": "Contact", "rows": "records", "columns": ["LastName.Name"]}), "record_refused"),
+        (json!({"object": "Task", "rows": "records", "columns": ["WhatId.Name"]}), "record_refused"),
+        (
+            json!({"object": "Lead", "rows": "shares", "columns": ["Company"],
+                "filter": "share.status == 'inactive'"}),
+            "record_refused",
+        ),
+        (
+            json!({"object": "Lead", "rows": "shares", "columns": ["Company"],
+                "filter": "update.field == 'Status'"}),
+            "record_refused",
+        ),
         (json!({"object": "Nothing", "rows": "records", "columns": ["Company"]}), "unknown_object"),
         (json!({"object": "Lead", "rows": "pages", "columns": ["Company"]}), "bad_body"),
     ] {
@@ -229,6 +261,38 @@ fn reports_list_records_shares_and_connections() {
     assert_eq!((&page["next"], &page["total"]), (&json!(1), &json!(2)));
     assert_eq!(org.send("DELETE", "/v1/reports/offers", "application/json", b"").status, 200);
     assert_eq!(org.get("/v1/reports/offers/run").problem().1, "unknown_report");
+}
+
+/// S2S-72, S2S-03: fields of a parent are listed and chosen by, by those who may read its object.
+#[test]
+fn a_report_with_fields_of_a_parent_needs_to_read_its_object() {
+    let mut org = Org::start();
+    let made = |object: &str, fields: &Json| {
+        let made = org.post(&format!("/v1/records/{object}"), &json!({"fields": fields}));
+        made.json()["id"].as_str().unwrap_or_else(|| panic!("{}", made.text())).to_owned()
+    };
+    let account = made("Account", &json!({"Name": "Initech", "BillingCity": "Berlin"}));
+    made("Contact", &json!({"LastName": "Ng", "AccountId": account}));
+    made("Contact", &json!({"LastName": "Po"}));
+    for (name, filter) in [("all", "true"), ("berlin", "AccountId.BillingCity == 'Berlin'")] {
+        let columns = if name == "all" { json!(["LastName", "AccountId.Name"]) } else { json!(["LastName"]) };
+        let report = json!({"object": "Contact", "rows": "records", "columns": columns, "filter": filter,
+            "sort": [{"column": "LastName"}]});
+        assert_eq!(org.put(&format!("/v1/reports/{name}"), &report).status, 200, "{name}");
+    }
+    let rows = |name: &str| org.get(&format!("/v1/reports/{name}/run")).json()["rows"].clone();
+    assert_eq!(rows("all"), json!([["Ng", "Initech"], ["Po", null]]));
+    assert_eq!(rows("berlin"), json!([["Ng"]]));
+    let role = json!({"objects": {"Contact": {"read": true}}});
+    assert_eq!(org.put("/v1/roles/reader", &role).status, 200);
+    assert_eq!(org.post("/v1/users", &json!({"user": "bob", "role": "reader"})).status, 201);
+    let token = org.post("/v1/users/bob/tokens", &json!({})).json();
+    org.token = token["token"].as_str().unwrap().to_owned();
+    for name in ["all", "berlin"] {
+        let refused = org.get(&format!("/v1/reports/{name}/run"));
+        assert_eq!(refused.problem().1, "no_permission", "{name}");
+        assert!(refused.text().contains("Account"), "{}", refused.text());
+    }
 }
 
 /// Waits until no job is left.

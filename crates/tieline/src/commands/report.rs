@@ -42,8 +42,8 @@ pub(crate) struct One {
 pub(crate) struct Set {
     /// The report
     report: ReportName,
-    /// A TOML or JSON file: object, rows, columns, and as needed filter, only, connection, connected,
-    /// group_by, summaries, sort, label; - is standard input
+    /// A TOML or JSON file: object, rows, columns, and as needed filter, connection, connected, since,
+    /// until, last_days, group_by, summaries, sort, label; - is standard input
     file: PathBuf,
 }
 
@@ -61,7 +61,8 @@ pub(crate) struct Run {
     /// Pass over so many rows
     #[arg(long, value_name = "ROWS")]
     offset: Option<usize>,
-    /// Of updates: only those from this moment on, as 2026-01-31 or 2026-01-31T09:30:00Z
+    /// Of updates: only those from this moment on, as 2026-01-31 or 2026-01-31T09:30:00Z; the times
+    /// of a run replace those of the definition
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Of updates: only those before this moment
