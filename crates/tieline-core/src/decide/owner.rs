@@ -65,6 +65,18 @@ pub(super) fn tell(
     true
 }
 
+/// Tells a change of the owner that was made here once more, as it was: the partner may have lost it.
+pub(super) fn tell_again(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Share) {
+    let made_here = share.owner_written().filter(|written| written.org == draft.org().id);
+    let record = share.record.and_then(|id| draft.state.record(id));
+    let told = record.filter(|record| travels(connection, share, &record.object));
+    let Some((written, record)) = made_here.zip(told) else { return };
+    if !connection.holds_back(&record.object) {
+        let (object, owner) = (&record.object, &record.owner);
+        emit(draft, connection, (id, share.generation), (object, owner), 0, written);
+    }
+}
+
 /// Tells the owner of a record that is about to be granted.
 pub(super) fn tell_granted(
     draft: &mut Draft<'_>,

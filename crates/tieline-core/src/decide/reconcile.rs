@@ -15,7 +15,7 @@ use crate::decide::settle::rule_of;
 use crate::decide::write::{
     Candidate, Candidates, Write, carried, deliveries, delivery, is_open, record_changed, shared_content,
 };
-use crate::decide::{jobs, key, links, pause, rules, share, task};
+use crate::decide::{jobs, key, links, owner, pause, rules, share, task};
 use crate::event::{
     AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
     IncarnationStarted, OfferReceived, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard,
@@ -334,6 +334,7 @@ fn send_values(
     if let Some((record_id, record)) = share.record.and_then(|id| Some((id, draft.state.record(id)?))) {
         send_later_values(draft, connection, id, share, theirs, record);
         stamp_anew(draft, connection, id, share, theirs, record_id, record);
+        owner::tell_again(draft, connection, id, share);
     }
 }
 

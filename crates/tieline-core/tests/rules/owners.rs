@@ -3,13 +3,14 @@
 use tieline_core::automation::{AssignmentEntry, AssignmentRule, Queue, Rule};
 use tieline_core::command::{AutomationCommand, Command, Reply, SharingCommand};
 use tieline_core::engine::Engine;
+use tieline_core::event::IncarnationCause;
 use tieline_core::job::{HandedRecords, JobKind};
 use tieline_core::log::Log;
 use tieline_core::message::Message;
 use tieline_core::owner_map::OwnerMap;
 use tieline_core::state::{ShareStatus, State};
 use tieline_core::value::Value;
-use tieline_core::{AssignTo, ConnectionId, Owner, Position, RecordId, RoleName, ShareId};
+use tieline_core::{AssignTo, ConnectionId, Incarnation, Owner, Position, RecordId, RoleName, ShareId};
 
 use crate::kit::{Org, Partner, deal, name, publish_rule, settle_all, standard_pair};
 
@@ -340,6 +341,44 @@ fn the_owner_of_a_copy_that_changed_during_a_pause_is_told_afterwards() {
     settle_all(&mut a, &mut b, over);
     assert_eq!(owner(&a, lead), "carl");
     replays(&b);
+}
+
+/// Whoever is put back in time hears of the change of the owner again that the other side made.
+#[test]
+fn owners_converge_after_a_restore() {
+    let restored = |org: &mut Org, other: &mut Org, connection: ConnectionId| {
+        let above = Incarnation(0);
+        org.run(Command::StartIncarnation { cause: IncarnationCause::Restored, connection: None, above });
+        let incarnation = org.state().org.as_ref().unwrap().incarnation;
+        other.run(Command::TakeIncarnation { connection, incarnation });
+    };
+    let (mut a, mut b, over) = standard_pair(&[("Lead", &LEAD)]);
+    let (lead, copy) = both_tell(&mut a, &mut b, over);
+    let before = a.clone();
+    assign(&mut b, copy, "fay");
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(owner(&a, lead), "carl");
+    a = before;
+    restored(&mut a, &mut b, over);
+    settle_all(&mut a, &mut b, over);
+    assert_eq!((owner(&a, lead).as_str(), owner(&b, copy).as_str()), ("carl", "fay"), "the origin");
+    replays(&a);
+
+    let before = b.clone();
+    assign(&mut a, lead, "bob");
+    settle_all(&mut a, &mut b, over);
+    assert_eq!(owner(&b, copy), "eve");
+    b = before;
+    restored(&mut b, &mut a, over);
+    settle_all(&mut a, &mut b, over);
+    assert_eq!((owner(&a, lead).as_str(), owner(&b, copy).as_str()), ("bob", "eve"), "the holder");
+    replays(&b);
+
+    let told = notices(&a, over).len();
+    b.run(Command::Reconcile { connection: over });
+    settle_all(&mut a, &mut b, over);
+    assert_eq!((owner(&a, lead).as_str(), owner(&b, copy).as_str()), ("bob", "eve"), "nothing was lost");
+    assert_eq!(notices(&a, over).len(), told + 1, "what was said before is said again, and changes nothing");
 }
 
 #[test]
