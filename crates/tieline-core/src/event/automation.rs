@@ -95,6 +95,9 @@ pub struct RuleFailed {
     /// The record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
+    /// The connection over which it could not be offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
     /// Why.
     pub reasons: Vec<Reason>,
 }

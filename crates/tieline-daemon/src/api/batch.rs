@@ -150,6 +150,16 @@ impl ItemResult {
         }
     }
 
+    /// Something that was not done and refuses nothing else: the code of the reason.
+    pub(crate) fn not_done(code: &'static str, detail: String) -> Self {
+        Self { code: Some(code), detail: Some(detail), ..Self::NONE }
+    }
+
+    /// Something that was done in the course of a command.
+    pub(crate) fn done_with(id: String) -> Self {
+        Self { ok: true, id: Some(id), changed: Some(true), ..Self::NONE }
+    }
+
     pub(crate) fn of(result: Result<Executed, Problem>, id: Option<String>) -> Self {
         match result {
             Ok(executed) => Self::done(&executed, id),

@@ -63,6 +63,7 @@ mod log;
 mod mail;
 mod notices;
 mod objects;
+mod offers;
 mod once;
 mod openapi;
 mod org;

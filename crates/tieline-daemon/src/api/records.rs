@@ -20,6 +20,7 @@ use tieline_core::{AssignTo, FieldName, InvalidId, ObjectName, Owner, RecordId, 
 use utoipa::ToSchema;
 
 use super::auth::{Actor, Reading};
+use super::offers::{RecordOffer, offers_of};
 use super::once::Keyed;
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::queues::JobBegun;
@@ -28,6 +29,7 @@ use super::share_view::ShareView;
 use super::values::{Fields, field, fields_json};
 use super::{Api, Done};
 use crate::clock::now;
+use crate::org::Executed;
 
 /// Most records that one request for a filtered page looks at; the page may then be short.
 const LOOKED_AT_MAX: usize = 20_000;
@@ -106,6 +108,29 @@ pub(crate) struct Created {
     id: String,
     /// The last event of the log when it was created.
     seq: u64,
+    /// To whom queues and rules offered it, and to whom not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    offers: Vec<RecordOffer>,
+}
+
+/// What the change of a record answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Changed {
+    /// The last event of the log when it was decided.
+    seq: u64,
+    /// Whether anything changed.
+    changed: bool,
+    /// To whom queues and rules offered it, and to whom not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    offers: Vec<RecordOffer>,
+}
+
+impl Changed {
+    async fn of(api: &Api, record: RecordId, executed: &Executed) -> Result<Json<Self>, Problem> {
+        let changed = executed.reply != Reply::Unchanged;
+        let offers = offers_of(api, record, executed).await?;
+        Ok(Json(Self { seq: executed.seq.0, changed, offers }))
+    }
 }
 
 /// A record.
@@ -390,7 +415,8 @@ pub(crate) async fn create(
     let command = values.map(|values| Command::CreateRecord { object: name.clone(), values, owner });
     let executed = api.execute_one(command, &actor, &keyed).await?;
     let Reply::Record(id) = executed.reply else { return Err(super::unexpected(&executed.reply)) };
-    let created = Created { id: id.to_string(), seq: executed.seq.0 };
+    let offers = offers_of(&api, id, &executed).await?;
+    let created = Created { id: id.to_string(), seq: executed.seq.0, offers };
     let mut response = (StatusCode::CREATED, Json(created)).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("/v1/records/{name}/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -467,14 +493,14 @@ pub(crate) async fn tasks(
 /// Writes fields of a record.
 #[utoipa::path(patch, path = "/v1/records/{object}/{id}", tag = "records", request_body = RecordChange,
     params(("object" = String, Path, description = "The object."), ("id" = String, Path, description = "The record.")),
-    responses((status = 200, body = Done)))]
+    responses((status = 200, body = Changed)))]
 pub(crate) async fn change(
     Extract(api): Extract<Api>,
     actor: Actor,
     keyed: Keyed,
     Route((name, id)): Route<(ObjectName, RecordId)>,
     Body(change): Body<RecordChange>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Json<Changed>, Problem> {
     let object = api.org.peek(|state| {
         let reading = actor.reading(state);
         reading.require(Permission::Edit(&name))?;
@@ -485,20 +511,20 @@ pub(crate) async fn change(
     let values = object.and_then(|object| change.fields.into_values(&object).map_err(Problem::refused));
     let command = values.map(|values| Command::UpdateRecord { record: id, values });
     let executed = api.execute_one(command, &actor, &keyed).await?;
-    Ok(Json(Done::from(&executed)))
+    Changed::of(&api, id, &executed).await
 }
 
 /// Gives a record to another owner.
 #[utoipa::path(post, path = "/v1/records/{object}/{id}/assign", tag = "records", request_body = Assignment,
     params(("object" = String, Path, description = "The object."), ("id" = String, Path, description = "The record.")),
-    responses((status = 200, body = Done)))]
+    responses((status = 200, body = Changed)))]
 pub(crate) async fn assign(
     Extract(api): Extract<Api>,
     actor: Actor,
     keyed: Keyed,
     Route((name, id)): Route<(ObjectName, RecordId)>,
     Body(body): Body<Assignment>,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Json<Changed>, Problem> {
     let to = assign_to(body.owner, body.rules)?
         .ok_or_else(|| Problem::new(ErrorCode::BadBody, "name an owner, or let the rules say who it is"))?;
     let known = api.org.peek(|state| {
@@ -507,7 +533,7 @@ pub(crate) async fn assign(
     });
     let command = known.map(|()| Command::Automation(AutomationCommand::Assign { record: id, to }));
     let executed = api.execute_one(command, &actor, &keyed).await?;
-    Ok(Json(Done::from(&executed)))
+    Changed::of(&api, id, &executed).await
 }
 
 /// Gives records of an object to another owner, as a job: all, or what a view chooses. Those that no

@@ -226,7 +226,9 @@ impl Record {
                 let fields = fields.to_json(&client, &object)?;
                 let route = path(["records", object.as_str(), &id.to_string()]);
                 let answer = client.patch(&route, &json!({ "fields": fields }))?;
-                saved(session, &answer, &format!("Record {id} was changed"))
+                saved(session, &answer, &format!("Record {id} was changed"))?;
+                tell_offers(session, &answer);
+                Ok(())
             }
             Self::Delete(Delete { object, id }) => {
                 let answer =
@@ -318,9 +320,24 @@ impl Create {
         let body =
             body([("fields", fields.into()), ("owner", json!(self.owner)), ("assign", json!(self.assign))]);
         let answer = client.post(&path(["records", self.object.as_str()]), &body)?;
-        session
-            .output
-            .show(&answer, |output| output.line(answer.get("id").and_then(Json::as_str).unwrap_or_default()))
+        session.output.show(&answer, |output| {
+            output.line(answer.get("id").and_then(Json::as_str).unwrap_or_default())
+        })?;
+        tell_offers(session, &answer);
+        Ok(())
+    }
+}
+
+/// Says to whom queues and rules offered a record, and to whom not.
+fn tell_offers(session: &Session, answer: &Json) {
+    for offer in list(answer, "offers") {
+        let partner = offer.get("partner").map(plain).unwrap_or_default();
+        if offer.pointer("/result/ok") == Some(&json!(true)) {
+            session.output.status(&format!("It was offered to {partner}"));
+        } else {
+            let why = offer.pointer("/result/detail").map(plain).unwrap_or_default();
+            session.output.warn(&format!("It was not offered to {partner}: {why}"));
+        }
     }
 }
 
@@ -347,6 +364,7 @@ impl Assign {
             let route = path(["records", self.object.as_str(), &id.to_string(), "assign"]);
             let answer = client.post(&route, &body)?;
             saved(session, &answer, &format!("Record {id} was assigned"))?;
+            tell_offers(session, &answer);
         }
         Ok(())
     }

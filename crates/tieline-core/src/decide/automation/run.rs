@@ -325,5 +325,5 @@ pub(super) fn failed(
     record: Option<RecordId>,
     reasons: Vec<Reason>,
 ) {
-    draft.emit(RuleFailed { kind, rule: rule.to_owned(), record, reasons });
+    draft.emit(RuleFailed { kind, rule: rule.to_owned(), record, connection: None, reasons });
 }

@@ -11,7 +11,7 @@ use crate::decide::automation::workflow::tell_hops;
 use crate::decide::draft::Draft;
 use crate::decide::share;
 use crate::decide::write::is_open;
-use crate::event::RuleShared;
+use crate::event::{RuleFailed, RuleShared};
 use crate::limits::HOPS_MAX;
 use crate::message::EndReason;
 use crate::reason::{Reason, ReasonCode};
@@ -28,7 +28,7 @@ pub(super) fn offer_to_members(draft: &mut Draft<'_>, touched: &Touched, queue: 
         if touched.by_person {
             // Whoever puts it there means the members, also those that had it before.
             if let Err(refusal) = share::forward(draft, touched.record, *over, queue.how()) {
-                not_offered(draft, touched.record, &queue.name, &refusal);
+                not_offered(draft, touched.record, &queue.name, *over, &refusal);
             }
             continue;
         }
@@ -38,20 +38,39 @@ pub(super) fn offer_to_members(draft: &mut Draft<'_>, touched: &Touched, queue: 
         if may_offer(connection, record) {
             // The name of the queue stands for the rule that gave the record to it.
             let rule = queue.name.as_str().parse::<RuleName>();
-            if let Ok(rule) = rule {
-                drop(offer(draft, touched.record, record, *over, &rule, queue.how()));
+            if let Ok(rule) = rule
+                && let Err(refusal) = offer(draft, touched.record, record, *over, &rule, queue.how())
+            {
+                not_offered(draft, touched.record, &queue.name, *over, &refusal);
             }
         }
     }
 }
 
-/// A member of a queue is not offered what came into it, for it is not published there: nothing else tells so.
-fn not_offered(draft: &mut Draft<'_>, record: RecordId, queue: &QueueName, refusal: &Refusal) {
-    if refusal.code == "not_published" {
-        let reason = Reason::new(ReasonCode::NotPublished, refusal.to_string());
-        let rule = format!("queue:{queue}");
-        failed(draft, RuleKind::Sharing, &rule, Some(record), vec![reason]);
-    }
+/// A member of a queue is not offered what came into it: whoever put it there is told, and others see it
+/// among the failures. A member that has it already misses nothing.
+fn not_offered(
+    draft: &mut Draft<'_>,
+    record: RecordId,
+    queue: &QueueName,
+    over: ConnectionId,
+    refusal: &Refusal,
+) {
+    let code = match refusal.code {
+        "already_shared" => return,
+        "not_published" => ReasonCode::NotPublished,
+        "taken" => ReasonCode::Taken,
+        "paused" => ReasonCode::Paused,
+        "connection_not_active" => ReasonCode::NotActive,
+        _ => ReasonCode::BadRule,
+    };
+    draft.emit(RuleFailed {
+        kind: RuleKind::Sharing,
+        rule: format!("queue:{queue}"),
+        record: Some(record),
+        connection: Some(over),
+        reasons: vec![Reason::new(code, refusal.to_string())],
+    });
 }
 
 /// Whether a rule may offer the record over the connection: it did not yet, it ended that itself, or another

@@ -45,6 +45,7 @@ pub(super) fn samples() -> Vec<Event> {
             kind: RuleKind::Workflow,
             rule: "hot".to_owned(),
             record: Some(RECORD),
+            connection: Some(CONNECTION),
             reasons: vec![Reason::new(ReasonCode::RuleLoop, "no end")],
         }
         .into(),
