@@ -48,6 +48,10 @@ pub fn place_of(event: &Event) -> Place {
         Event::Received(_) => return Place::Nowhere,
 
         Event::InvitationPostponed(e) => e.invitation.connection,
+        Event::JobAdvanced(e) => {
+            let Some(ended) = &e.ended else { return Place::Nowhere };
+            return ended.connection.map_or(Place::Org, Place::Connection);
+        }
         Event::JobStarted(e) => return e.kind.connection().map_or(Place::Org, Place::Connection),
         Event::AlarmRaised(e) => return e.connection.map_or(Place::Org, Place::Connection),
         Event::InvitationSent(e) => e.connection,
@@ -123,7 +127,10 @@ pub fn place_of(event: &Event) -> Place {
         | Event::TemplateSet(_)
         | Event::TemplateRemoved(_)
         | Event::CompanySet(_)
-        | Event::ConversionMapSet(_) => return Place::Org,
+        | Event::ConversionMapSet(_)
+        | Event::EffectRetried(_)
+        | Event::EffectDropped(_)
+        | Event::WebhookSecretChanged(_) => return Place::Org,
 
         Event::CatalogueSent(_)
         | Event::SubscriptionSent(_)
@@ -133,7 +140,6 @@ pub fn place_of(event: &Event) -> Place {
         | Event::ShareStatesSent(_)
         | Event::ShareHeard(_)
         | Event::SettledSent(_)
-        | Event::JobAdvanced(_)
         | Event::RequestAnswered(_)
         | Event::RuleShared(_)
         | Event::RuleFailed(_)
@@ -146,8 +152,6 @@ pub fn place_of(event: &Event) -> Place {
         | Event::UnmappedSeen(_)
         | Event::EffectQueued(_)
         | Event::EffectEnded(_)
-        | Event::EffectRetried(_)
-        | Event::EffectDropped(_)
         | Event::NoticeRaised(_)
         | Event::NoticesRead(_)
         | Event::DigestMade(_)

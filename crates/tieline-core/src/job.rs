@@ -184,6 +184,33 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// The name of its kind, as people see it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Forward { .. } => "forward",
+            Self::Accept { .. } => "accept",
+            Self::Tasks { .. } => "tasks",
+            Self::Backfill { .. } => "backfill",
+            Self::Reconcile { .. } => "reconcile",
+            Self::Grant { .. } => "grant",
+            Self::Retry { .. } => "retry",
+            Self::ShareQueue { .. } => "share_queue",
+            Self::FillLinks { .. } => "fill_links",
+            Self::TellLinks { .. } => "tell_links",
+            Self::TellOwners { .. } => "tell_owners",
+            Self::HandOver { .. } => "hand_over",
+            Self::Assign { .. } => "assign",
+            Self::FollowParent { .. } => "follow_parent",
+            Self::MapOwners { .. } => "map_owners",
+            Self::Stop { .. } => "stop",
+            Self::CatchUp { .. } => "catch_up",
+            Self::ApplySharing { .. } => "apply_sharing",
+            Self::Close { .. } => "close",
+            Self::Compute { .. } => "compute",
+        }
+    }
+
     /// The connection that the job works for, if it is for one.
     #[must_use]
     pub const fn connection(&self) -> Option<ConnectionId> {

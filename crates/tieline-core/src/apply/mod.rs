@@ -192,7 +192,7 @@ pub fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::TemplateRemoved(e) => template::removed(state, e),
         Event::TemplateGiven(e) => template::given(state, time, e),
         // What files changed is said by the events before it.
-        Event::ConfigApplied(_) | Event::Unknown { .. } => {}
+        Event::ConfigApplied(_) | Event::WebhookSecretChanged(_) | Event::Unknown { .. } => {}
     }
     match place_of(event) {
         Place::Nowhere => {}

@@ -1,6 +1,7 @@
 //! What can be asked about effects.
 
-use crate::EffectId;
+use crate::event::SecretChange;
+use crate::{EffectId, SecretName};
 
 /// One thing asked about effects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,5 +26,12 @@ pub enum EffectCommand {
     Drop {
         /// The effect.
         id: EffectId,
+    },
+    /// A secret that signs webhooks was made, rotated or removed, which is no part of the log.
+    NoteSecret {
+        /// Its name.
+        name: SecretName,
+        /// What was done.
+        change: SecretChange,
     },
 }

@@ -3,7 +3,9 @@
 use crate::command::{EffectCommand, Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::effect::{Cause, Effect, Mail, Webhook, lines, one_line};
-use crate::event::{AlarmRaised, EffectDropped, EffectEnded, EffectQueued, EffectRetried, Event};
+use crate::event::{
+    AlarmRaised, EffectDropped, EffectEnded, EffectQueued, EffectRetried, Event, WebhookSecretChanged,
+};
 use crate::limits::{EFFECT_BODY_BYTES_MAX, URL_BYTES_MAX};
 use crate::value::is_email;
 use crate::{EffectId, Timestamp};
@@ -88,6 +90,11 @@ pub(super) fn run(draft: &mut Draft<'_>, command: &EffectCommand) -> Result<Repl
         EffectCommand::Drop { id } => {
             find_failed(draft, *id)?;
             draft.emit(EffectDropped { id: *id, actor: draft.actor.clone() });
+            Ok(Reply::Done)
+        }
+        EffectCommand::NoteSecret { name, change } => {
+            let actor = draft.actor.clone();
+            draft.emit(WebhookSecretChanged { name: name.clone(), change: *change, actor });
             Ok(Reply::Done)
         }
     }

@@ -6,7 +6,7 @@ use crate::decide::automation::{known_owner, share_on_demand};
 use crate::decide::draft::Draft;
 use crate::decide::write::{carried, is_open, shared_content};
 use crate::decide::{connection, control, links, owner, pause, permit, reconcile, record, share, task};
-use crate::event::{Closing, JobAdvanced, JobStarted};
+use crate::event::{Closing, JobAdvanced, JobEnd, JobStarted};
 use crate::job::{Job, JobKind};
 use crate::limits::{BATCH_RECORDS_MAX, JOB_REASONS_MAX, JOB_SLICE_MAX};
 use crate::message::EndReason;
@@ -215,13 +215,23 @@ fn waits_for_pause(over: &Connection, kind: &JobKind) -> bool {
     }
 }
 
-fn finish(draft: &mut Draft<'_>, job: JobId, slice: Slice) {
+fn finish(draft: &mut Draft<'_>, id: JobId, slice: Slice) {
+    let cursor = slice.cursor.filter(|_| !slice.finished);
+    let job = draft.state.jobs.get(&id).filter(|_| cursor.is_none());
+    let ended = job.map(|job| JobEnd {
+        connection: job.kind.connection(),
+        kind: job.kind.as_str().into(),
+        actor: job.actor.clone(),
+        done: job.done + slice.done as u64,
+        skipped: job.skipped + slice.skipped,
+    });
     draft.emit(JobAdvanced {
-        job,
-        cursor: slice.cursor.filter(|_| !slice.finished),
+        job: id,
+        cursor,
         done: slice.done as u64,
         skipped: slice.skipped,
         reasons: slice.reasons,
+        ended: ended.map(Box::new),
     });
 }
 

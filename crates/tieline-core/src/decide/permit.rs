@@ -110,6 +110,7 @@ fn needs<'a>(
         Command::Config(ConfigCommand::Apply { .. }) => Ok(()),
 
         Command::Notice(NoticeCommand::Set { .. })
+        | Command::Effect(EffectCommand::NoteSecret { .. })
         | Command::EnableSharing
         | Command::SetOrg { .. }
         | Command::AddUser { .. }

@@ -1,9 +1,9 @@
-//! Effects: queued, ended, tried again, dropped.
+//! Effects: queued, ended, tried again, dropped; and the secrets that sign them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Cause, Effect};
-use crate::{EffectId, UserName};
+use crate::{EffectId, SecretName, UserName};
 
 /// Something has to be done outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,29 @@ pub struct EffectRetried {
 pub struct EffectDropped {
     /// The effect.
     pub id: EffectId,
+    /// By whom.
+    pub actor: UserName,
+}
+
+/// What was done with a secret that signs webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretChange {
+    /// It was made.
+    Made,
+    /// Another one took its place.
+    Rotated,
+    /// It was removed.
+    Removed,
+}
+
+/// A secret that signs webhooks is another. What it is stands in no log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookSecretChanged {
+    /// Its name.
+    pub name: SecretName,
+    /// What was done.
+    pub change: SecretChange,
     /// By whom.
     pub actor: UserName,
 }

@@ -39,7 +39,9 @@ pub use connection::{
     ReconcileAsked, SubscribeRuleSet, SubscriptionSent,
 };
 pub use drift::{DriftNoted, InputsKept, UnmappedSeen};
-pub use effect::{EffectDropped, EffectEnded, EffectQueued, EffectRetried};
+pub use effect::{
+    EffectDropped, EffectEnded, EffectQueued, EffectRetried, SecretChange, WebhookSecretChanged,
+};
 pub use handover::{ConnectionLabelled, ConnectionOwnerSet, OwnerHeard, OwnerHeld, OwnerMapSet, OwnerTold};
 pub use history::{ConflictNoted, Loser, LostValue};
 pub use inquiry::{InquiryAnswered, InquirySent};
@@ -52,8 +54,8 @@ pub use link::{HoldChanged, LinksAwaited};
 pub use message::{MessageSettled, OutcomesReported, Received, SettledSent};
 pub use notice::{DigestMade, NoticeRaised, NoticeSettingsSet, NoticesRead};
 pub use org::{
-    AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobStarted, ObjectDefined, ObjectRemoved,
-    OrgCreated, TokenIssued, UserAdded,
+    AlarmRaised, IncarnationCause, IncarnationStarted, JobAdvanced, JobEnd, JobStarted, ObjectDefined,
+    ObjectRemoved, OrgCreated, TokenIssued, UserAdded,
 };
 pub use pause::{PauseHeard, PauseSet, PauseTold, ShareHeldBack};
 pub use people::{
@@ -193,5 +195,6 @@ numbered_kinds! {
         283 ComputationFailed,
         290 ShareHeldBack,
         295 OwnerHeld,
+        310 WebhookSecretChanged,
     }
 }

@@ -1,6 +1,7 @@
 //! The org itself: its lives, users, objects, alarms and jobs.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::job::JobKind;
 use crate::schema::ObjectSchema;
@@ -115,6 +116,26 @@ pub struct JobAdvanced {
     /// The first few reasons for passing over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// With the last slice: what the job was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Box<JobEnd>>,
+}
+
+/// What a job was that has ended, for those who read of it later: the state forgets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEnd {
+    /// The connection that it worked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
+    /// The name of its kind.
+    pub kind: SmolStr,
+    /// For whom.
+    pub actor: UserName,
+    /// Items done in all.
+    pub done: u64,
+    /// Items passed over in all.
+    #[serde(default)]
+    pub skipped: u64,
 }
 
 /// A cursor is an id: JSON knows no numbers of 128 bits.

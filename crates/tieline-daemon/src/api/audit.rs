@@ -19,13 +19,14 @@ use tieline_store::{LogReader, ReadError};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
-use super::jobs::kind as job_kind;
 use super::log::{blocking, unreadable};
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::request::{Params, Route, page_size};
 use super::{Api, select};
 
 mod org;
+#[cfg(test)]
+mod tests;
 
 /// Most pages of the log that one answer reads.
 const PAGES_MAX: usize = 64;
@@ -271,10 +272,24 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
             new(action).by(&e.actor).object(&e.object)
         }
         Event::OwnerMapSet(e) => new("owners mapped").by(&e.actor),
-        Event::JobStarted(e) => new("job began").by(&e.actor).detail(job_kind(&e.kind)),
+        Event::JobStarted(_) | Event::JobAdvanced(_) => return job(stored, event),
         Event::AlarmRaised(e) => new("alarm").detail(format!("{}: {}", e.code, e.message)),
         _ => return None,
     })
+}
+
+/// Wide work that began or ended.
+fn job(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
+    let new = |action: &str| Making::new(stored, action);
+    match event {
+        Event::JobStarted(e) => Some(new("job began").by(&e.actor).detail(e.kind.as_str())),
+        Event::JobAdvanced(e) => {
+            let ended = e.ended.as_deref()?;
+            let text = format!("{}: {} done, {} skipped", ended.kind, ended.done, ended.skipped);
+            Some(new("job ended").by(&ended.actor).detail(text))
+        }
+        _ => None,
+    }
 }
 
 /// Shares, and what was refused.

@@ -133,6 +133,7 @@ fn shown(event: &Event) -> Json {
                 "done": event.done,
                 "skipped": event.skipped,
                 "reasons": event.reasons,
+                "ended": event.ended,
             });
         }
         _ => {}
@@ -302,6 +303,7 @@ mod tests {
             done: 3,
             skipped: 0,
             reasons: Vec::new(),
+            ended: None,
         });
         assert_eq!(job.body["cursor"], RecordId(u128::MAX).to_string());
         assert_eq!(job.body["done"], 3);

@@ -121,32 +121,6 @@ pub(crate) struct AlarmView {
     message: String,
 }
 
-/// The name of a kind of job.
-pub(crate) const fn kind(kind: &JobKind) -> &'static str {
-    match kind {
-        JobKind::Forward { .. } => "forward",
-        JobKind::Accept { .. } => "accept",
-        JobKind::Tasks { .. } => "tasks",
-        JobKind::Backfill { .. } => "backfill",
-        JobKind::Reconcile { .. } => "reconcile",
-        JobKind::Grant { .. } => "grant",
-        JobKind::Retry { .. } => "retry",
-        JobKind::ShareQueue { .. } => "share_queue",
-        JobKind::FillLinks { .. } => "fill_links",
-        JobKind::TellLinks { .. } => "tell_links",
-        JobKind::TellOwners { .. } => "tell_owners",
-        JobKind::HandOver { .. } => "hand_over",
-        JobKind::Assign { .. } => "assign",
-        JobKind::FollowParent { .. } => "follow_parent",
-        JobKind::MapOwners { .. } => "map_owners",
-        JobKind::Stop { .. } => "stop",
-        JobKind::CatchUp { .. } => "catch_up",
-        JobKind::ApplySharing { .. } => "apply_sharing",
-        JobKind::Close { .. } => "close",
-        JobKind::Compute { .. } => "compute",
-    }
-}
-
 impl JobView {
     fn of(id: JobId, job: &Job) -> Self {
         let object = match &job.kind {
@@ -173,7 +147,7 @@ impl JobView {
         };
         Self {
             job: id.to_string(),
-            kind: kind(&job.kind),
+            kind: job.kind.as_str(),
             connection: job.kind.connection().map(|connection| connection.to_string()),
             object: object.map(ToString::to_string),
             actor: job.actor.to_string(),

@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tieline_core::SecretName;
 use tieline_core::automation::Action;
+use tieline_core::command::{Command, EffectCommand};
+use tieline_core::event::SecretChange;
 use tieline_core::state::State;
 use utoipa::ToSchema;
 
@@ -115,6 +117,13 @@ fn refused(name: &SecretName, error: SecretError) -> Problem {
     Problem::new(code, detail)
 }
 
+/// Lets the log say what was done with a secret, and by whom; never what it is.
+async fn note(api: &Api, actor: &Actor, name: &SecretName, change: SecretChange) -> Result<(), Problem> {
+    let command = Command::Effect(EffectCommand::NoteSecret { name: name.clone(), change });
+    api.org.execute(command, &actor.user).await?;
+    Ok(())
+}
+
 /// Lists the secrets that sign webhooks, and those that are named and are not there; never what they are.
 #[utoipa::path(get, path = "/v1/webhook-secrets", tag = "operations",
     responses((status = 200, body = SecretList)))]
@@ -150,7 +159,7 @@ pub(crate) async fn make(
     Body(NewSecret { name }): Body<NewSecret>,
 ) -> Result<(StatusCode, Json<MadeSecret>), Problem> {
     let secret = api.org.make_webhook_secret(&name).map_err(|error| refused(&name, error))?;
-    tracing::info!(secret = %name, user = %actor.user, "a secret for webhooks was made");
+    note(&api, &actor, &name, SecretChange::Made).await?;
     Ok((StatusCode::CREATED, Json(MadeSecret { name: name.to_string(), secret })))
 }
 
@@ -165,7 +174,7 @@ pub(crate) async fn rotate(
     Route(name): Route<SecretName>,
 ) -> Result<Json<MadeSecret>, Problem> {
     let secret = api.org.rotate_webhook_secret(&name).map_err(|error| refused(&name, error))?;
-    tracing::info!(secret = %name, user = %actor.user, "a secret for webhooks was rotated");
+    note(&api, &actor, &name, SecretChange::Rotated).await?;
     Ok(Json(MadeSecret { name: name.to_string(), secret }))
 }
 
@@ -184,6 +193,6 @@ pub(crate) async fn remove(
         return Err(Problem::new(ErrorCode::SecretInUse, detail));
     }
     api.org.remove_webhook_secret(&name).map_err(|error| refused(&name, error))?;
-    tracing::info!(secret = %name, user = %actor.user, "a secret for webhooks was removed");
+    note(&api, &actor, &name, SecretChange::Removed).await?;
     Ok(Json(RemovedSecret { name: name.to_string() }))
 }

@@ -48,6 +48,15 @@ fn a_secret_for_webhooks_is_shown_once_and_is_nowhere_else() {
     assert_eq!(org.send("DELETE", "/v1/rules/workflow/told", "application/json", b"").status, 200);
     assert_eq!(remove(&org).status, 200);
     assert_eq!(remove(&org).problem().1, "unknown_secret");
+    // The audit says who did what with it; what was refused did nothing.
+    let audit = org.get("/v1/audit").json();
+    let entries = audit["entries"].as_array().unwrap().iter().rev();
+    let told: Vec<_> = entries
+        .filter(|entry| entry["action"].as_str().unwrap().starts_with("webhook secret"))
+        .map(|entry| [entry["action"].clone(), entry["actor"].clone(), entry["detail"].clone()])
+        .collect();
+    let done = |what: &str| [json!(format!("webhook secret {what}")), json!("ann"), json!("hooks")];
+    assert_eq!(told, ["made", "rotated", "removed"].map(done), "{audit}");
     org.stop();
     assert!(!holds(org.dir(), &second), "nothing of it stays on disk");
 }

@@ -7,6 +7,7 @@ use crate::apply::apply;
 use crate::automation::{AssignmentRule, Queue, Rule, RuleKind, SharingRule};
 use crate::command::NewToken;
 use crate::conversion::ConversionMap;
+use crate::event::SecretChange;
 use crate::event::{
     ConnectionEstablished, Event, IncarnationCause, InvitationAnswered, ObjectDefined, OfferReceived,
     OrgCreated, RecordAction, RecordChanged, SubscribeRuleSet, UserSet,
@@ -211,6 +212,7 @@ fn inbox_view(object: &ObjectName) -> InboxView {
 fn table() -> Vec<(Command, &'static [&'static str])> {
     let all: &[&str] = &["Modify All Data"];
     let manage: &[&str] = &["Manage Connections"];
+    let error = String::new();
     let create: &[&str] = &["read and create on Lead"];
     let how = Forwarding::default();
     let edit: &[&str] = &["read and edit on Lead"];
@@ -371,17 +373,13 @@ fn table() -> Vec<(Command, &'static [&'static str])> {
         (Command::Decline { connection, share: OFFER }, create),
         // What the partner has is written into a record that is here.
         (Command::Adopt { connection, share: OFFER, record: LEAD }, edit),
-        (
-            Command::Effect(EffectCommand::End {
-                id: EffectId(1),
-                sent: true,
-                attempts: 1,
-                error: String::new(),
-            }),
-            &[],
-        ),
+        (Command::Effect(EffectCommand::End { id: EffectId(1), sent: true, attempts: 1, error }), &[]),
         (Command::Effect(EffectCommand::Retry { id: EffectId(1) }), manage),
         (Command::Effect(EffectCommand::Drop { id: EffectId(1) }), manage),
+        (
+            Command::Effect(EffectCommand::NoteSecret { name: parse("hooks"), change: SecretChange::Made }),
+            all,
+        ),
         (Command::Notice(NoticeCommand::MakeDigests), &[]),
         (
             invitation(InvitationCommand::Send {

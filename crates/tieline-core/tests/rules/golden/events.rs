@@ -6,13 +6,13 @@ use tieline_core::event::{
     AlarmRaised, CatalogueSent, Closing, CompanySet, ConfigApplied, ConnectionDeactivated,
     ConnectionDeclined, ConnectionEstablished, ConnectionSuspended, Delivery, DriftNoted, Event,
     GrantRequested, HoldChanged, IncarnationCause, IncarnationStarted, InputsKept, InvitationAnswered,
-    InvitationRevoked, InvitationSent, JobAdvanced, JobStarted, KeyAnnounced, KeyConfirmed, LinksAwaited,
-    MessageSettled, ObjectDefined, OfferAnswered, OfferReceived, OrgCreated, Origin, OutcomesReported,
-    PartnerKeyChanged, PartnerReincarnated, PendingValue, ProfileSent, PublishRuleSet, ReceiptNoted,
-    Received, ReconcileAsked, RecordAction, RecordChanged, RequestAnswered, SettledSent, ShareClosed,
-    ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused, ShareRestored, ShareStatesSent,
-    SnapshotSent, SubscribeRuleSet, SubscriptionSent, TemplateGiven, TemplateRemoved, TemplateSet,
-    TokenIssued, UnmappedSeen, UserAdded, ValuesPending,
+    InvitationRevoked, InvitationSent, JobAdvanced, JobEnd, JobStarted, KeyAnnounced, KeyConfirmed,
+    LinksAwaited, MessageSettled, ObjectDefined, OfferAnswered, OfferReceived, OrgCreated, Origin,
+    OutcomesReported, PartnerKeyChanged, PartnerReincarnated, PendingValue, ProfileSent, PublishRuleSet,
+    ReceiptNoted, Received, ReconcileAsked, RecordAction, RecordChanged, RequestAnswered, SettledSent,
+    ShareClosed, ShareGranted, ShareHeard, ShareLinked, ShareOffered, ShareRefused, ShareRestored,
+    ShareStatesSent, SnapshotSent, SubscribeRuleSet, SubscriptionSent, TemplateGiven, TemplateRemoved,
+    TemplateSet, TokenIssued, UnmappedSeen, UserAdded, ValuesPending,
 };
 use tieline_core::frame::Chain;
 use tieline_core::job::JobKind;
@@ -136,6 +136,13 @@ fn org() -> Vec<Event> {
             done: 2,
             skipped: 1,
             reasons: vec!["deleted".to_owned()],
+            ended: Some(Box::new(JobEnd {
+                connection: Some(CONNECTION),
+                kind: "forward".into(),
+                actor: name("ann"),
+                done: 7,
+                skipped: 2,
+            })),
         }
         .into(),
     ]

@@ -5,7 +5,7 @@ use tieline_core::effect::{Cause, Effect, Mail, Purpose};
 use tieline_core::event::{
     DigestMade, EffectDropped, EffectEnded, EffectQueued, EffectRetried, Event, InquiryAnswered, InquirySent,
     InvitationDiscarded, InvitationPostponed, InvitationSaved, MailTemplateRemoved, MailTemplateSet,
-    NoticeRaised, NoticeSettingsSet, NoticesRead, PostponementHeard,
+    NoticeRaised, NoticeSettingsSet, NoticesRead, PostponementHeard, SecretChange, WebhookSecretChanged,
 };
 use tieline_core::inquiry::{InquiryAnswer, InquiryReply};
 use tieline_core::invitation::{InvitationDetails, InvitedContact, ReceivedInvitation};
@@ -104,6 +104,8 @@ pub(super) fn samples() -> Vec<Event> {
         EffectEnded { id, sent: true, attempts: 3, error: "refused".to_owned() }.into(),
         EffectRetried { id, actor: name("ann") }.into(),
         EffectDropped { id, actor: name("ann") }.into(),
+        WebhookSecretChanged { name: name("hooks"), change: SecretChange::Rotated, actor: name("ann") }
+            .into(),
         NoticeRaised {
             id: NoticeId(12),
             user: name("ann"),

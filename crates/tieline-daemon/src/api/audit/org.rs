@@ -1,15 +1,16 @@
 //! What stands in the audit of the org: settings, people, what they may do, what happens by itself.
 
 use tieline_core::UserName;
-use tieline_core::event::Event;
+use tieline_core::event::{Event, SecretChange};
 use tieline_core::log::StoredEvent;
 
-use super::{Making, job_kind};
+use super::{Making, job};
 
 /// The entry of an event.
 pub(super) fn settings(stored: StoredEvent<'_>, event: &Event) -> Making {
     let new = |action: &str| Making::new(stored, action);
-    people(stored, event).or_else(|| by_itself(stored, event)).unwrap_or_else(|| match event {
+    let told = people(stored, event).or_else(|| by_itself(stored, event)).or_else(|| job(stored, event));
+    told.unwrap_or_else(|| match event {
         Event::OrgCreated(e) => new("org made").detail(e.name.as_str()),
         Event::IncarnationStarted(_) => new("new life of the log"),
         Event::SharingEnabled(e) => new("sharing enabled").by(&e.actor),
@@ -21,7 +22,6 @@ pub(super) fn settings(stored: StoredEvent<'_>, event: &Event) -> Making {
         Event::ConfigApplied(e) => {
             new("configuration applied").by(&e.actor).detail(format!("{} changes", e.commands))
         }
-        Event::JobStarted(e) => new("job began").by(&e.actor).detail(job_kind(&e.kind)),
         Event::AlarmRaised(e) => new("alarm").detail(format!("{}: {}", e.code, e.message)),
         // What is not told in words stands there by its name.
         _ => new(Event::kind_name(stored.kind)),
@@ -82,6 +82,16 @@ fn by_itself(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
         Event::TemplateRemoved(e) => new("connection template removed", &e.actor, &e.template),
         Event::ReportSet(e) => new("report set", &e.actor, &e.report.name),
         Event::ReportRemoved(e) => new("report removed", &e.actor, &e.report),
+        Event::EffectRetried(e) => new("effect tried again", &e.actor, &e.id),
+        Event::EffectDropped(e) => new("effect dropped", &e.actor, &e.id),
+        Event::WebhookSecretChanged(e) => {
+            let action = match e.change {
+                SecretChange::Made => "webhook secret made",
+                SecretChange::Rotated => "webhook secret rotated",
+                SecretChange::Removed => "webhook secret removed",
+            };
+            new(action, &e.actor, &e.name)
+        }
         _ => return None,
     })
 }
