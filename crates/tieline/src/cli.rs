@@ -253,6 +253,8 @@ mod tests {
             "connection invite --contact 01 --contact 02 --save",
             "connection invite --contacts MailingCity=='Oslo' --preview",
             "connection send 01",
+            "connection amend 01",
+            "connection amend 01 --contact 02 --label Globex --mail branded --template '' --owner ann --expires 7d",
             "connection discard 01",
             "connection later tieline://x",
             "connection contacts --search initech",

@@ -157,6 +157,88 @@ async fn a_revoked_invitation_is_refused_as_such() {
     }
 }
 
+/// S2S-08: a template of one's own, in text and HTML, is mailed with its fields; the usual one where none is
+/// named; and one without the connection URL is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_are_mailed_by_templates_in_text_and_html() {
+    let (smtp, home) = (SmtpServer::start(), OrgHome::make("acme"));
+    let (org, api) = serve(&home, "127.0.0.1:1", &smtp).await;
+    let template = |text: &str, html: &str| json!({ "purpose": "invitation", "subject": "{{org}} & you", "text": text, "html": html });
+    let set = |template: &Json| ask(|| api.send("PUT", "/v1/mail-templates/branded", template));
+    for (text, html) in
+        [("Hello", "<a href=\"{{connection_url}}\">x</a>"), ("{{connection_url}}", "<p>x</p>")]
+    {
+        assert_eq!(
+            set(&template(text, html)).unwrap_err().body["code"],
+            "bad_mail_template",
+            "{text} {html}"
+        );
+    }
+    let text = "{{sender}} of {{org}} invites {{contact}}: {{connection_url}}";
+    let html = "<b>{{contact}}</b> <a href=\"{{connection_url}}\">{{org}}</a>";
+    set(&template(text, html)).unwrap();
+    let (ng, ray) = (contact(&api, "O'Ng", "ng@x.example"), contact(&api, "Ray", "ray@x.example"));
+    invite(&api, &json!({ "contacts": { "ids": [ng] }, "mail_template": "branded" }));
+    invite(&api, &json!({ "contacts": { "ids": [ray] } }));
+    let mail = smtp.mail(|mail| mail["to"][0] == "ng@x.example").await;
+    let url = url_in(&mail);
+    assert_eq!(mail["headers"]["Subject"], "acme & you");
+    assert_eq!(mail["headers"]["From"], "admin of acme <tieline@acme.example>");
+    assert_eq!(mail["text"].as_str().unwrap().trim(), format!("admin of acme invites Pat O'Ng: {url}"));
+    let html = mail["html"].as_str().unwrap();
+    let escaped = url.replace('&', "&amp;");
+    assert!(
+        html.contains(&format!("<a href=\"{escaped}\">acme</a>")) && html.contains("Pat O&#39;Ng"),
+        "{html}"
+    );
+    // The usual one names sender and org, too, and has the URL.
+    let usual = smtp.mail(|mail| mail["to"][0] == "ray@x.example").await;
+    let text = usual["text"].as_str().unwrap();
+    assert!(
+        text.contains("Dear Pat Ray") && text.contains(&url_in(&usual)) && text.contains("acme"),
+        "{text}"
+    );
+    org.daemon.stop().await;
+}
+
+/// A saved invitation is changed part by part, and what it cannot be is refused.
+fn amended(api: &Api, draft: &str, contacts: &[String]) {
+    let path = format!("/v1/invitations/saved/{draft}");
+    let mail =
+        json!({ "purpose": "invitation", "subject": "Come to {{label}}", "text": "{{connection_url}}" });
+    ask(|| api.must("PUT", "/v1/mail-templates/branded", &mail));
+    let change =
+        json!({ "contact": contacts[0], "label": "Initech", "mail_template": "branded", "owner": "admin" });
+    let changed = ask(|| api.must("PATCH", &path, &change));
+    assert_eq!(
+        (&changed["email"], &changed["owner"]),
+        (&json!("ng@x.example"), &json!("admin")),
+        "{changed}"
+    );
+    let change = json!({ "contact": contacts[2], "label": "Globex", "owner": null, "expires_in_s": 3600 });
+    ask(|| api.must("PATCH", &path, &change));
+    let shown = ask(|| api.get(&path)).unwrap();
+    for (field, value) in [
+        ("email", json!("ray@x.example")),
+        ("label", json!("Globex")),
+        ("mail_template", json!("branded")),
+        ("owner", Json::Null),
+        ("expires_in_s", json!(3600)),
+    ] {
+        assert_eq!(shown[field], value, "{field}: {shown}");
+    }
+    for (change, code) in [
+        (json!({ "contact": contacts[1] }), "no_address"),
+        (json!({ "mail_template": "none" }), "unknown_mail_template"),
+        (json!({ "expires_in_s": 1 }), "bad_body"),
+        (json!({ "colour": 1 }), "unknown_key"),
+    ] {
+        let refused = ask(|| api.send("PATCH", &path, &change)).unwrap_err();
+        assert_eq!(refused.body["code"], code, "{change}");
+    }
+    assert_eq!(ask(|| api.get(&path)).unwrap(), shown, "nothing of what was refused is kept");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_are_invited_each_for_itself() {
     let (smtp, home) = (SmtpServer::start(), OrgHome::make("acme"));
@@ -188,8 +270,10 @@ async fn many_are_invited_each_for_itself() {
     ask(|| api.must("PUT", "/v1/views/partners", &view));
     let shown = invite(&api, &json!({ "contacts": { "view": "partners" }, "preview": true }));
     assert_eq!(shown["results"].as_array().unwrap().len(), 2, "{shown}");
+    amended(&api, &draft, &ids);
     ask(|| api.must("POST", &format!("/v1/invitations/saved/{draft}/send"), &json!({})));
-    smtp.mail(|mail| mail["to"][0] == "ray@x.example").await;
+    let sent = smtp.mail(|mail| mail["to"][0] == "ray@x.example").await;
+    assert_eq!(sent["headers"]["Subject"], "Come to Globex", "the template that it was given");
     smtp.mail(|mail| mail["to"][0] == "ng@x.example").await;
     // What cannot be delivered is told to whoever invited.
     let failed = until(&api, "/v1/notices", |seen| {

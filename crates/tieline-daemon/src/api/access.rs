@@ -71,7 +71,10 @@ const TABLE: &[(&str, &[(&str, Access)])] = {
         ("/v1/invitations/later", &[("post", ManageConnections)]),
         ("/v1/invitations/contacts", &[("get", ManageConnections), ("post", ManageConnections)]),
         ("/v1/invitations/saved/{id}/send", &[("post", ManageConnections)]),
-        ("/v1/invitations/saved/{id}", &[("delete", ManageConnections)]),
+        (
+            "/v1/invitations/saved/{id}",
+            &[("get", ManageConnections), ("patch", ManageConnections), ("delete", ManageConnections)],
+        ),
         ("/v1/mail-templates", &[("get", ManageConnections)]),
         (
             "/v1/mail-templates/{name}",

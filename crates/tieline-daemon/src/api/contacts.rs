@@ -21,11 +21,11 @@ use tieline_core::{
 };
 use utoipa::ToSchema;
 
+use super::Api;
 use super::auth::Actor;
 use super::invitations::{a_day, check_duration};
 use super::problem::{ErrorCode, Problem};
-use super::request::{Body, Params, Route};
-use super::{Api, Done};
+use super::request::{Body, Params};
 use crate::clock::now;
 
 /// Contacts: named, or all for which a condition holds.
@@ -175,6 +175,11 @@ impl ContactResult {
         }
     }
 
+    /// The name and the address of the contact, if it can be written to.
+    pub(crate) fn known(self) -> (Option<String>, Option<String>) {
+        (self.name, self.email)
+    }
+
     pub(crate) fn shown(self, mail: RenderedMail) -> Self {
         Self { mail: Some(mail.into()), ..self }
     }
@@ -321,7 +326,7 @@ pub(crate) async fn invite(
 }
 
 /// Sends one invitation: its secret is kept before it is logged.
-async fn send(
+pub(crate) async fn send(
     api: &Api,
     actor: &Actor,
     row: ContactResult,
@@ -386,39 +391,4 @@ pub(crate) async fn list(
         Ok(ContactList { contacts: views.collect() })
     })
     .await
-}
-
-/// Sends a saved invitation.
-#[utoipa::path(post, path = "/v1/invitations/saved/{id}/send", tag = "invitations",
-    params(("id" = String, Path, description = "Id of the connection that it will offer.")),
-    responses((status = 200, body = ContactResult)))]
-pub(crate) async fn send_saved(
-    Extract(api): Extract<Api>,
-    actor: Actor,
-    Route(id): Route<ConnectionId>,
-) -> Result<Json<ContactResult>, Problem> {
-    let known = api.org.read(|state| {
-        let saved = state.invitations.saved.get(&id)?;
-        Some((ContactResult::of(state, saved.details.contact), saved.details.expires_in_s))
-    });
-    let Some((row, seconds)) = known.await else {
-        let detail =
-            format!("there is no saved invitation {id}: see `tieline connection list --status saved`");
-        return Err(Problem::new(ErrorCode::UnknownInvitation, detail));
-    };
-    let expires = now().plus_us(check_duration(seconds)?);
-    let command = |secret_hash| InvitationCommand::SendSaved { connection: id, secret_hash, expires };
-    send(&api, &actor, row, command).await.map(Json)
-}
-
-/// Discards a saved invitation.
-#[utoipa::path(delete, path = "/v1/invitations/saved/{id}", tag = "invitations",
-    params(("id" = String, Path, description = "Id of the connection that it would have offered.")),
-    responses((status = 200, body = Done)))]
-pub(crate) async fn discard(
-    Extract(api): Extract<Api>,
-    actor: Actor,
-    Route(id): Route<ConnectionId>,
-) -> Result<Json<Done>, Problem> {
-    api.change(&actor, Command::Invitation(InvitationCommand::Discard { connection: id })).await
 }

@@ -10,7 +10,7 @@
 //! | `org`, `users`, `roles` | `/v1/org`, `/v1/users`, `/v1/roles`, `/v1/groups` |
 //! | `objects` | `/v1/objects` |
 //! | `config`, `check` | `/v1/config`, `/v1/check` |
-//! | `invitations`, `contacts`, `mail` | `/v1/invitations`, `/v1/mail-templates` |
+//! | `invitations`, `saved_invitations`, `contacts`, `mail` | `/v1/invitations`, `/v1/mail-templates` |
 //! | `connections`, `audit` | `/v1/connections` |
 //! | `finder` | `/v1/finder`, `/v1/directory` |
 //! | `templates` | `/v1/templates`, `/v1/connections/{c}/template` |
@@ -79,6 +79,7 @@ mod reports;
 mod request;
 mod roles;
 mod rules;
+mod saved_invitations;
 mod scrape;
 mod select;
 mod share_view;
@@ -257,8 +258,8 @@ fn other() -> OpenApiRouter<Api> {
         .routes(routes!(invitations::answer))
         .routes(routes!(invitations::later))
         .routes(routes!(contacts::list, contacts::invite))
-        .routes(routes!(contacts::send_saved))
-        .routes(routes!(contacts::discard))
+        .routes(routes!(saved_invitations::show, saved_invitations::change, saved_invitations::discard))
+        .routes(routes!(saved_invitations::send_saved))
         .routes(routes!(mail::list))
         .routes(routes!(mail::show, mail::set, mail::remove))
         .routes(routes!(mail::preview))

@@ -234,6 +234,9 @@ const QUESTIONS: &[Question] = &[
     ("post /v1/invitations/contacts", "/v1/invitations/contacts", "x = 1", MANAGES),
     ("post /v1/invitations/later", "/v1/invitations/later", "x = 1", MANAGES),
     ("post /v1/invitations/saved/{id}/send", "/v1/invitations/saved/NONE/send", "{}", MANAGES),
+    // Who manages connections and does not read contacts sees none in them.
+    ("get /v1/invitations/saved/{id}", "/v1/invitations/saved/NONE", "", BOSS),
+    ("patch /v1/invitations/saved/{id}", "/v1/invitations/saved/NONE", "{}", BOSS),
     ("delete /v1/invitations/saved/{id}", "/v1/invitations/saved/NONE", "", MANAGES),
     ("get /v1/mail-templates", "/v1/mail-templates", "", MANAGES),
     ("get /v1/mail-templates/{name}", "/v1/mail-templates/none", "", MANAGES),

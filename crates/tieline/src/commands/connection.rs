@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 mod invite;
+mod saved;
 
 use std::io::Read;
 
@@ -9,13 +10,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 use tieline_core::{ConnectionTemplateName, ObjectName, UserName};
 
-use super::contact::results;
 use super::{body, list, saved};
 use crate::client::path;
 use crate::error::{CliError, Result};
 use crate::output::{Column, Output, text, time, with};
 use crate::session::Session;
 use invite::{ContactSearch, Invite};
+use saved::{Amend, Saved};
 
 /// Invite partners, answer invitations, see and end connections.
 ///
@@ -28,6 +29,8 @@ pub(crate) enum Connection {
     Contacts(ContactSearch),
     /// Send invitations that were saved
     Send(Saved),
+    /// Show an invitation that was saved, or change it
+    Amend(Amend),
     /// Discard an invitation that was saved
     Discard(One),
     /// Show what an invitation says and who sent it, without answering it
@@ -118,14 +121,6 @@ pub(crate) struct Answer {
 pub(crate) struct One {
     /// Id, partner or label of the connection
     connection: String,
-}
-
-/// Invitations that were saved.
-#[derive(Debug, Args)]
-pub(crate) struct Saved {
-    /// Ids of the invitations
-    #[arg(required = true)]
-    connections: Vec<String>,
 }
 
 /// Show a connection.
@@ -255,6 +250,7 @@ impl Connection {
             }
             Self::Contacts(search) => search.run(session),
             Self::Send(saved) => saved.send(session),
+            Self::Amend(amend) => amend.run(session),
             Self::Discard(one) => {
                 let answer = session.client()?.delete(&path(["invitations", "saved", &one.connection]))?;
                 saved(session, &answer, "The invitation was discarded")
@@ -333,30 +329,6 @@ impl One {
     fn act(&self, session: &Session, verb: &str, done: &str) -> Result<()> {
         let answer = session.client()?.post(&path(["connections", &self.connection, verb]), &json!({}))?;
         saved(session, &answer, &format!("Connection {} is {done}", self.connection))
-    }
-}
-
-impl Saved {
-    /// Sends each for itself: one that cannot be sent stops none of the others.
-    fn send(&self, session: &Session) -> Result<()> {
-        let client = session.client()?;
-        let send = |id: &String| client.post(&path(["invitations", "saved", id, "send"]), &json!({}));
-        let sent: Vec<Json> = match self.connections.as_slice() {
-            [one] => vec![send(one)?],
-            several => several
-                .iter()
-                .map(|id| {
-                    send(id).unwrap_or_else(|error| {
-                        let told = &error.to_json()["error"];
-                        json!({ "connection": id, "code": told["code"], "detail": told["message"] })
-                    })
-                })
-                .collect(),
-        };
-        let failed = sent.iter().filter(|answer| answer.get("code").is_some_and(|code| !code.is_null()));
-        let failed = failed.count();
-        let rows = json!({ "results": sent, "done": sent.len() - failed, "failed": failed });
-        results(session, &rows, "were invited")
     }
 }
 
