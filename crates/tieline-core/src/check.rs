@@ -383,13 +383,10 @@ fn unseen(state: &State, connection: &Connection, rule: &SubscribeRule, view: &I
     if view.object != rule.local {
         return None;
     }
-    let catalogue = connection.catalogue.get(&rule.remote)?;
-    let carried = catalogue.view_fields.as_ref()?;
     let open = view.open(state.object(&view.object)?).ok()?;
     let asked = if view.columns.is_empty() { open.chooses_by() } else { open.reads() };
-    let is_unseen = |remote: &&FieldName| catalogue.field(remote).is_some() && !carried.contains(remote);
-    let remotes = asked.into_iter().filter_map(|field| rule.mapping_of(field)?.remote());
-    let unseen: Vec<&str> = remotes.filter(is_unseen).map(FieldName::as_str).collect();
+    let unseen = not_carried(connection, rule, asked.into_iter());
+    let unseen: Vec<&str> = unseen.iter().map(|(_, remote)| remote.as_str()).collect();
     let (partner, remote) = (connection.display_name(), &rule.remote);
     (!unseen.is_empty()).then(|| {
         format!(
@@ -399,6 +396,35 @@ fn unseen(state: &State, connection: &Connection, rule: &SubscribeRule, view: &I
             unseen.join(", ")
         )
     })
+}
+
+/// The view fields of an object here that its offers will not have by a rule (S2S-46): the field here, and
+/// the partner's, which it publishes and does not list among its own view fields.
+#[must_use]
+pub fn not_in_offers(
+    state: &State,
+    connection: &Connection,
+    rule: &SubscribeRule,
+) -> Vec<(FieldName, FieldName)> {
+    let listed = state.object(&rule.local).map_or(&[][..], |object| object.view_fields.as_slice());
+    let found = not_carried(connection, rule, listed.iter());
+    found.into_iter().map(|(local, remote)| (local.clone(), remote.clone())).collect()
+}
+
+/// Those of some fields here whose values the partner publishes, and does not send with its offers; with the
+/// partner's fields. A partner that does not tell sends all.
+fn not_carried<'a>(
+    connection: &'a Connection,
+    rule: &'a SubscribeRule,
+    fields: impl Iterator<Item = &'a FieldName>,
+) -> Vec<(&'a FieldName, &'a FieldName)> {
+    let catalogue = connection.catalogue.get(&rule.remote);
+    let Some((catalogue, carried)) = catalogue.and_then(|c| Some((c, c.view_fields.as_ref()?))) else {
+        return Vec::new();
+    };
+    let is_unseen = |remote: &FieldName| catalogue.field(remote).is_some() && !carried.contains(remote);
+    let mapped = fields.filter_map(|field| Some((field, rule.mapping_of(field)?.remote()?)));
+    mapped.filter(|(_, remote)| is_unseen(remote)).collect()
 }
 
 /// The local values that every copy has at its creation, whatever the partner's record holds.

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use serde_json::Value as Json;
-use tieline_tests::process::{OrgProcess, binary};
+use serde_json::{Value as Json, json};
+use tieline_tests::process::{Api, OrgProcess, binary};
 
 pub(crate) use tieline_tests::pair::*;
 
@@ -23,4 +23,30 @@ pub(crate) fn tieline(org: &OrgProcess, line: &[&str]) -> String {
 /// The same, and what it printed as JSON.
 pub(crate) fn tieline_json(org: &OrgProcess, line: &[&str]) -> Json {
     serde_json::from_str(&tieline(org, &[line, &["--json"]].concat())).unwrap()
+}
+
+/// Creates a record of an object.
+pub(crate) fn record(org: &OrgProcess, object: &str, fields: &Json) -> String {
+    id_of(&org.api.must("POST", &format!("/v1/records/{object}"), &json!({ "fields": fields })))
+}
+
+/// One org publishes all of an object to the other, which takes all of it, and more as `options` say.
+pub(crate) fn publish_all(from: &OrgProcess, to: &OrgProcess, object: &str, options: &[&str]) {
+    let (sender, receiver) = (from.home.name.as_str(), to.home.name.as_str());
+    tieline(from, &["publish", "set", receiver, object, "--all"]);
+    to.api.until("a catalogue", &format!("/v1/connections/{sender}"), |seen| {
+        list(&seen["catalogue"]).any(|published| published["object"] == object).then_some(())
+    });
+    tieline(to, &[&["subscribe", "set", sender, object, "--all"], options].concat());
+    from.api.until("the subscription", &format!("/v1/connections/{receiver}"), |seen| {
+        list(&seen["taken"]).any(|taken| taken["object"] == object).then_some(())
+    });
+}
+
+/// A user with this role, as the API knows him.
+pub(crate) fn person(admin: &Api, name: &str, role: &Json) -> Api {
+    admin.must("PUT", &format!("/v1/roles/{name}"), role);
+    admin.must("POST", "/v1/users", &json!({ "user": name, "role": name }));
+    let issued = admin.must("POST", &format!("/v1/users/{name}/tokens"), &json!({}));
+    admin.with_token(issued["token"].as_str().unwrap())
 }

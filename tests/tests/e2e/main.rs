@@ -9,6 +9,7 @@ mod agreement;
 mod broker;
 mod explain;
 mod frames;
+mod inbox;
 mod input;
 mod kill;
 mod kit;

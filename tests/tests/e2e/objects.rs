@@ -1,10 +1,12 @@
-//! Files of objects that hold a slip or a bomb: each is refused with its place or its rule, nothing of
-//! it is saved, and a rule that asks for too much stops no more than its record.
+//! Objects: files that hold a slip or a bomb, each refused with its place or its rule; what becomes what at
+//! a partner; and what of them stays at home.
 
 use serde_json::json;
 
 use crate::input::{TOKEN, org, refused};
-use crate::kit::stop_and_check;
+use crate::kit::{
+    LEAD_FIELDS, Pair, create, forward, list, record, stop_and_check, tieline, until_value, update,
+};
 
 #[test]
 fn an_object_file_with_a_bomb_or_a_slip_is_refused_with_its_place() {
@@ -107,4 +109,92 @@ fn a_rule_that_takes_too_long_refuses_its_record_and_stops_nothing() {
     );
     api.must("POST", "/v1/records/Lead", &lead("short".into()));
     stop_and_check(&mut org);
+}
+
+/// S2S-25: a standard object becomes the same one, an object of one's own any other of those.
+#[test]
+fn standard_objects_become_the_same_and_custom_ones_any_custom_one() {
+    let pair = Pair::connected();
+    let (a, b) = (&pair.a, &pair.b);
+    let dir = tempfile::tempdir().unwrap();
+    for (org, object) in [(a, "Fund__c"), (b, "Request__c")] {
+        let file = dir.path().join(format!("{object}.toml"));
+        let text = format!(
+            "object = \"{object}\"\nlabel = \"{object}\"\nname_field = \"Name\"\n[fields]\n\
+             Name = {{ type = \"text\", length = 80 }}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        tieline(org, &["object", "apply", file.to_str().unwrap()]);
+    }
+    for object in ["Lead", "Fund__c"] {
+        tieline(a, &["publish", "set", "globex", object, "--all"]);
+    }
+    let path = "/v1/connections/acme";
+    b.api.until("both objects", path, |seen| (list(&seen["catalogue"]).count() == 2).then_some(()));
+    let take = |remote: &str, local: &str, field: &str, from: &str| {
+        let rule =
+            json!({ "local": local, "auto_accept": true, "fields": [{ "local": field, "from": from }] });
+        b.api.send("PUT", &format!("{path}/subscribe/{remote}"), &rule)
+    };
+    for (remote, local, field, from) in [
+        ("Lead", "Contact", "LastName", "LastName"),
+        ("Lead", "Request__c", "Name", "LastName"),
+        ("Fund__c", "Account", "Name", "Name"),
+    ] {
+        let refused = take(remote, local, field, from).unwrap_err();
+        assert_eq!(
+            refused.body["reasons"][0]["code"], "incompatible_objects",
+            "{remote} as {local}: {refused:?}"
+        );
+    }
+    take("Lead", "Lead", "LastName", "LastName").unwrap();
+    take("Fund__c", "Request__c", "Name", "Name").unwrap();
+    a.api.until("both subscriptions", "/v1/connections/globex", |seen| {
+        (list(&seen["taken"]).count() == 2).then_some(())
+    });
+    let fund = record(a, "Fund__c", &json!({"Name": "Baltic"}));
+    tieline(a, &["share", "forward", "Fund__c", &fund, "--to", "globex"]);
+    let copy = pair.copy_of(&fund);
+    let copy = b.api.get(&format!("/v1/records/Request__c/{copy}")).unwrap();
+    assert_eq!(copy["fields"]["Name"], "Baltic", "{copy}");
+    pair.finish();
+}
+
+/// S2S-61: what is shared are values of published fields. Layouts, record types, people, roles, rules and setup
+/// stay where they are, and each side's own apply.
+#[test]
+fn nothing_but_published_values_crosses() {
+    let pair = Pair::start();
+    let (a, b) = (&pair.a, &pair.b);
+    let before = tieline(b, &["export", "config"]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("lead.toml");
+    let text = "extends = \"Lead\"\nlabel = \"Prospect\"\nview_fields = [\"City\"]\n\
+        [fields]\nHidden__c = { type = \"text\", label = \"Hidden\" }\n\
+        [record_types.Partner]\nlabel = \"Partner\"\n\
+        [rules.far]\ncondition = \"City == 'Mars'\"\nmessage = \"too far\"\n";
+    std::fs::write(&file, text).unwrap();
+    tieline(a, &["object", "apply", file.to_str().unwrap()]);
+    tieline(a, &["user", "add", "bob"]);
+    tieline(a, &["queue", "set", "emea", "--object", "Lead", "--user", "bob"]);
+    tieline(a, &["view", "set", "all", "--object", "Lead"]);
+    let fields =
+        json!({"LastName": "Curie", "Company": "Sorbonne", "City": "Paris", "Phone": "1", "Hidden__c": "x"});
+    let lead = create(&a.api, &fields);
+    tieline(a, &["record", "assign", "Lead", &lead, "--owner", "queue:emea"]);
+    forward(&a.api, &pair.id, &lead);
+    let copy = pair.copy_of(&lead);
+    update(&a.api, &lead, &json!({"City": "Warsaw"}));
+    until_value(&b.api, &copy, "City", "Warsaw");
+    let seen = b.api.get(&format!("/v1/records/Lead/{copy}")).unwrap();
+    let came: Vec<&String> = seen["fields"].as_object().unwrap().keys().collect();
+    assert!(came.iter().all(|name| LEAD_FIELDS.contains(&name.as_str())), "{came:?}");
+    assert_eq!(seen["owner"], "admin", "an owner of this org");
+    assert_eq!(tieline(b, &["export", "config"]), before, "settings of one side are no matter of the other");
+    // The rule of one side binds that side alone: here nothing is too far.
+    update(&b.api, &copy, &json!({"City": "Mars"}));
+    until_value(&b.api, &copy, "City", "Mars");
+    pair.until_settled();
+    assert_eq!(a.api.get(&format!("/v1/records/Lead/{lead}")).unwrap()["fields"]["City"], "Warsaw");
+    pair.finish();
 }

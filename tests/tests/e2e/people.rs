@@ -2,25 +2,17 @@
 //! in whose name what happens.
 
 use serde_json::{Value as Json, json};
-use tieline_tests::process::Api;
 
-use crate::kit::{Pair, create, forward, share_leads, update};
-
-/// The API as a new user sees it who has these rights on leads, and none besides.
-fn person(admin: &Api, name: &str, rights: &Json) -> Api {
-    admin.must("PUT", &format!("/v1/roles/{name}"), &json!({ "objects": { "Lead": rights } }));
-    admin.must("POST", "/v1/users", &json!({ "user": name, "role": name }));
-    let issued = admin.must("POST", &format!("/v1/users/{name}/tokens"), &json!({}));
-    admin.with_token(issued["token"].as_str().unwrap())
-}
+use crate::kit::{Pair, create, forward, person, share_leads, update};
 
 /// S2S-02, S2S-46: accepting takes read and create on the object, and not Manage Connections.
 #[test]
 fn an_offer_is_for_those_who_may_create_the_record() {
     let pair = Pair::connected();
     share_leads(&pair.a.api, &pair.b.api, &pair.id, false);
-    let reader = person(&pair.b.api, "reader", &json!({"read": true}));
-    let seller = person(&pair.b.api, "seller", &json!({"read": true, "create": true}));
+    let on_leads = |rights: Json| json!({ "objects": { "Lead": rights } });
+    let reader = person(&pair.b.api, "reader", &on_leads(json!({"read": true})));
+    let seller = person(&pair.b.api, "seller", &on_leads(json!({"read": true, "create": true})));
     let lead = create(&pair.a.api, &json!({"LastName": "Curie", "Company": "Sorbonne"}));
     forward(&pair.a.api, &pair.id, &lead);
     let share =

@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 use tieline_tests::process::OrgProcess;
 
-use crate::kit::{Pair, id_of, list, tieline, tieline_json};
+use crate::kit::{Pair, list, publish_all, record, tieline, tieline_json};
 
 /// An object of one's own, with a stage whose history is kept.
 const FUND: &str = "object = \"Fund__c\"\nlabel = \"Fund\"\nname_field = \"Name\"\n[fields]\n\
@@ -23,10 +23,6 @@ const SHARED: &str = "object = \"Opportunity\"\nrows = \"shares\"\n\
     group_by = [\"AccountId.Name\", \"connection.partner\"]\n\
     summaries = [{ function = \"sum\", column = \"Amount\" }]\n";
 
-fn record(org: &OrgProcess, object: &str, fields: &Json) -> String {
-    id_of(&org.api.must("POST", &format!("/v1/records/{object}"), &json!({ "fields": fields })))
-}
-
 fn change(org: &OrgProcess, object: &str, record: &str, fields: &Json) {
     org.api.must("PATCH", &format!("/v1/records/{object}/{record}"), &json!({ "fields": fields }));
 }
@@ -43,18 +39,6 @@ fn shared(pair: &Pair, object: &str, record: &str) -> String {
     pair.copy_of(record)
 }
 
-/// One org publishes all of an object to the other, which takes it.
-fn publish(from: &OrgProcess, to: &OrgProcess, names: [&str; 2], object: &str) {
-    tieline(from, &["publish", "set", names[1], object, "--all"]);
-    to.api.until("a catalogue", &format!("/v1/connections/{}", names[0]), |seen| {
-        list(&seen["catalogue"]).any(|published| published["object"] == object).then_some(())
-    });
-    tieline(to, &["subscribe", "set", names[0], object, "--all", "--auto-accept"]);
-    from.api.until("the subscription", &format!("/v1/connections/{}", names[1]), |seen| {
-        list(&seen["taken"]).any(|taken| taken["object"] == object).then_some(())
-    });
-}
-
 /// The rows of a report, each with its cells by the names of the columns.
 fn rows(report: &Json) -> Vec<Json> {
     let columns: Vec<&str> = list(&report["columns"]).filter_map(Json::as_str).collect();
@@ -68,8 +52,8 @@ fn rows(report: &Json) -> Vec<Json> {
 fn reports_join_records_accounts_shares_and_updates() {
     let pair = Pair::connected();
     let (a, b) = (&pair.a, &pair.b);
-    publish(a, b, ["acme", "globex"], "Opportunity");
-    publish(b, a, ["globex", "acme"], "Opportunity");
+    publish_all(a, b, "Opportunity", &["--auto-accept"]);
+    publish_all(b, a, "Opportunity", &["--auto-accept"]);
     let deal = |account: &str, city: &str, amount: u32| {
         let account = record(a, "Account", &json!({"Name": account, "BillingCity": city}));
         let fields = json!({"Name": format!("{city} deal"), "StageName": "Prospecting", "CloseDate": "2030-01-31",
@@ -135,7 +119,7 @@ fn custom_objects_are_reported_as_others_are() {
     for org in [a, b] {
         tieline(org, &["object", "apply", file.to_str().unwrap()]);
     }
-    publish(a, b, ["acme", "globex"], "Fund__c");
+    publish_all(a, b, "Fund__c", &["--auto-accept"]);
     let fund = record(a, "Fund__c", &json!({"Name": "Baltic", "Stage__c": "Raising"}));
     let copy = shared(&pair, "Fund__c", &fund);
     until_field(b, "Fund__c", &copy, "Stage__c", "Raising");

@@ -7,6 +7,7 @@ use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json_;
 use smol_str::SmolStr;
+use tieline_core::check::not_in_offers;
 use tieline_core::command::{Command, Reply};
 use tieline_core::mapping::{FieldMapping, PicklistMapping, Source, SubscribeRule, Unmapped, Warning};
 use tieline_core::publish::CatalogueObject;
@@ -138,6 +139,18 @@ pub(crate) struct WarningView {
     field: String,
     /// One sentence for people.
     message: String,
+}
+
+impl WarningView {
+    /// A field that inbox views show here and that offers do not have (S2S-46).
+    fn not_in_offers(connection: &Connection, field: &FieldName, remote: &FieldName) -> Self {
+        let partner = connection.display_name();
+        let message = format!(
+            "{field} is shown of offers here, and offers of {partner} do not carry {remote}: ask {partner} for it among \
+             the view_fields of its object"
+        );
+        Self { code: "not_in_offers", field: field.to_string(), message }
+    }
 }
 
 impl From<&Warning> for WarningView {
@@ -346,15 +359,15 @@ pub(crate) async fn set(
         let rule = body.rule(&remote, local, catalogue).map_err(Problem::refused)?;
         // What is against the rule is for the core to say.
         let warnings = catalogue.and_then(|catalogue| rule.check(local, catalogue).ok()).unwrap_or_default();
+        let mut warnings: Vec<WarningView> = warnings.iter().map(WarningView::from).collect();
+        let unseen = not_in_offers(state, connection, &rule).into_iter();
+        warnings
+            .extend(unseen.map(|(field, remote)| WarningView::not_in_offers(connection, &field, &remote)));
         Ok::<_, Problem>((connection.id, rule, warnings))
     })?;
     let command = Command::Subscribe { connection, object: remote, rule: Some(rule) };
     let executed = api.org.execute(command, &actor.user).await?;
-    Ok(Json(Subscribed {
-        seq: executed.seq.0,
-        changed: executed.reply != Reply::Unchanged,
-        warnings: warnings.iter().map(WarningView::from).collect(),
-    }))
+    Ok(Json(Subscribed { seq: executed.seq.0, changed: executed.reply != Reply::Unchanged, warnings }))
 }
 
 /// Takes nothing more of a partner's object.

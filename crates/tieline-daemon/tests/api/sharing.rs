@@ -126,3 +126,72 @@ fn much_to_forward_becomes_a_job() {
     assert_eq!(org.get("/v1/failures?connection=globex").json(), json!({"failures": []}));
     assert_eq!(org.get("/v1/alarms").json(), json!({"alarms": []}));
 }
+
+/// S2S-41: one record or many go to one connection or several, by who may edit them and from a list view;
+/// nothing of the record changes here, and an object may leave it to queues and rules.
+#[test]
+fn records_are_forwarded_by_who_may_edit_them_and_stay_as_they_are() {
+    let mut org = Org::start();
+    for partner in ["globex", "initech"] {
+        org.connect("", partner);
+        put(&org, &format!("/v1/connections/{partner}/publish/Lead"), &json!({"all": true}));
+    }
+    let leads: Vec<String> = ["Ng", "Wu", "Li"]
+        .map(|name| org.lead(&json!({"LastName": name, "Company": "c", "Rating": "Hot"})))
+        .into();
+    let report =
+        json!({"object": "Lead", "rows": "records", "columns": ["LastName"], "group_by": ["record.owner"]});
+    put(&org, "/v1/reports/leads", &report);
+    let look = |org: &Org| {
+        let leads = leads.iter().map(|lead| {
+            let shown = org.get(&format!("/v1/records/Lead/{lead}")).json();
+            [shown["owner"].clone(), shown["fields"].clone(), shown["modified"].clone()]
+        });
+        (leads.collect::<Vec<_>>(), org.get("/v1/reports/leads/run").json()["rows"].clone())
+    };
+    let before = look(&org);
+    let token = |org: &Org, name: &str, rights: Json| {
+        put(org, &format!("/v1/roles/{name}"), &json!({"objects": {"Lead": rights}}));
+        assert_eq!(org.post("/v1/users", &json!({"user": name, "role": name})).status, 201);
+        let issued = org.post(&format!("/v1/users/{name}/tokens"), &json!({})).json();
+        issued["token"].as_str().unwrap().to_owned()
+    };
+    let reader = token(&org, "reader", json!({"read": true}));
+    let editor = token(&org, "editor", json!({"read": true, "edit": true}));
+    let ann = std::mem::replace(&mut org.token, reader);
+    let ends = |answer: &Json| -> Vec<Json> {
+        let results = answer["results"].as_array().unwrap().iter().map(|one| &one["result"]);
+        results.map(|end| if end["ok"] == true { json!(true) } else { end["code"].clone() }).collect()
+    };
+    let one = json!({"connections": ["globex"], "object": "Lead", "records": [leads[0]]});
+    assert_eq!(ends(&org.post("/v1/shares", &one).json()), ["no_permission"]);
+    org.token = editor;
+    assert_eq!(ends(&org.post("/v1/shares", &one).json()), [json!(true)]);
+    let many =
+        json!({"connections": ["globex", "initech"], "object": "Lead", "records": [leads[0], leads[1]]});
+    let done = ends(&org.post("/v1/shares", &many).json());
+    assert_eq!(done, [json!("already_shared"), json!(true), json!(true), json!(true)]);
+    org.token = ann;
+    put(&org, "/v1/views/hot", &json!({"object": "Lead", "filter": "Rating == 'Hot'"}));
+    let view = json!({"connections": ["initech"], "object": "Lead", "view": "hot"});
+    let mut live = org.follow("/v1/log/stream");
+    assert!(org.post("/v1/shares", &view).json()["jobs"][0]["job"].is_string());
+    let job = live.event("JobAdvanced");
+    assert_eq!((&job["done"], &job["ended"]["kind"]), (&json!(1), &json!("forward")), "{job}");
+    let offered = |partner: &str| {
+        let shares = org.get(&format!("/v1/connections/{partner}/shares?status=offered")).json();
+        shares["shares"].as_array().unwrap().len()
+    };
+    assert_eq!([offered("globex"), offered("initech")], [2, 3]);
+    assert_eq!(look(&org), before, "owner, fields and reports are as they were");
+
+    let file = b"extends = \"Lead\"\nsharing_by_hand = false\n";
+    assert_eq!(org.send("PUT", "/v1/objects", "application/toml", file).status, 200);
+    let last = json!({"connections": ["globex"], "object": "Lead", "records": [leads[2]]});
+    assert_eq!(ends(&org.post("/v1/shares", &last).json()), ["not_by_hand"]);
+    let queue = json!({"objects": ["Lead"], "connections": ["globex"]});
+    put(&org, "/v1/queues/emea", &queue);
+    let assigned =
+        org.post(&format!("/v1/records/Lead/{}/assign", leads[2]), &json!({"owner": "queue:emea"})).json();
+    assert_eq!(assigned["offers"][0]["result"]["ok"], true, "{assigned}");
+}
