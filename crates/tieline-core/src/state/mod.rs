@@ -69,7 +69,7 @@ use crate::{
 };
 
 /// The version of the serialised form; a snapshot of another one is not read.
-pub const STATE_FORMAT: u32 = 4;
+pub const STATE_FORMAT: u32 = 5;
 
 /// Most alarms that the state keeps; the log keeps all.
 const ALARMS_KEPT: usize = 100;
