@@ -4,6 +4,8 @@
 //! ([`RecordQuestion`]), which its owner asks in slices. Where rules are saved they are checked, too;
 //! here they are checked again, against what the partner publishes now and the objects as they are now.
 
+mod settings;
+
 use std::collections::BTreeSet;
 
 use crate::config::RecordQuestion;
@@ -15,6 +17,8 @@ use crate::state::{Connection, ConnectionStatus, Share, ShareRole, ShareStatus, 
 use crate::value::{Value, cast};
 use crate::view::InboxView;
 use crate::{ConnectionId, FieldName, Owner, Timestamp, UserName};
+
+pub use settings::{Unfit, breaks, unfit};
 
 /// A token that ends sooner than this is worth a word.
 const TOKEN_ENDS_US: i64 = 14 * 24 * 3_600 * 1_000_000;
@@ -43,6 +47,7 @@ pub fn check(state: &State, only: Option<ConnectionId>, now: Timestamp) -> Vec<F
     if only.is_none() {
         checker.org(now);
         checker.ended();
+        checker.settings();
     }
     let connections = state.connections.values().filter(|connection| connection.is_active());
     for connection in connections.filter(|connection| only.is_none_or(|id| id == connection.id)) {
@@ -132,6 +137,17 @@ impl Checker<'_> {
                 connection.display_name()
             );
             self.find(About { connection: None, item: &item }, "connection_ended", "", text, None);
+        }
+    }
+
+    /// Rules, views and reports whose object has become another since they were saved.
+    fn settings(&mut self) {
+        for object in self.state.objects.values() {
+            for Unfit { item, reason } in unfit(self.state, object) {
+                let detail = reason.field.as_ref().map(ToString::to_string).unwrap_or_default();
+                let text = format!("{item} could not be saved as it is now: {}", reason.message);
+                self.find(About { connection: None, item: &item }, reason.code.as_str(), &detail, text, None);
+            }
         }
     }
 

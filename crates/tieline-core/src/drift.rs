@@ -177,8 +177,18 @@ fn why_broken(
     connection: &Connection,
 ) -> Option<Reason> {
     let because = |text: String| Some(Reason::new(ReasonCode::FieldDrifted, text).on_field(&mapping.local));
+    let Some(ours) = local.field(&mapping.local) else {
+        return because(format!(
+            "{} has no field {} any more: add it again, or take it out of what is subscribed",
+            local.name, mapping.local
+        ));
+    };
     match &mapping.source {
-        Source::Constant(_) => None,
+        Source::Constant(value) => {
+            let fits = crate::value::cast(value, ours).and_then(|value| value.check(ours));
+            let why = fits.err()?;
+            because(format!("the constant of {} does not fit it any more: {}", mapping.local, why.message))
+        }
         Source::Computed(_) => {
             let why = connection.computed.get(&rule.remote)?.broken(&mapping.local)?;
             because(format!("{} cannot be computed any more: {why}", mapping.local))
@@ -191,7 +201,6 @@ fn why_broken(
                 );
                 return because(text);
             };
-            let ours = local.field(&mapping.local)?;
             compatible(field.field_type, ours.field_type).err().and_then(|reason| {
                 because(format!(
                     "{}.{name} does not fit {} any more: {}",

@@ -283,6 +283,9 @@ impl ObjectName {
 /// The login name of the system user.
 const CONNECTION_USER: &str = "connection.user";
 
+/// The name in which an org does what nobody asked for and no partner sent: it escalates, it computes.
+const AUTOMATION_USER: &str = "automation.user";
+
 impl UserName {
     /// The system user in whose name remote changes are made (S2S-01).
     #[must_use]
@@ -294,6 +297,18 @@ impl UserName {
     #[must_use]
     pub fn is_connection_user(&self) -> bool {
         self.text == CONNECTION_USER
+    }
+
+    /// The name in which the org does something by itself. It is no user: nobody has it.
+    #[must_use]
+    pub fn automation() -> Self {
+        Self { start: start(AUTOMATION_USER), text: SmolStr::new_static(AUTOMATION_USER) }
+    }
+
+    /// Whether this is no person: the Connection User, or the org by itself.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.is_connection_user() || self.text == AUTOMATION_USER
     }
 }
 

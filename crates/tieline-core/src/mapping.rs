@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::reason::{Reason, ReasonCode, quoted};
-use crate::schema::FieldSchema;
+use crate::schema::{FieldSchema, ObjectSchema};
 use crate::value::{Value, cast};
 use crate::{FieldName, ObjectName, Owner};
 
@@ -160,6 +160,18 @@ impl SubscribeRule {
         self.fields.iter().filter_map(|mapping| match &mapping.source {
             Source::Constant(value) => Some((&mapping.local, value)),
             Source::Field(_) | Source::Computed(_) => None,
+        })
+    }
+
+    /// The same as the fields of `local` keep them now; one whose field is gone or has changed stops no record.
+    pub fn constants_for<'a>(
+        &'a self,
+        local: &'a ObjectSchema,
+    ) -> impl Iterator<Item = (&'a FieldName, Value)> + 'a {
+        self.constants().filter_map(|(name, value)| {
+            let field = local.field(name)?;
+            let value = cast(value, field).ok()?;
+            value.check(field).is_ok().then_some((name, value))
         })
     }
 

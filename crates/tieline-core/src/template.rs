@@ -42,7 +42,7 @@ pub struct GivenTemplate {
 pub enum RuleFate {
     /// It holds.
     Applied,
-    /// It waits until the partner publishes the object.
+    /// It waits until the partner publishes the object, with all fields that the rule takes.
     Waits,
     /// It was refused, with the reason.
     Refused(String),

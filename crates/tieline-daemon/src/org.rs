@@ -11,7 +11,7 @@ use tieline_core::command::{Command, Once, Refusal, Reply};
 use tieline_core::engine::{Engine, FrameEnd};
 use tieline_core::frame::Figure;
 use tieline_core::state::State;
-use tieline_core::{ConnectionId, Position, Seq, Timestamp, UserName};
+use tieline_core::{ConnectionId, EffectId, Position, Seq, Timestamp, UserName};
 use tieline_store::{LogReader, SnapshotStore, SpaceGuard};
 use tokio::sync::{Notify, watch};
 
@@ -108,6 +108,8 @@ pub(crate) struct Shared {
     /// An invitation was answered here: its inviter is to be told.
     pub(crate) hellos: Notify,
     pub(crate) links: Mutex<BTreeMap<ConnectionId, LinkStatus>>,
+    /// Effects that failed and are tried again: how often they were tried, and why the last attempt failed.
+    pub(crate) trying: Mutex<BTreeMap<EffectId, (u32, String)>>,
     /// A partner has confirmed more: jobs may have room.
     pub(crate) room: Notify,
     /// Held by a publisher while it turns events into a frame and hands that to the broker.
@@ -159,6 +161,20 @@ impl OrgHandle {
             return Err(ExecuteError::NoSpace { free_bytes: space.free_bytes });
         }
         self.shared.intake.commands(commands, once, actor.clone()).await
+    }
+
+    /// Notes that an effect failed and is tried again, or that it has ended.
+    pub(crate) fn note_trying(&self, id: EffectId, failed: Option<(u32, String)>) {
+        let mut trying = self.shared.trying.lock().unwrap_or_else(PoisonError::into_inner);
+        match failed {
+            Some(failed) => drop(trying.insert(id, failed)),
+            None => drop(trying.remove(&id)),
+        }
+    }
+
+    /// How often an open effect was tried, and why the last attempt failed.
+    pub(crate) fn trying(&self, id: EffectId) -> Option<(u32, String)> {
+        self.shared.trying.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
     /// Reads the state under a brief lock, and answers when what was read is durable.

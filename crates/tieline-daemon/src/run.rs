@@ -135,6 +135,7 @@ impl Daemon {
             agreements: Notify::new(),
             hellos: Notify::new(),
             links: Mutex::default(),
+            trying: Mutex::default(),
             room: Notify::new(),
             sending: Mutex::default(),
             engine: RwLock::new(rebuilt.engine),

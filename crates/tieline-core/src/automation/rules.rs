@@ -216,6 +216,9 @@ pub enum RuleKind {
 }
 
 impl RuleKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[Self::Sharing, Self::Assignment, Self::Escalation, Self::Workflow];
+
     /// The kind as the command line and the API name it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -251,6 +254,17 @@ impl Rule {
             Self::Assignment(_) => RuleKind::Assignment,
             Self::Escalation(_) => RuleKind::Escalation,
             Self::Workflow(_) => RuleKind::Workflow,
+        }
+    }
+
+    /// Whether it is switched on.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        match self {
+            Self::Sharing(rule) => rule.active,
+            Self::Assignment(rule) => rule.active,
+            Self::Escalation(rule) => rule.active,
+            Self::Workflow(rule) => rule.active,
         }
     }
 

@@ -192,6 +192,8 @@ pub struct Plan {
     pub passed: Vec<Passed>,
     /// Items of the files that are as they should be.
     pub unchanged: usize,
+    /// What is touched as far as no record has to be asked.
+    pub touches: Vec<Touch>,
     /// What has to be asked of every share of a connection.
     pub share_questions: Vec<ShareQuestion>,
     /// What has to be asked of every record of an object.

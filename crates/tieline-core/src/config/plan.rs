@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 use super::diff::diff;
 use super::files::{self, Item, Read, label};
 use super::nouns::{self, Noun};
-use super::{Action, Change, ConfigHash, Fault, Member, Options, Passed, Place, Plan, Source, touch};
+use super::{Action, Change, ConfigHash, Fault, Member, Options, Passed, Place, Plan, Source, Touch, touch};
 use crate::ConnectionId;
 use crate::apply::apply;
+use crate::check;
 use crate::command::{Command, Context, Refusal};
 use crate::decide::{Decision, decide};
 use crate::event::Event;
@@ -48,6 +49,7 @@ pub fn plan(state: &State, sources: &[Source], options: Options, context: &Conte
             faults: std::mem::take(&mut read.faults),
             passed: Vec::new(),
             unchanged: 0,
+            touches: Vec::new(),
             share_questions: Vec::new(),
             questions: Vec::new(),
             members: Vec::new(),
@@ -62,6 +64,7 @@ pub fn plan(state: &State, sources: &[Source], options: Options, context: &Conte
     let goes = planner.pruned(&steps, &read, options.prune);
     steps.extend(goes);
     planner.run(steps, options.skip_missing);
+    planner.broken();
     planner.plan
 }
 
@@ -260,6 +263,31 @@ impl Planner<'_> {
                 }
             }
             None => {}
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// Notes the rules, views and reports that fit their object now and would not when all is done.
+    fn broken(&mut self) {
+        let changed = self.plan.changes.iter().filter(|change| change.action == Action::Change);
+        let of_object = |item: &str| {
+            let (noun, name) = item.split_once('.')?;
+            (noun == nouns::OBJECTS.name).then(|| name.to_owned())
+        };
+        let objects = changed.filter_map(|change| Some((change.item.clone(), of_object(&change.item)?)));
+        for (item, name) in objects.collect::<Vec<_>>() {
+            let (before, after) =
+                (self.before.objects.get(name.as_str()), self.working.objects.get(name.as_str()));
+            let (Some(before), Some(after)) = (before, after) else { continue };
+            let known = check::unfit(self.before, before);
+            for unfit in check::unfit(&self.working, after) {
+                if known.iter().all(|known| known.item != unfit.item) {
+                    let detail = format!("{}: {}", unfit.item, unfit.reason.message);
+                    let touch = Touch { item: item.clone(), code: "setting_broken", detail, count: 1 };
+                    self.plan.touches.push(touch);
+                }
+            }
         }
     }
 }

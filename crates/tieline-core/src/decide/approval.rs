@@ -10,6 +10,7 @@ use crate::decide::write::{Candidate, Candidates, refusals};
 use crate::decide::{links, record};
 use crate::event::{DecisionSent, Origin, PendingValue, ValuesPending};
 use crate::message::ValueDecided;
+use crate::reason::{Reason, ReasonCode};
 use crate::schema::FieldType;
 use crate::state::{Connection, Record, State};
 use crate::vecmap::VecMap;
@@ -94,8 +95,10 @@ pub(super) fn approve(draft: &mut Draft<'_>, id: RecordId, field: &FieldName) ->
 pub(super) fn reject(draft: &mut Draft<'_>, id: RecordId, field: &FieldName) -> Result<Reply, Refusal> {
     let (record, pending) = waiting(draft.state, id, field)?;
     tell(draft, record, pending, false);
-    let values: VecMap<_, _> =
-        [(field.clone(), Some(PendingValue { rejected: true, ..pending.clone() }))].into_iter().collect();
+    let text = format!("{} refused the value: the next write of the field ends it", draft.actor);
+    let reasons = vec![Reason::new(ReasonCode::ApprovalRefused, text).on_field(field)];
+    let refused = PendingValue { rejected: true, reasons, ..pending.clone() };
+    let values: VecMap<_, _> = [(field.clone(), Some(refused))].into_iter().collect();
     draft.emit(ValuesPending { record: id, values });
     Ok(Reply::Done)
 }

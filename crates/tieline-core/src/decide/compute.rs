@@ -113,7 +113,7 @@ pub(super) fn again(draft: &mut Draft<'_>, id: RecordId, record: &Record, object
     let Computed { candidates, failed } = computed(draft.state, rules, Some(record), &all, draft.now);
     let changes = !candidates.is_empty();
     if changes {
-        write_with_pending(draft, id, record, object, candidates, UserName::connection_user(), 0);
+        write_with_pending(draft, id, record, object, candidates, UserName::automation(), 0);
     }
     Failed(failed).note(draft, id, &object.name);
     changes

@@ -63,8 +63,8 @@ pub(super) fn take(draft: &mut Draft<'_>, connection: &Connection, message: &Mes
         }
         Message::PauseNotice(notice) => pause::take(draft, connection, notice),
         Message::OwnerNotice(notice) => owner::take(draft, connection, notice),
+        Message::ValueDecided(decided) => notice::told_of_decision(draft, connection, decided),
         Message::Profile(_)
-        | Message::ValueDecided(_)
         | Message::Unknown { .. }
         // Counted kinds are not decided here.
         | Message::Offer(_)

@@ -434,8 +434,8 @@ fn begin_copy(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, id:
     {
         candidates.insert(name, Candidate::local(value, here));
     }
-    for (name, value) in incoming.rule.constants() {
-        candidates.insert(name.clone(), Candidate::local(value.clone(), here));
+    for (name, value) in incoming.rule.constants_for(incoming.object) {
+        candidates.insert(name.clone(), Candidate::local(value, here));
     }
     for (name, value) in defaults(incoming.object) {
         if !candidates.contains_key(name) {

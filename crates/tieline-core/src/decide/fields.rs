@@ -279,12 +279,19 @@ pub(super) fn is_required(object: &ObjectSchema, field: &FieldName) -> bool {
     object.field(field).is_some_and(|field| field.required)
 }
 
-/// The same refusal as one of a field that the partner has changed, if it is one: types were compatible
-/// when the mapping was saved.
+/// The same refusal as one of a field that has changed on either side, if it is one: when the mapping was
+/// saved, the field here was there and the types were compatible.
 pub(super) fn drifted(mapping: &FieldMapping, reason: &Reason) -> Option<Reason> {
-    let changed = matches!(reason.code, ReasonCode::IncompatibleTypes | ReasonCode::FieldDrifted);
-    let text = format!("the partner's field has changed since it was mapped: {}", reason.message);
-    changed.then(|| Reason::new(ReasonCode::FieldDrifted, text).on_field(&mapping.local))
+    let text = match reason.code {
+        ReasonCode::IncompatibleTypes | ReasonCode::FieldDrifted => {
+            format!("the partner's field has changed since it was mapped: {}", reason.message)
+        }
+        ReasonCode::UnknownField => {
+            format!("the field here is gone since it was mapped: {}", reason.message)
+        }
+        _ => return None,
+    };
+    Some(Reason::new(ReasonCode::FieldDrifted, text).on_field(&mapping.local))
 }
 
 /// Notes the picklist values for which a mapping has no entry. A value that is kept, and is one of the

@@ -55,6 +55,7 @@ use crate::sharing::Forwarding;
 use crate::state::State;
 use crate::{ConnectionId, Position};
 
+pub(crate) use automation::rule_trouble;
 pub use automation::{Run, is_escalation_due, meets_now};
 use draft::Draft;
 pub use invitation::{

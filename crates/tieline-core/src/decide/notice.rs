@@ -19,7 +19,7 @@ use crate::{ConnectionId, NoticeId, UserName};
 
 mod derive;
 
-pub(crate) use derive::{derive, told_by_partner};
+pub(crate) use derive::{derive, told_by_partner, told_of_decision};
 
 /// Most administrators who are told of what concerns nobody in particular.
 const ADMINISTRATORS_TOLD_MAX: usize = 10;

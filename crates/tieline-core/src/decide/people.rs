@@ -12,12 +12,14 @@ use crate::state::{State, User};
 use crate::value::is_email;
 use crate::{GroupName, RoleName, TokenId, UserName};
 
-/// The Connection User is no person: it has no role, no token, and is always there.
+/// The Connection User is no person: it has no role, no token, and is always there. In the name of the
+/// automation the org does what it does by itself.
 pub(super) fn check_person(user: &UserName) -> Result<(), Refusal> {
-    if !user.is_connection_user() {
+    if !user.is_system() {
         return Ok(());
     }
-    let text = format!("{user} is the system user that makes remote changes: choose another name");
+    let does = if user.is_connection_user() { "remote changes are made" } else { "the org acts by itself" };
+    let text = format!("{user} is the name in which {does}: choose another name");
     Err(Refusal::invalid("system_user", text))
 }
 

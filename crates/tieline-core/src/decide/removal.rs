@@ -72,7 +72,7 @@ pub(super) fn mail_template(draft: &mut Draft<'_>, name: &MailTemplateName) -> R
 }
 
 /// A refusal that names what stands on something: the first few, and how many there are.
-fn refuse_uses(code: &'static str, what: &str, uses: Vec<String>) -> Result<(), Refusal> {
+pub(super) fn refuse_uses(code: &'static str, what: &str, uses: Vec<String>) -> Result<(), Refusal> {
     if uses.is_empty() {
         return Ok(());
     }

@@ -1,21 +1,23 @@
 //! Connection templates: saved, given to connections, applied as far as they can be (S2S-13).
 //!
 //! A template that is given to a connection that is not active yet waits for that; a subscribe rule waits
-//! until the partner publishes its object. Both come by events, after which [`Following`] is asked step by
-//! step, as rules are (`automation::Run`). Each rule is decided as if it came alone, for the user who gave
+//! until the partner publishes its object, with all fields that it takes. Both come by events, after which
+//! [`Following`] is asked step by step, as rules are (`automation::Run`). Each rule is decided as if it came alone, for the user who gave
 //! the template, on the state as the rules before it leave it, and in the same group.
 
 use std::collections::BTreeMap;
 
 use super::draft::Draft;
+use super::removal::refuse_uses;
 use super::{Decision, connection, decide};
 use crate::command::{Command, Context, Refusal, Reply, TemplateCommand};
 use crate::event::{Event, TemplateGiven, TemplateRemoved, TemplateSet};
 use crate::limits::{CONNECTION_TEMPLATES_MAX, MSGPACK_DEPTH_MAX, MSGPACK_NODES_MAX};
 use crate::msgpack::scan_msgpack;
-use crate::state::{ConnectionStatus, State};
+use crate::reason::{Reason, ReasonCode};
+use crate::state::{Connection, ConnectionStatus, State};
 use crate::template::{ConnectionTemplate, RuleFate};
-use crate::{ConnectionId, ConnectionTemplateName};
+use crate::{ConnectionId, ConnectionTemplateName, Timestamp};
 
 /// The kind of the message by which a partner tells what it publishes.
 const CATALOGUE: u16 = 64;
@@ -30,6 +32,8 @@ pub(super) fn route(draft: &mut Draft<'_>, command: &TemplateCommand) -> Result<
         }
         TemplateCommand::Remove { name } => {
             find(draft.state, name)?;
+            let what = format!("the template {name}");
+            refuse_uses("template_in_use", &what, uses(draft.state, name, draft.now))?;
             draft.emit(TemplateRemoved { template: name.clone(), actor: draft.actor.clone() });
             Ok(Reply::Done)
         }
@@ -45,6 +49,22 @@ pub(super) fn find<'a>(
         let text = format!("there is no template {name}: see the templates with `tieline template list`");
         Refusal::not_found("unknown_template", text)
     })
+}
+
+/// Invitations that a template was given to and that wait: sent, or saved to be sent.
+fn uses(state: &State, name: &ConnectionTemplateName, now: Timestamp) -> Vec<String> {
+    let given = |connection: &Connection| {
+        let given = connection.template.as_ref().filter(|given| given.template == *name);
+        let open = connection.expires.is_none_or(|expires| expires > now);
+        connection.status == ConnectionStatus::Pending && open && given.is_some()
+    };
+    let pending = state.connections.iter().filter(|(_, connection)| given(connection));
+    let pending = pending.map(|(id, connection)| {
+        format!("the invitation {id} ({}) is given it once it is accepted", connection.display_name())
+    });
+    let saved = state.invitations.saved.iter();
+    let saved = saved.filter(|(_, saved)| saved.details.template.as_ref() == Some(name));
+    pending.chain(saved.map(|(id, _)| format!("the saved invitation {id} is to be given it"))).collect()
 }
 
 /// A template may name objects and fields that are not there yet: each connection says what it takes.
@@ -113,6 +133,12 @@ pub(super) fn awaited(state: &State, event: &Event) -> Option<ConnectionId> {
     }
 }
 
+/// Whether nothing stands against a rule but that the partner does not publish what it takes, yet.
+pub(super) fn is_not_published(refusal: &Refusal) -> bool {
+    let missing = |reason: &Reason| reason.code == ReasonCode::NotPublished;
+    refusal.code == "not_in_catalogue" || !refusal.reasons.is_empty() && refusal.reasons.iter().all(missing)
+}
+
 /// A template that is being applied to its connection, as far as it can be applied.
 #[derive(Debug)]
 pub(super) struct Following {
@@ -154,7 +180,7 @@ impl Following {
             };
             let (fate, events) = match decide(state, &command, &context) {
                 Ok(Decision { events, .. }) => (RuleFate::Applied, events),
-                Err(refusal) if refusal.code == "not_in_catalogue" => (RuleFate::Waits, Vec::new()),
+                Err(refusal) if is_not_published(&refusal) => (RuleFate::Waits, Vec::new()),
                 Err(refusal) => (RuleFate::Refused(refusal.message), Vec::new()),
             };
             fates.insert(name, fate);

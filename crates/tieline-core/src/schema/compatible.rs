@@ -31,6 +31,8 @@ pub fn compatible(from: FieldType, to: FieldType) -> Result<(), Reason> {
     }
     let remedy = if matches!(from, T::Unknown) || matches!(to, T::Unknown) {
         "upgrade Tieline, which does not know one of the types".to_owned()
+    } else if from == T::Text {
+        "choose a local field of type text".to_owned()
     } else {
         format!("choose a local field of type {from} or text")
     };

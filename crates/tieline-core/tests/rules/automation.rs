@@ -332,7 +332,7 @@ fn a_rule_creates_a_task_assigns_and_shares_thereby() {
     let globex = Partner::of(&mut here, "globex");
     let call = || {
         vec![
-            Action::Task { subject: "Call".to_owned(), due_in_days: Some(2), owner: None },
+            Action::Task { subject: "Call {{Name}}".to_owned(), due_in_days: Some(2), owner: None },
             Action::Assign { to: name("queue:emea") },
         ]
     };
@@ -356,6 +356,7 @@ fn a_rule_creates_a_task_assigns_and_shares_thereby() {
     let task = here.state().records_of(&name("Task"), None).next().unwrap().1;
     assert_eq!(task.value(&name::<tieline_core::FieldName>("WhatId")), &Value::Reference(record));
     assert_eq!(task.owner, Owner::User(name("ann")));
+    assert_eq!(task.value(&name::<tieline_core::FieldName>("Subject")), &Value::text("Call a"));
     assert_eq!(failures(&here), []);
     replays(&here);
 }
@@ -465,9 +466,13 @@ fn what_nobody_changes_is_escalated_once() {
         here.now = crate::kit::at(minutes * 60);
         here.run(Command::Automation(AutomationCommand::Escalate))
     };
+    let partners = workflow("partners", When::Every, "by_connection_user", vec![put("Note", "by a partner")]);
+    set(&mut here, partners);
     assert_eq!(escalate(&mut here, 9), Reply::Unchanged);
     assert_eq!(escalate(&mut here, 10), Reply::Done);
     assert_eq!(here.record(open).owner, Owner::Queue(name("first")));
+    assert_eq!(here.record(open).modified_by, tieline_core::UserName::automation());
+    assert_eq!(value(&here, open, "Note"), Value::Null, "no partner did that");
     assert_eq!(here.record(won).owner, Owner::User(name("ann")));
     // Not again, however often the clock is looked at.
     for minutes in [10, 21, 29] {

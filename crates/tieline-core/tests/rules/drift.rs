@@ -5,7 +5,7 @@ use tieline_core::ConnectionId;
 use tieline_core::RecordId;
 use tieline_core::command::{Command, Reply};
 use tieline_core::drift::{self, Change};
-use tieline_core::mapping::{FieldMapping, PicklistMapping, SubscribeRule, Unmapped};
+use tieline_core::mapping::{FieldMapping, PicklistMapping, Source, SubscribeRule, Unmapped};
 use tieline_core::outcome::Outcome;
 use tieline_core::reason::ReasonCode;
 use tieline_core::schema::ObjectSchema;
@@ -142,6 +142,50 @@ fn a_field_that_changes_its_type_stops_no_other_and_comes_through_when_mended() 
     assert_eq!(value(&b, copy, "Weight"), Value::text("very heavy"));
     assert_eq!(value(&b, other, "Weight"), Value::text("light"));
     assert!(broken(&b, connection).is_empty() && b.record(copy).pending.is_empty());
+}
+
+#[test]
+fn a_field_that_is_removed_here_stops_no_other_and_comes_through_when_it_is_back() {
+    let (mut a, mut b, connection) = pair(PicklistMapping::default());
+    let (record, copy) = shared(&mut a, &mut b, connection, &[("Name", Value::text("Bolt"))]);
+    let mut narrower = object(ITEM, None);
+    narrower.fields.retain(|field| field.name.as_str() != "Weight");
+    b.run(Command::DefineObject { schema: Box::new(narrower) });
+    assert_eq!(broken(&b, connection), ["Weight"]);
+    a.update(record, &[("Name", Value::text("Nut")), ("Weight", Value::Decimal(7.into()))]);
+    settle_all(&mut a, &mut b, connection);
+    assert_eq!(value(&b, copy, "Name"), Value::text("Nut"), "the other field came through");
+    let waiting = b.record(copy).pending.get(&name::<tieline_core::FieldName>("Weight")).unwrap();
+    assert_eq!(waiting.reasons[0].code, ReasonCode::FieldDrifted);
+    let fields = [("Name", Value::text("Pin")), ("Weight", Value::Decimal(1.into()))];
+    let (_, other) = shared(&mut a, &mut b, connection, &fields);
+    assert_eq!(value(&b, other, "Name"), Value::text("Pin"));
+    b.run(Command::DefineObject { schema: Box::new(object(ITEM, None)) });
+    settle_all(&mut a, &mut b, connection);
+    assert_eq!(
+        [value(&b, copy, "Weight"), value(&b, other, "Weight")],
+        [Value::Decimal(7.into()), Value::Decimal(1.into())]
+    );
+    assert!(b.record(copy).pending.is_empty());
+}
+
+#[test]
+fn a_constant_whose_field_is_gone_stops_no_record() {
+    let (mut a, mut b, connection) = pair(PicklistMapping::default());
+    let mut rule = rule(&[("Name", "Name")], PicklistMapping::default());
+    let constant = FieldMapping {
+        source: Source::Constant(Value::Decimal(3.into())),
+        ..FieldMapping::rename(name("Weight"), name("Weight"))
+    };
+    rule.fields.push(constant);
+    subscribe(&mut b, connection, rule);
+    settle_all(&mut a, &mut b, connection);
+    let mut narrower = object(ITEM, None);
+    narrower.fields.retain(|field| field.name.as_str() != "Weight");
+    b.run(Command::DefineObject { schema: Box::new(narrower) });
+    assert_eq!(broken(&b, connection), ["Weight"]);
+    let (_, copy) = shared(&mut a, &mut b, connection, &[("Name", Value::text("Bolt"))]);
+    assert_eq!(value(&b, copy, "Name"), Value::text("Bolt"));
 }
 
 #[test]

@@ -152,6 +152,17 @@ fn a_refused_value_is_told_and_not_asked_about_again() {
     let reason = &failure.detail.reasons[0];
     assert_eq!((reason.code, reason.field.clone()), (ReasonCode::ApprovalRefused, Some(name("Note"))));
     assert!(failure.at_partner);
+    let told = a
+        .state()
+        .notices
+        .of(&name("ann"))
+        .unwrap()
+        .list
+        .iter()
+        .any(|notice| notice.text.contains("a person there refused the value of Note"));
+    assert!(told, "the owner of the connection hears of it");
+    let reasons = &b.record(copy).pending.get(&name::<FieldName>("Remark")).unwrap().reasons;
+    assert_eq!(reasons[0].code, ReasonCode::ApprovalRefused);
     // The same value does not wait again, whoever compares what.
     a.run(Command::Reconcile { connection: id });
     settle_all(&mut a, &mut b, id);

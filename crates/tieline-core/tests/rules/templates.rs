@@ -82,6 +82,31 @@ fn a_template_given_to_an_invitation_waits_until_it_is_accepted() {
 }
 
 #[test]
+fn a_template_waits_for_all_fields_that_it_takes_and_stays_as_long_as_an_invitation_has_it() {
+    let (mut acme, _, _) = pair();
+    let mut initech = Org::new("initech", offer());
+    let id = connect(&mut acme, &mut initech);
+    give(&mut acme, id);
+    publish(&mut initech, id, "Offer__c", &["Title", "Number"]);
+    settle_all(&mut acme, &mut initech, id);
+    assert_eq!(fates(&acme, id)[1].1, "waits", "for Remark and Phase");
+    publish(&mut initech, id, "Offer__c", &["Title", "Remark", "Number", "Phase"]);
+    settle_all(&mut acme, &mut initech, id);
+    assert_eq!(fates(&acme, id)[1].1, "applied");
+
+    let expires = acme.now.plus_us(3_600_000_000);
+    let invite = Command::Invite { secret_hash: [2; 32], expires, owner: None, label: "later".to_owned() };
+    let tieline_core::command::Reply::Connection(later) = acme.run(invite) else { panic!("an invitation") };
+    give(&mut acme, later);
+    let remove = || Command::Template(TemplateCommand::Remove { name: name("partners") });
+    let refused = acme.attempt(remove()).unwrap_err();
+    assert_eq!(refused.code, "template_in_use");
+    assert!(refused.message.contains(&later.to_string()), "{}", refused.message);
+    acme.run(Command::Revoke { connection: later });
+    acme.run(remove());
+}
+
+#[test]
 fn what_a_template_may_not_do_is_refused_rule_by_rule() {
     let (mut acme, _, _) = pair();
     let mut initech = Org::new("initech", offer());

@@ -8,12 +8,13 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use tieline_core::audit::{PAGE_EVENTS, Place, connection_of, first_of, page_of, place_of};
-use tieline_core::event::{Closing, Event, Loser};
+use tieline_core::event::{Closing, Event, Loser, TemplateGiven};
 use tieline_core::log::StoredEvent;
-use tieline_core::message::{Message, OutcomeDetail};
+use tieline_core::message::{Message, OutcomeDetail, ValueDecided};
 use tieline_core::outcome::Outcome;
-use tieline_core::reason::Reason;
+use tieline_core::reason::{Reason, ReasonCode};
 use tieline_core::state::State;
+use tieline_core::template::RuleFate;
 use tieline_core::{ConnectionId, Seq, Timestamp, UserName};
 use tieline_store::{LogReader, ReadError};
 use utoipa::ToSchema;
@@ -200,10 +201,42 @@ fn told(stored: StoredEvent<'_>, message: &Message) -> Vec<AuditEntry> {
     let details = match message {
         Message::OutcomeReport(report) => report.details.as_slice(),
         Message::Settled(settled) if !settled.recovered => std::slice::from_ref(&settled.detail),
+        Message::ValueDecided(decided) => return vec![decision(stored, decided).entry],
         _ => return Vec::new(),
     };
     let refused = details.iter().filter(|detail| detail.outcome == Outcome::Rejected);
     refused.map(|detail| Making::new(stored, "").at_partner(detail).entry).collect()
+}
+
+/// What a person of the partner decided about a value of ours.
+fn decision(stored: StoredEvent<'_>, decided: &ValueDecided) -> Making {
+    let field = decided.field.to_string();
+    let action = if decided.approved { "value approved" } else { "value rejected" };
+    let mut made = Making::new(stored, action).named(&format!("{action} by the partner")).by_partner();
+    made.entry.position = Some(decided.position.0);
+    made = made.share(decided.share).detail(field.clone());
+    if decided.approved {
+        return made;
+    }
+    let text = format!("a person there refused the value of {field}");
+    made.refused(&[Reason::new(ReasonCode::ApprovalRefused, text)])
+}
+
+/// A template, given or applied as far as it could be.
+fn template(stored: StoredEvent<'_>, given: &TemplateGiven) -> Making {
+    let name = &given.template;
+    if given.rules.is_empty() {
+        return Making::new(stored, "template given").by(&given.actor).detail(name.to_string());
+    }
+    let count = |fate: &str| given.rules.values().filter(|other| other.as_str() == fate).count();
+    let text = format!("{name}: {} applied, {} waiting", count("applied"), count("waits"));
+    let made = Making::new(stored, "template applied").by(&given.actor).detail(text);
+    let refused = given.rules.iter().filter_map(|(rule, fate)| match fate {
+        RuleFate::Refused(why) => Some(Reason::new(ReasonCode::BadRule, format!("{rule}: {why}"))),
+        RuleFate::Applied | RuleFate::Waits => None,
+    });
+    let refused: Vec<Reason> = refused.collect();
+    if refused.is_empty() { made } else { made.refused(&refused) }
 }
 
 /// The agreement, its rules, keys and lives.
@@ -237,7 +270,7 @@ fn agreement(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
         }
         Event::ConnectionLabelled(e) => new("labelled").by(&e.actor).detail(e.label.clone()),
         Event::ConnectionOwnerSet(e) => new("handed over").by(&e.actor).detail(format!("to {}", e.owner)),
-        Event::TemplateGiven(e) => new("template given").by(&e.actor).detail(e.template.to_string()),
+        Event::TemplateGiven(e) => template(stored, e),
         Event::InvitationSaved(e) => new("invitation saved").by(&e.actor),
         Event::InvitationDiscarded(e) => new("invitation discarded").by(&e.actor),
         Event::PauseSet(e) => {
@@ -316,7 +349,12 @@ fn sharing(stored: StoredEvent<'_>, event: &Event) -> Option<Making> {
             new("granted").by_partner().object(&e.object).record(Some(e.record)).share(e.share)
         }
         Event::ShareRefused(e) => {
-            let reason = Reason::new(e.code, "the acceptance was refused");
+            let why = match e.code {
+                ReasonCode::Taken => "another connection has the record",
+                ReasonCode::RecordDeleted => "the record was deleted",
+                _ => "the offer stands no more",
+            };
+            let reason = Reason::new(e.code, format!("{}: {why}", e.code.as_str()));
             new("acceptance refused").by_partner().share(e.share).refused(&[reason])
         }
         Event::ShareLinked(e) => {

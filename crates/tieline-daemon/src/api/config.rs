@@ -238,7 +238,7 @@ fn plan(api: &Api, actor: &Actor, sources: &[Source], options: Options) -> Plan 
 
 /// Asks every record, in slices: the writer waits for none of them for long.
 async fn touches(api: &Api, plan: &mut Plan) -> Vec<Touch> {
-    let mut touches = Vec::new();
+    let mut touches = std::mem::take(&mut plan.touches);
     for mut question in std::mem::take(&mut plan.share_questions) {
         let mut after = None;
         loop {

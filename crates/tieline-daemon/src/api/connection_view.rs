@@ -461,6 +461,7 @@ pub(crate) fn cause(api: &Api, connection: &Connection) -> Option<String> {
 impl ConnectionView {
     pub(crate) fn of(api: &Api, state: &State, connection: &Connection) -> Self {
         let (outbox, inbound) = (&connection.outbox, &connection.inbound);
+        let given = connection.template.as_ref();
         Self {
             summary: ConnectionSummary::of(api, state, connection),
             declined: connection.declined.clone(),
@@ -474,7 +475,7 @@ impl ConnectionView {
                 .collect(),
             catalogue: connection.catalogue.values().map(CatalogueView::from).collect(),
             taken: connection.taken.values().map(TakenView::from).collect(),
-            template: connection.template.as_ref().map(GivenTemplateView::from),
+            template: given.map(|given| GivenTemplateView::of(state, connection, given)),
             key: (&connection.own_keys).into(),
             outbox: OutboxView {
                 head: outbox.head().position.0,

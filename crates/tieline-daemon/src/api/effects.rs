@@ -59,9 +59,9 @@ pub(crate) struct EffectView {
     queued: String,
     /// When it was sent or given up.
     ended: Option<String>,
-    /// How often it was tried; not known while it is open.
+    /// How often it was tried; while it is open, since the daemon was started.
     attempts: Option<u32>,
-    /// Why it was given up.
+    /// Why it was given up, or why the last attempt failed.
     error: Option<String>,
 }
 
@@ -135,7 +135,10 @@ pub(crate) async fn list(
     };
     super::read(&api, |state| {
         let effects = &state.effects;
-        let open = effects.open().iter().map(|(id, open)| (open.time, EffectView::open(*id, "open", open)));
+        let open = effects.open().iter().map(|(id, open)| {
+            let (attempts, error) = api.org.trying(*id).unzip();
+            (open.time, EffectView { attempts, error, ..EffectView::open(*id, "open", open) })
+        });
         let failed = effects.failed().iter().map(|(id, failed)| {
             let view = EffectView {
                 ended: Some(failed.time.to_string()),

@@ -6,10 +6,11 @@ use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use tieline_core::command::{Command, InquiryCommand, Refusal};
 use tieline_core::decide::{common_fields, contact_of, template_of};
+use tieline_core::effect::Purpose;
 use tieline_core::inquiry::InquiryReply;
 use tieline_core::limits::PAGE_MAX;
 use tieline_core::mail_template::{ANSWER_CODE, MailPurpose};
-use tieline_core::state::Inquiry;
+use tieline_core::state::{FailedEffect, Inquiry, OpenEffect, State};
 use tieline_core::{InquiryId, MailTemplateName, OrgName};
 use utoipa::ToSchema;
 
@@ -68,6 +69,9 @@ pub(crate) struct InquiryView {
     account_name: String,
     /// When it was asked.
     asked: String,
+    /// Why its mail could not be sent, if it was given up: see `/v1/effects`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail_failed: Option<String>,
     /// By whom.
     asked_by: String,
     /// `yes`, `no` or `later`; nothing while there is no answer.
@@ -128,8 +132,18 @@ pub(crate) struct DirectoryEntry {
     connection: Option<String>,
 }
 
+/// Why the mail of a question was given up, if it was.
+fn mail_failed(state: &State, inquiry: &Inquiry) -> Option<String> {
+    let of_it = |failed: &&FailedEffect| {
+        let OpenEffect { time, cause, .. } = &failed.open;
+        (cause.purpose, cause.record, *time)
+            == (Purpose::Inquiry, Some(inquiry.contact.record), inquiry.asked)
+    };
+    state.effects.failed().values().find(of_it).map(|failed| failed.error.clone())
+}
+
 impl InquiryView {
-    fn of(id: InquiryId, inquiry: &Inquiry) -> Self {
+    fn of(state: &State, id: InquiryId, inquiry: &Inquiry) -> Self {
         let answer = inquiry.answer.as_ref();
         Self {
             id: id.to_string(),
@@ -138,6 +152,7 @@ impl InquiryView {
             email: inquiry.contact.email.clone(),
             account_name: inquiry.contact.account_name.clone(),
             asked: inquiry.asked.to_string(),
+            mail_failed: mail_failed(state, inquiry),
             asked_by: inquiry.actor.to_string(),
             answer: answer.map(|answer| answer.reply.as_str()),
             org: answer.and_then(|answer| answer.org.as_ref()).map(ToString::to_string),
@@ -201,7 +216,8 @@ pub(crate) async fn list(
         };
         let mut found: Vec<_> = state.inquiries.all().iter().filter(|(_, inquiry)| wanted(inquiry)).collect();
         found.sort_by_key(|(_, inquiry)| std::cmp::Reverse(inquiry.seq));
-        let views = found.into_iter().take(PAGE_MAX).map(|(id, inquiry)| InquiryView::of(*id, inquiry));
+        let views =
+            found.into_iter().take(PAGE_MAX).map(|(id, inquiry)| InquiryView::of(state, *id, inquiry));
         Ok(InquiryList { inquiries: views.collect() })
     })
     .await

@@ -4,10 +4,9 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::Serialize;
 use tieline_core::command::{Command, Reply};
-use tieline_core::drift;
 use tieline_core::people::Permission;
 use tieline_core::schema::{ObjectSchema, RuleFault, SchemaError};
-use tieline_core::{ObjectName, Seq};
+use tieline_core::{ObjectName, Seq, check, drift};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
@@ -54,6 +53,8 @@ pub(crate) struct Defined {
     changed: bool,
     /// What partners take and will not get as before (S2S-31).
     drift: Vec<ChangeView>,
+    /// Rules, views and reports that name what is gone.
+    breaks: Vec<BreakView>,
 }
 
 /// What a file of an object would change.
@@ -65,6 +66,26 @@ pub(crate) struct Checked {
     changed: bool,
     /// What partners take and would not get as before (S2S-31).
     drift: Vec<ChangeView>,
+    /// Rules, views and reports that would name what is gone.
+    breaks: Vec<BreakView>,
+}
+
+/// A setting that does not fit its object any more.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BreakView {
+    /// The setting, as `workflow_rules.late`.
+    setting: String,
+    /// Why.
+    message: String,
+}
+
+/// What the file of an object comes to.
+struct Meant {
+    schema: ObjectSchema,
+    /// Whether it differs from what is there.
+    differs: bool,
+    drift: Vec<ChangeView>,
+    breaks: Vec<BreakView>,
 }
 
 fn in_file(error: &SchemaError) -> Problem {
@@ -139,30 +160,33 @@ pub(crate) async fn define(
     Text(text): Text,
 ) -> Result<Json<Defined>, Problem> {
     let _defining = api.defining.lock().await;
-    let (schema, _, drift) = read(&api, &text)?;
+    let Meant { schema, drift, breaks, .. } = read(&api, &text)?;
     let name = schema.name.clone();
     let executed = api.org.execute(Command::DefineObject { schema: Box::new(schema) }, &actor.user).await?;
     let version = api.org.peek(|state| state.object(&name).map_or(0, |object| object.version));
     let (Seq(seq), changed) = (executed.seq, executed.reply != Reply::Unchanged);
-    Ok(Json(Defined { object: name.to_string(), version, seq, changed, drift }))
+    Ok(Json(Defined { object: name.to_string(), version, seq, changed, drift, breaks }))
 }
 
-/// The object of a file, whether it differs from what is there, and what it changes for partners.
-fn read(api: &Api, text: &str) -> Result<(ObjectSchema, bool, Vec<ChangeView>), Problem> {
+/// The object of a file, whether it differs from what is there, and what it changes for partners and rules.
+fn read(api: &Api, text: &str) -> Result<Meant, Problem> {
     let file = ObjectSchema::from_toml(text).map_err(|error| in_file(&error))?;
     let base = api.org.peek(|state| file.object().and_then(|name| state.object(name)).cloned());
     let schema = file.build(base.as_deref()).map_err(|error| in_file(&error))?;
     file.check_rules(&schema).map_err(rules_in_file)?;
     let differs = base.as_deref() != Some(&schema);
-    let drift = api.org.peek(|state| {
+    let (drift, breaks) = api.org.peek(|state| {
         let all = drift::of_object(state, &schema);
-        all.flat_map(|(connection, changes)| {
+        let drift = all.flat_map(|(connection, changes)| {
             let view = |change| ChangeView::ours(connection, schema.name.as_str(), change);
             changes.iter().map(view).collect::<Vec<_>>()
-        })
-        .collect()
+        });
+        let breaks = check::breaks(state, &schema)
+            .into_iter()
+            .map(|unfit| BreakView { setting: unfit.item, message: unfit.reason.message });
+        (drift.collect(), breaks.collect())
     });
-    Ok((schema, differs, drift))
+    Ok(Meant { schema, differs, drift, breaks })
 }
 
 /// Says what a file of an object would change, above all for partners that take its fields, and changes
@@ -175,9 +199,9 @@ pub(crate) async fn check(
     _actor: Actor,
     Text(text): Text,
 ) -> Result<Json<Checked>, Problem> {
-    let (schema, changed, drift) = read(&api, &text)?;
+    let Meant { schema, differs, drift, breaks } = read(&api, &text)?;
     schema.check().map_err(Problem::refused)?;
-    Ok(Json(Checked { object: schema.name.to_string(), changed, drift }))
+    Ok(Json(Checked { object: schema.name.to_string(), changed: differs, drift, breaks }))
 }
 
 #[cfg(test)]

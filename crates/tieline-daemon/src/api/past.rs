@@ -73,7 +73,12 @@ impl AsOf {
                 }
                 ControlFlow::Continue(())
             })?;
-            Ok(view(then.as_ref().unwrap_or(&state)))
+            // What is not there may have come later.
+            let asked = time.map_or_else(|| format!("event {until}"), |time| time.to_string());
+            Ok(view(then.as_ref().unwrap_or(&state)).map_err(|mut problem| {
+                problem.detail.push_str(&format!(" (asked of the org as it was at {asked})"));
+                problem
+            }))
         })
         .await?
     }

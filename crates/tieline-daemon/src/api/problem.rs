@@ -113,6 +113,7 @@ error_codes! {
     NotSubscribed = "not_subscribed", 409, "The object is not subscribed on this connection";
     OpenConnections = "open_connections", 409, "The org has connections that are not ended";
     OrgExists = "org_exists", 409, "The log has an org already";
+    TemplateInUse = "template_in_use", 409, "An invitation is to be given the connection template";
     MailTemplateInUse = "mail_template_in_use", 409, "Something is to be sent by the mail template";
     QueueInUse = "queue_in_use", 409, "The queue owns records, or a rule names it";
     QueueTakesNot = "queue_takes_not", 409, "The queue does not take records of this object";

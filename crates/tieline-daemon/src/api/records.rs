@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
 use tieline_core::command::{AutomationCommand, Command, Reply};
+use tieline_core::event::PendingValue;
 use tieline_core::job::JobKind;
 use tieline_core::people::Permission;
 use tieline_core::reason::{ReasonCode, quoted};
@@ -305,6 +306,24 @@ impl Filter {
     }
 }
 
+/// Why a value waits; one that is good itself waits for another of its message.
+fn why_pending(record: &Record, pending: &PendingValue) -> Vec<ReasonView> {
+    if !pending.reasons.is_empty() {
+        return pending.reasons.iter().map(ReasonView::from).collect();
+    }
+    let came = |other: &PendingValue| (other.origin.connection, other.position);
+    let refused = record
+        .pending
+        .iter()
+        .filter(|(_, other)| came(other) == came(pending) && !other.approval && !other.reasons.is_empty());
+    let refused: Vec<&str> = refused.map(|(name, _)| name.as_str()).collect();
+    if refused.is_empty() {
+        return Vec::new();
+    }
+    let text = format!("it came in one change with {}, which is refused", refused.join(", "));
+    vec![ReasonView { code: ReasonCode::RuleRefused.as_str(), field: None, rule: None, message: text }]
+}
+
 impl RecordView {
     fn of(state: &State, id: RecordId, record: &Record) -> Self {
         Self {
@@ -325,7 +344,7 @@ impl RecordView {
                     written: pending.stamp.time.to_string(),
                     approval: pending.approval,
                     rejected: pending.rejected,
-                    reasons: pending.reasons.iter().map(ReasonView::from).collect(),
+                    reasons: why_pending(record, pending),
                 })
                 .collect(),
             not_computed: not_computed(state, record),

@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::State as Extract;
 use serde::{Deserialize, Serialize};
 use tieline_core::command::{Command, TemplateCommand};
-use tieline_core::state::State;
+use tieline_core::mapping::FieldMapping;
+use tieline_core::state::{Connection, State};
 use tieline_core::template::{ConnectionTemplate, GivenTemplate, RuleFate};
-use tieline_core::{ConnectionId, ConnectionTemplateName};
+use tieline_core::{ConnectionId, ConnectionTemplateName, FieldName};
 use utoipa::ToSchema;
 
 use super::auth::Actor;
@@ -74,9 +75,9 @@ pub(crate) struct GivenTemplateView {
 pub(crate) struct RuleFateView {
     /// The rule, as `publish.Lead`.
     rule: String,
-    /// `applied`, `waits` (for the partner to publish the object) or `refused`.
+    /// `applied`, `waits` (for the partner to publish what it takes) or `refused`.
     fate: &'static str,
-    /// Why it was refused.
+    /// Why it was refused, or what it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -95,14 +96,31 @@ impl TemplateView {
     }
 }
 
-impl From<&GivenTemplate> for GivenTemplateView {
-    fn from(given: &GivenTemplate) -> Self {
+/// What the partner has to publish before a rule is applied; nothing if it is not that which it waits for.
+fn awaited(state: &State, connection: &Connection, given: &GivenTemplate, rule: &str) -> Option<String> {
+    let object = rule.strip_prefix("subscribe.")?;
+    let rule = state.templates.get(&given.template)?.subscribe.get(object)?;
+    let Some(catalogue) = connection.catalogue.get(object) else {
+        return Some(format!("{} does not publish {object} yet", connection.display_name()));
+    };
+    let fields = rule.fields.iter().flat_map(FieldMapping::reads);
+    let missing: Vec<&str> =
+        fields.filter(|name| catalogue.field(name).is_none()).map(FieldName::as_str).collect();
+    let partner = connection.display_name();
+    (!missing.is_empty())
+        .then(|| format!("{partner} does not publish {} of {object} yet", missing.join(", ")))
+}
+
+impl GivenTemplateView {
+    /// What became of the template that a connection was given.
+    pub(crate) fn of(state: &State, connection: &Connection, given: &GivenTemplate) -> Self {
         let rules = given.rules.iter().map(|(rule, fate)| RuleFateView {
             rule: rule.clone(),
             fate: fate.as_str(),
             reason: match fate {
                 RuleFate::Refused(reason) => Some(reason.clone()),
-                RuleFate::Applied | RuleFate::Waits => None,
+                RuleFate::Waits => awaited(state, connection, given, rule),
+                RuleFate::Applied => None,
             },
         });
         Self {
@@ -210,7 +228,8 @@ pub(crate) async fn give(
     give_to(&api, &actor, connection, Some(template.clone())).await?;
     super::read(&api, |state| {
         let connection = select::connection(state, &connection.to_string())?;
-        connection.template.as_ref().map(GivenTemplateView::from).ok_or_else(|| unknown(&template))
+        let given = connection.template.as_ref().ok_or_else(|| unknown(&template))?;
+        Ok(GivenTemplateView::of(state, connection, given))
     })
     .await
 }

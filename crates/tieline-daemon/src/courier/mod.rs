@@ -243,11 +243,14 @@ impl Courier {
         if failed.for_good || over {
             return self.end(id, kind, false, &failed.error).await;
         }
+        let attempts = self.waits.get(&id).map_or(0, |waits| waits.attempts);
+        self.org.note_trying(id, Some((attempts, failed.error.clone())));
         tracing::warn!(effect = %id, kind, error = %failed.error, "an effect could not be done, and is tried again");
     }
 
     /// Says how an effect ended. If that cannot be said now, it is tried again, and known as a repeat.
     async fn end(&mut self, id: EffectId, kind: &'static str, sent: bool, error: &str) {
+        self.org.note_trying(id, None);
         let failed_before = self.waits.remove(&id).map_or(0, |waits| waits.attempts);
         let attempts = failed_before + u32::from(sent);
         let command = EffectCommand::End { id, sent, attempts, error: error.to_owned() };

@@ -100,7 +100,16 @@ fn templates_are_saved_given_and_removed() {
     assert_eq!((&waits["template"]["waits"], &waits["template"]["rules"]), (&json!(true), &json!([])));
     let unknown = org.post("/v1/invitations", &json!({ "template": "nothing" }));
     assert_eq!(unknown.problem().1, "unknown_template");
-    assert_eq!(org.send("DELETE", "/v1/templates/partners", "application/json", b"").status, 200);
+    let remove = || org.send("DELETE", "/v1/templates/partners", "application/json", b"");
+    assert_eq!(remove().problem().1, "template_in_use");
+    let invited = invited["connection"].as_str().unwrap();
+    assert_eq!(org.post(&format!("/v1/connections/{invited}/revoke"), &json!({})).status, 200);
+    assert_eq!(remove().status, 200);
+    let audit = org.get("/v1/connections/initech/audit").json();
+    let entries = audit["entries"].as_array().unwrap();
+    let given = |action: &str| entries.iter().find(|entry| entry["action"] == action).unwrap();
+    assert_eq!(given("template given")["detail"], "partners");
+    assert_eq!(given("template applied")["detail"], "partners: 1 applied, 0 waiting");
     assert_eq!(org.get("/v1/templates/partners").problem().1, "unknown_template");
 
     // Nobody takes what is published: that is told before anybody waits for it.
@@ -124,6 +133,38 @@ fn records_that_their_object_would_refuse_are_found() {
         (&json!("rule_refused"), &json!(1))
     );
     assert!(found["records"].as_u64().unwrap() >= 1);
+}
+
+#[test]
+fn what_a_changed_object_leaves_without_its_fields_is_told_before_and_after() {
+    let org = Org::start();
+    let fund = |more: &str| {
+        format!("object = \"Fund__c\"\nname_field = \"Name\"\n[fields]\nName = {{ type = \"text\" }}\n{more}")
+    };
+    let size = "Size__c = { type = \"integer\" }\n";
+    let put = |text: &str| org.send("PUT", "/v1/objects", "application/toml", text.as_bytes()).json();
+    assert_eq!(put(&fund(size))["breaks"], json!([]));
+    let rule = json!({"object": "Fund__c", "criteria": "Size__c > 5",
+        "actions": [{"notify": {"users": ["ann"], "message": "{{Size__c}}"}}]});
+    assert_eq!(org.put("/v1/rules/workflow/big", &rule).status, 200);
+    let checked = org.send("POST", "/v1/check/object", "application/toml", fund("").as_bytes()).json();
+    assert_eq!(checked["breaks"][0]["setting"], "workflow_rules.big", "{checked}");
+    let plan = org.post("/v1/config/plan", &files(&fund(""))).json();
+    let touch = &plan["touches"][0];
+    assert_eq!(
+        (&touch["code"], &touch["item"]),
+        (&json!("setting_broken"), &json!("objects.Fund__c")),
+        "{plan}"
+    );
+    // With the rule in the same files, nothing is left behind.
+    let both = "manages = [\"workflow_rules\"]\n[objects.Fund__c]\nname_field = \"Name\"\n[objects.Fund__c.fields]\nName = { type = \"text\" }\n";
+    let plan = org.post("/v1/config/plan", &files(both)).json();
+    assert_eq!(plan["touches"], json!([]), "{plan}");
+    assert_eq!(put(&fund(""))["breaks"][0]["setting"], "workflow_rules.big");
+    let found = org.get("/v1/check").json();
+    let items: Vec<&Json> =
+        found["findings"].as_array().unwrap().iter().map(|found| &found["item"]).collect();
+    assert!(items.contains(&&json!("workflow_rules.big")), "{found}");
 }
 
 #[test]

@@ -234,6 +234,7 @@ fn touched(touch: &Json) -> String {
         "tried_again" => format!("{count} refused changes will be tried again"),
         "value_dropped" => format!("{count} records have a value of {detail}, which goes"),
         "rule_refused" => format!("{count} records would be refused by the rule {detail}"),
+        "setting_broken" => format!("it leaves a setting without what it names: {detail}"),
         "rule_failed" => format!("the rule {detail} fails on {count} records"),
         code => format!("{count} records have a {detail} that would be refused ({code})"),
     }

@@ -73,6 +73,7 @@ const COLUMNS: &[Column] = &[
     text("E-MAIL", "/email"),
     text("ACCOUNT", "/account_name"),
     time("ASKED", "/asked"),
+    text("MAIL NOT SENT", "/mail_failed"),
     text("ANSWER", "/answer"),
     text("ORG", "/org"),
     text("LISTED", "/listed"),

@@ -61,6 +61,8 @@ const APPLIED: &[Column] =
 const DRIFT: &[Column] =
     &[text("PARTNER", "/partner"), text("FIELD", "/field"), text("WHAT IT TAKES", "/message")];
 
+const BREAKS: &[Column] = &[text("SETTING", "/setting"), text("WHAT IT NAMES IS GONE", "/message")];
+
 const FIELDS: &[Column] = &[
     text("FIELD", "/name"),
     text("TYPE", "/type"),
@@ -105,8 +107,13 @@ impl Object {
                 let answer = answer.map_err(|error| error.about(&name).excerpt(&text))?;
                 session.output.show(&answer, |output| {
                     output.table(APPLIED, std::slice::from_ref(&answer))?;
-                    let drift = list(&answer, "drift");
-                    if drift.is_empty() { Ok(()) } else { output.table(DRIFT, drift) }
+                    for (columns, part) in [(DRIFT, "drift"), (BREAKS, "breaks")] {
+                        let rows = list(&answer, part);
+                        if !rows.is_empty() {
+                            output.table(columns, rows)?;
+                        }
+                    }
+                    Ok(())
                 })
             }),
         }

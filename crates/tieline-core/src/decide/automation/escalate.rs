@@ -34,7 +34,7 @@ pub fn is_escalation_due(state: &State, now: Timestamp) -> bool {
 
 /// Looks at what is due, so much at a time.
 pub(super) fn escalate(draft: &mut Draft<'_>) -> Result<Reply, Refusal> {
-    draft.actor = UserName::connection_user();
+    draft.actor = UserName::automation();
     let state = draft.state;
     let mut left = ESCALATION_SLICE_MAX;
     let mut touched: Vec<RecordId> = Vec::new();

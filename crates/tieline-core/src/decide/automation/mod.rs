@@ -23,6 +23,7 @@ use crate::{FieldName, RuleName, Timestamp};
 pub(super) use assign::{check_owner, give, known_owner, owner_by_rules, owner_named, owner_of_copy};
 pub use escalate::is_escalation_due;
 pub(super) use rules::TASK;
+pub(crate) use rules::trouble as rule_trouble;
 pub use run::Run;
 pub(super) use sharing::on_demand as share_on_demand;
 pub(super) use tell::check_named;

@@ -125,6 +125,17 @@ fn check(state: &State, object: &ObjectSchema, known: Option<&Rule>, rule: &Rule
     if reasons.is_empty() { Ok(()) } else { Err(Refusal::record(reasons)) }
 }
 
+/// What is wrong with a rule that is there, if its object is as `object` says.
+pub(crate) fn trouble(state: &State, object: &ObjectSchema, rule: &Rule) -> Vec<Reason> {
+    match check(state, object, Some(rule), rule) {
+        Ok(()) => Vec::new(),
+        Err(refusal) if refusal.reasons.is_empty() => {
+            vec![Reason::new(ReasonCode::BadRule, refusal.message)]
+        }
+        Err(refusal) => refusal.reasons,
+    }
+}
+
 fn bounded(count: usize, max: usize, what: &str) -> Result<(), Refusal> {
     if count <= max { Ok(()) } else { Err(people::limit(what, max)) }
 }
@@ -170,7 +181,7 @@ fn check_action(
             if subject.trim().is_empty() || subject.chars().count() > LABEL_CHARS_MAX {
                 return bad("the subject of a task is a text of 1 to 255 characters");
             }
-            Ok(Ok(()))
+            Ok(tell::check_template(object, subject))
         }
         Action::Notify { users, message } => {
             users.iter().try_for_each(|user| people::find_active(state, user).map(|_| ()))?;

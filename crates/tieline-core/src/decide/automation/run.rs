@@ -138,12 +138,12 @@ impl Run {
         let known = state.record(changed.record).filter(|_| changed.action == RecordAction::Update);
         let mut touched = touched(state, changed.record, known, cause);
         touched.is_new = changed.action == RecordAction::Create;
-        touched.by_person = cause.is_none() && !changed.actor.is_connection_user();
+        touched.by_person = cause.is_none() && !changed.actor.is_system();
         if cause.is_none() {
             touched.actor = changed.actor.clone();
-            // A rule that a remote change triggers carries it one org further (PROTOCOL §7).
-            let remote = changed.actor.is_connection_user();
-            touched.hops = if remote { changed.hops.saturating_add(1) } else { 0 };
+            // A rule that a remote change triggers carries it one org further (PROTOCOL §7); what the org
+            // does by itself may follow one.
+            touched.hops = if changed.actor.is_system() { changed.hops.saturating_add(1) } else { 0 };
         }
         if let Some(record) = known.filter(|_| watched) {
             let names = changed.content.values.keys();

@@ -181,7 +181,7 @@ pub(super) fn check_template(object: &ObjectSchema, text: &str) -> Result<(), Re
 }
 
 /// A text with the values of the fields that it names.
-fn filled(text: &str, record: &Record) -> String {
+pub(super) fn filled(text: &str, record: &Record) -> String {
     let mut out = String::with_capacity(text.len());
     for (plain, name) in parts(text) {
         out.push_str(plain);

@@ -12,12 +12,12 @@ use crate::decide::settle::settle_recovered;
 use crate::decide::task::{self, about};
 use crate::decide::write::{Candidate, Candidates, Write, deliveries, record_changed, refusals};
 use crate::event::{AlarmRaised, RecordAction, RecordChanged};
-use crate::limits::HOPS_MAX;
+use crate::limits::{HOPS_MAX, LABEL_CHARS_MAX};
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::ObjectSchema;
 use crate::state::{Record, State};
 use crate::value::{Date, Value};
-use crate::{FieldName, Owner, RecordId, RuleName, Stamp};
+use crate::{FieldName, Owner, RecordId, RuleName, Stamp, UserName};
 
 /// Does what the rule says; what cannot be done is a failure, and the rest is done.
 pub(super) fn fire(
@@ -208,7 +208,9 @@ fn task(
     for (field, value) in defaults(object) {
         put(object, field.as_str(), value.clone());
     }
-    put(object, "Subject", Value::text(subject));
+    let subject = tell::filled(subject, record);
+    let subject: String = subject.chars().take(LABEL_CHARS_MAX).collect();
+    put(object, "Subject", Value::text(&subject));
     put(object, about(&record.object), Value::Reference(touched.record));
     let due = due_in_days.and_then(|days| Date::from_days(Date::of(draft.now)?.days() + i32::from(days)));
     if let Some(due) = due {
@@ -222,6 +224,7 @@ fn task(
     let owner = owner.clone().map_or_else(
         || match &record.owner {
             Owner::User(user) => Owner::User(user.clone()),
+            Owner::Queue(_) if draft.actor.is_system() => Owner::User(UserName::connection_user()),
             Owner::Queue(_) => Owner::User(draft.actor.clone()),
         },
         Owner::User,

@@ -7,7 +7,7 @@ use crate::event::{
 };
 use crate::job::JobKind;
 use crate::limits::NOTICES_AT_ONCE_MAX;
-use crate::message::{EndReason, Message, OutcomeDetail};
+use crate::message::{EndReason, Message, OutcomeDetail, ValueDecided};
 use crate::notice::{Notice, NoticeKind};
 use crate::outcome::Outcome;
 use crate::reason::Reason;
@@ -58,7 +58,7 @@ fn may_tell(event: &Event) -> bool {
         Event::ValuesPending(e) => {
             e.values.values().flatten().any(|pending| pending.approval && !pending.rejected)
         }
-        Event::RecordChanged(e) => e.owner.is_some() && (e.rule.is_some() || !e.actor.is_connection_user()),
+        Event::RecordChanged(e) => e.owner.is_some() && (e.rule.is_some() || !e.actor.is_system()),
         Event::JobAdvanced(e) => e.cursor.is_none(),
         Event::ShareClosed(_)
         | Event::ConnectionEstablished(_)
@@ -241,7 +241,7 @@ fn approval(state: &State, event: &ValuesPending) -> Option<(To, Notice)> {
 
 /// A share that the partner ended.
 fn closed(state: &State, all: &[Event], event: &ShareClosed) -> Option<(To, Notice)> {
-    let by_system = event.actor.as_ref().is_none_or(UserName::is_connection_user);
+    let by_system = event.actor.as_ref().is_none_or(UserName::is_system);
     let by_partner = by_system || matches!(all.first(), Some(Event::Received(_)));
     if !by_partner || event.position.is_some() {
         return None;
@@ -334,16 +334,27 @@ pub(crate) fn told_by_partner(draft: &mut Draft<'_>, connection: &Connection, me
     };
     let refused = details.iter().filter(|detail| detail.outcome == Outcome::Rejected);
     for detail in refused.take(NOTICES_AT_ONCE_MAX) {
-        let share = detail.share.and_then(|share| connection.shares.get(&share));
-        let record = share.and_then(|share| share.record);
         let why = detail.reasons.iter().map(|reason| Reason::from(reason).message).collect::<Vec<_>>();
-        let text = format!(
-            "{} refused an update of {}: {}; see `tieline failure list`",
-            connection.display_name(),
-            named(draft.state, record, share),
-            why.join("; ")
-        );
-        let notice = Notice { record, ..Notice::new(NoticeKind::UpdateRefused, text) };
-        draft.notify_owner(connection, notice);
+        refused_there(draft, connection, detail.share, &why.join("; "));
     }
+}
+
+/// A person of the partner refused a value of ours (S2S-58).
+pub(crate) fn told_of_decision(draft: &mut Draft<'_>, connection: &Connection, decided: &ValueDecided) {
+    if !decided.approved {
+        let why = format!("a person there refused the value of {}", decided.field);
+        refused_there(draft, connection, Some(decided.share), &why);
+    }
+}
+
+fn refused_there(draft: &mut Draft<'_>, connection: &Connection, share: Option<ShareId>, why: &str) {
+    let share = share.and_then(|share| connection.shares.get(&share));
+    let record = share.and_then(|share| share.record);
+    let text = format!(
+        "{} refused an update of {}: {why}; see `tieline failure list`",
+        connection.display_name(),
+        named(draft.state, record, share)
+    );
+    let notice = Notice { record, ..Notice::new(NoticeKind::UpdateRefused, text) };
+    draft.notify_owner(connection, notice);
 }
