@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 
 use crate::command::{Refusal, Reply};
+use crate::content::Content;
 use crate::decide::connection as agreement;
 use crate::decide::copy;
 use crate::decide::draft::Draft;
@@ -25,6 +26,7 @@ use crate::job::JobKind;
 use crate::limits::SHARE_STATES_MAX;
 use crate::mapping::FieldMapping;
 use crate::message::{EndReason, Recreate, ShareEntry, ShareStage, ShareStates, Snapshot};
+use crate::schema::FieldKind;
 use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareRole, ShareStatus, Source};
 use crate::vecmap::VecMap;
@@ -456,7 +458,24 @@ fn stamp_anew(
             .is_some()
     };
     let (here, own) = (draft.stamp(), draft.org().id);
+    // What the record carries of others is written at those, never here: it is said once more, right after what the
+    // partner has, so that whatever is written at those from now on is later.
+    let mut said = Content::default();
+    let ours = (share.role == ShareRole::Origin).then(|| carried(draft.state, connection, record));
+    for (name, value, stamp) in ours.into_iter().flatten() {
+        if let Some(listed) = theirs.taken.get(name).filter(|listed| listed.write() > stamp.write()) {
+            said.set(name.clone(), value, Stamp { time: listed.time.plus_us(1), ..here });
+        }
+    }
+    share::send_snapshot(draft, connection, share_id, share.generation, &record.object, said);
+    let object = draft.state.object(&record.object);
+    let is_carried = |name: &FieldName| {
+        object.and_then(|object| object.field(name)).is_some_and(|field| field.kind == FieldKind::Parent)
+    };
     let anew = |(name, listed): (&FieldName, &Stamp)| {
+        if is_carried(name) {
+            return None;
+        }
         let mine = record.fields.get(name);
         if mine.map(|field| field.stamp.write()) < Some(listed.write()) && !comes_back(name) {
             let stamp = Stamp { time: here.time.max(listed.time.plus_us(1)), ..here };

@@ -2,10 +2,11 @@
 //! for approval (S2S-49, S2S-58).
 
 use tieline_core::command::{Command, Pause, SharingCommand};
+use tieline_core::event::IncarnationCause;
 use tieline_core::mapping::{FieldMapping, SubscribeRule};
 use tieline_core::message::Message;
 use tieline_core::value::Value;
-use tieline_core::{ConnectionId, FieldName, Owner, RecordId, ShareId};
+use tieline_core::{ConnectionId, FieldName, Incarnation, Owner, RecordId, ShareId};
 
 use crate::kit::{Org, fields, name, publish_rule, settle_all, standard_pair};
 
@@ -140,6 +141,41 @@ fn a_field_of_the_parent_is_held_back_while_the_record_is_paused() {
         orgs.pause(object, false);
         assert_eq!(orgs.carried(), Value::Null, "{object:?}");
     }
+}
+
+/// A restore of either side leaves the field of the copy as that of the parent is, and nothing is written to the
+/// record that carries it.
+#[test]
+fn a_field_of_the_parent_is_as_the_parent_is_after_a_restore() {
+    let restore = |restored: &mut Org, other: &mut Org, over: ConnectionId| {
+        let (cause, above) = (IncarnationCause::Restored, Incarnation(0));
+        restored.run(Command::StartIncarnation { cause, connection: None, above });
+        let incarnation = restored.state().org.as_ref().unwrap().incarnation;
+        other.run(Command::TakeIncarnation { connection: over, incarnation });
+    };
+    // The holder missed a new name; then it missed nothing.
+    let mut orgs = Carrying::new();
+    let before = orgs.b.clone();
+    orgs.rename(0, "Paris-Sorbonne");
+    orgs.b = before;
+    assert_eq!(orgs.carried(), Value::text("Sorbonne"));
+    for missed in ["a name", "nothing"] {
+        restore(&mut orgs.b, &mut orgs.a, orgs.over);
+        orgs.settle();
+        assert_eq!(orgs.carried(), Value::text("Paris-Sorbonne"), "{missed}");
+    }
+    // The origin lost the new name, and the account of that time is what it has.
+    let before = orgs.a.clone();
+    orgs.rename(0, "lost");
+    assert_eq!(orgs.carried(), Value::text("lost"));
+    orgs.a = before;
+    restore(&mut orgs.a, &mut orgs.b, orgs.over);
+    orgs.settle();
+    assert_eq!(orgs.carried(), Value::text("Paris-Sorbonne"));
+    let written = |field: &str| orgs.a.record(orgs.contact).fields.contains_key(&name::<FieldName>(field));
+    assert!(written("AccountId") && !written("AccountName"));
+    orgs.rename(0, "later");
+    assert_eq!(orgs.carried(), Value::text("later"));
 }
 
 /// Two orgs of which the second approves each rating first, with a task; a lead and its copy.
