@@ -131,6 +131,8 @@ pub struct Store {
     pub min_free_bytes: u64,
     /// A snapshot of the state is written after so many events.
     pub snapshot_every_events: u64,
+    /// Most events that are read anew for one answer about the past.
+    pub past_events_max: u64,
 }
 
 /// Why a configuration cannot be used.

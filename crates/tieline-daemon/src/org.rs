@@ -94,6 +94,8 @@ pub(crate) struct Shared {
     pub(crate) tail: Tail,
     pub(crate) log: LogReader,
     pub(crate) snapshots: SnapshotStore,
+    /// Most events that are read anew to show what was.
+    pub(crate) past_events_max: u64,
     pub(crate) observer: Observer,
     pub(crate) keys: Arc<OrgKeys>,
     pub(crate) keys_dir: std::path::PathBuf,

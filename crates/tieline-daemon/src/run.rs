@@ -141,6 +141,7 @@ impl Daemon {
             engine: RwLock::new(rebuilt.engine),
             log: reader,
             snapshots,
+            past_events_max: config.store.past_events_max,
         });
         let handle = OrgHandle { shared: shared.clone() };
         let threads = start_threads(&shared, log);

@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 
 use super::auth::Actor;
 use super::explain::{StepView, steps_of};
-use super::past::{Past, fold, folding};
+use super::past::{Past, fold, folding, within};
 use super::problem::{ErrorCode, Problem, ReasonView};
 use super::request::{Params, Route};
 use super::{Api, select};
@@ -456,9 +456,11 @@ pub(crate) async fn trace(
             Ok::<_, Problem>((id, Rules::of(state, id)))
         })
         .await?;
+    let most = api.org.shared.past_events_max;
     let trace = folding(&api, Seq(u64::MAX), move |log, until| {
+        within(Seq(0), until, most)?;
         let mut search = Search { connection, query, rules, trace: Trace::default() };
-        fold(log, until, |state, group| search.see(state, group))?;
+        fold(log, State::default(), until, most, |state, group| search.see(state, group))?;
         Ok(search.trace)
     })
     .await?;

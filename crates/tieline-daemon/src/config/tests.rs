@@ -30,7 +30,12 @@ fn each_layer_overrides_the_one_before() {
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(
         config.store,
-        Store { cache_bytes: 2_000_000, min_free_bytes: 99_000_000, snapshot_every_events: 500_000 }
+        Store {
+            cache_bytes: 2_000_000,
+            min_free_bytes: 99_000_000,
+            snapshot_every_events: 500_000,
+            past_events_max: 5_000_000,
+        }
     );
     assert_eq!(config.broker, defaults.broker);
 }

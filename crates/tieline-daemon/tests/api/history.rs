@@ -410,3 +410,54 @@ fn settings_and_rights_stand_in_the_audit_of_the_org() {
         assert_eq!((status, code.as_str()), (404, "unknown_user"), "{path}");
     }
 }
+
+#[test]
+fn what_was_begins_with_the_snapshot_before_it_and_has_a_limit() {
+    const MOST: u64 = 40;
+    let mut org = Org::start();
+    let role = |org: &Org, name: &str| {
+        let set = org.put(&format!("/v1/roles/{name}"), &json!({})).json();
+        set["seq"].as_u64().unwrap()
+    };
+    // The roles that were there then, of those made here.
+    let at = |org: &Org, query: &str| org.get(&format!("/v1/config?{query}"));
+    let roles = |answer: &crate::kit::Answer| {
+        let text = answer.text();
+        (0..6).filter(|n| text.contains(&format!("made-{n}"))).collect::<Vec<u64>>()
+    };
+    let first = role(&org, "made-0");
+    assert!(first < MOST);
+    for n in 0..MOST {
+        org.lead(&json!({"LastName": format!("Ng {n}"), "Company": "Initech"}));
+    }
+    // Stopping leaves a snapshot behind; those before it are taken away.
+    org.stop();
+    let snapshots = std::fs::read_dir(tieline_daemon::snapshots_dir(org.dir())).unwrap();
+    let mut snapshots: Vec<_> = snapshots.map(|entry| entry.unwrap().path()).collect();
+    snapshots.sort();
+    assert!(snapshots.pop().is_some());
+    snapshots.iter().for_each(|older| std::fs::remove_file(older).unwrap());
+    org.restart(|config| config.store.past_events_max = MOST);
+    let seqs: Vec<u64> = (1..6).map(|n| role(&org, &format!("made-{n}"))).collect();
+    let by_seq = |org: &Org| seqs.iter().map(|seq| at(org, &format!("seq={seq}")).json()).collect::<Vec<_>>();
+    for (n, seq) in (1..).zip(&seqs) {
+        assert_eq!(roles(&at(&org, &format!("seq={seq}"))), (0..=n).collect::<Vec<u64>>());
+    }
+    let answers = by_seq(&org);
+    // A moment is found as an event is: the snapshot is before it.
+    assert_eq!(roles(&at(&org, "time=2999-01-01")), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(roles(&at(&org, "time=2020-01-01")), [0; 0], "nothing was there then");
+    // Before the snapshot the log is read from its beginning, as far as that is allowed.
+    assert_eq!(roles(&at(&org, &format!("seq={first}"))), [0]);
+    assert_eq!(roles(&at(&org, &format!("seq={}", first - 1))), [0; 0]);
+    let far = at(&org, &format!("seq={}", MOST + 1));
+    assert_eq!(far.problem().1, "limit_reached");
+    let said = far.text();
+    assert!(said.contains("the beginning of the log") && said.contains("past_events_max"), "{said}");
+    // Without any snapshot it is the same.
+    org.restart(|config| config.store.past_events_max = 5_000_000);
+    org.stop();
+    std::fs::remove_dir_all(tieline_daemon::snapshots_dir(org.dir())).unwrap();
+    org.restart(|_| {});
+    assert_eq!(by_seq(&org), answers);
+}

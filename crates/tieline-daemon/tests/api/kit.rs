@@ -17,6 +17,7 @@ pub(crate) struct Org {
     pub(crate) token: String,
     address: SocketAddr,
     data: TempDir,
+    config: Config,
 }
 
 /// What came back.
@@ -110,7 +111,16 @@ impl Org {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let daemon = runtime.block_on(Daemon::start(&config, false)).unwrap();
         let address = daemon.address();
-        Self { daemon: Some(daemon), runtime, token, address, data }
+        Self { daemon: Some(daemon), runtime, token, address, data, config }
+    }
+
+    /// Stops the daemon and starts it again with another configuration.
+    pub(crate) fn restart(&mut self, change: impl FnOnce(&mut Config)) {
+        self.stop();
+        change(&mut self.config);
+        let daemon = self.runtime.block_on(Daemon::start(&self.config, false)).unwrap();
+        self.address = daemon.address();
+        self.daemon = Some(daemon);
     }
 
     /// Its data directory.
