@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use tieline_tests::process::Api;
 
-use crate::kit::{LEAD_FIELDS, Pair, create, forward, share_leads};
+use crate::kit::{LEAD_FIELDS, Pair, create, forward, id_of, list, share_leads};
 
 const ATLANTIS: &str = r#"
 extends = "Lead"
@@ -93,5 +93,62 @@ fn an_acceptance_says_what_became_of_it_and_why() {
     assert!(waits_for.contains("acme cannot be reached"), "{shown}");
     pair.broker.restart().unwrap();
     pair.b.api.until("the record", "/v1/inbox", |seen| (seen["offers"] == json!([])).then_some(()));
+    pair.finish();
+}
+
+#[test]
+fn a_preview_says_whether_the_account_itself_is_shared() {
+    let pair = Pair::connected();
+    let objects: [(&str, &[&str]); 2] = [("Account", &["Name"]), ("Contact", &["LastName", "AccountId"])];
+    let connection = format!("/v1/connections/{}", pair.id);
+    for (object, fields) in objects {
+        pair.a.api.must("PUT", &format!("{connection}/publish/{object}"), &json!({ "fields": fields }));
+        pair.b.api.until("a catalogue", &connection, |seen| {
+            list(&seen["catalogue"])
+                .any(|known| known["object"] == object || known["name"] == object)
+                .then_some(())
+        });
+        let fields: Vec<Json> = fields.iter().map(|name| json!({ "local": name, "from": name })).collect();
+        let rule = json!({ "local": object, "fields": fields });
+        pair.b.api.must("PUT", &format!("{connection}/subscribe/{object}"), &rule);
+        pair.a.api.until("the subscription", &connection, |seen| {
+            list(&seen["taken"]).any(|taken| taken["object"] == object).then_some(())
+        });
+    }
+    let create = |object: &str, fields: Json| {
+        id_of(&pair.a.api.must("POST", &format!("/v1/records/{object}"), &json!({ "fields": fields })))
+    };
+    let offer = |object: &str, record: &str| {
+        let body = json!({ "connections": [pair.id], "object": object, "records": [record] });
+        pair.a.api.must("POST", "/v1/shares", &body);
+        pair.b.api.until("the offer", "/v1/inbox", |seen| {
+            let found = list(&seen["offers"]).find(|offer| offer["origin_record"] == record)?;
+            Some(found["share"].as_str()?.to_owned())
+        })
+    };
+    let preview = |share: &str| {
+        let body = json!({ "connection": "acme", "shares": [share] });
+        pair.b.api.must("POST", "/v1/inbox/preview", &body)["previews"][0].clone()
+    };
+    let account = create("Account", json!({ "Name": "Sorbonne" }));
+    let contact = |name: &str| create("Contact", json!({ "LastName": name, "AccountId": account }));
+    let alone = offer("Contact", &contact("Curie"));
+    assert_eq!(preview(&alone)["shared"], false, "the account is not shared");
+    let of_account = offer("Account", &account);
+    let with = offer("Contact", &contact("Noether"));
+    let shown = preview(&with);
+    assert_eq!(
+        (&shown["shared"], &shown["record"]),
+        (&json!(true), &json!(null)),
+        "it waits to be accepted: {shown}"
+    );
+    let accepted = accept(&pair.b.api, &of_account, 30);
+    assert_eq!(accepted["status"], "active", "{accepted}");
+    let shown = preview(&with);
+    assert_eq!(
+        (&shown["account"], &shown["record"], &shown["name"]),
+        (&json!("shared"), &accepted["record"], &json!("Sorbonne")),
+        "{shown}"
+    );
     pair.finish();
 }

@@ -67,3 +67,55 @@ fn a_refused_update_is_explained_on_both_sides_and_by_the_rules_of_today() {
     assert_eq!(pair.b.api.get(&path).unwrap_err().status, 400);
     pair.finish();
 }
+
+/// What would come of a message today is asked of today's assignment, queues and workflow, too.
+#[test]
+fn a_message_is_explained_by_todays_assignment_queues_and_workflow() {
+    let pair = Pair::connected();
+    share_leads(&pair.a.api, &pair.b.api, &pair.id, true);
+    let (lead, copy) = pair.share_lead("Curie");
+    update(&pair.a.api, &lead, &json!({ "City": "Paris" }));
+    pair.until_settled();
+    let share = pair.b.api.get(&format!("/v1/records/Lead/{copy}")).unwrap()["shares"][0]["share"].clone();
+    let path = format!("/v1/connections/{}/explain?share={}", pair.id, share.as_str().unwrap());
+    // What each counted message of the share wrote otherwise, as `field: then -> today`.
+    let told = || -> Vec<Vec<String>> {
+        let told = pair.b.api.get(&path).unwrap();
+        let shown = |today: &Json| {
+            let one = |one: &Json| {
+                format!("{}: {} -> {}", one["field"].as_str().unwrap(), one["then"], one["today"])
+            };
+            let differences: Vec<String> = list(&today["differences"]).map(one).collect();
+            assert_eq!(today["same"], json!(differences.is_empty()), "{today}");
+            differences
+        };
+        list(&told["stages"])
+            .map(|stage| &stage["today"])
+            .filter(|today| today.is_object())
+            .map(shown)
+            .collect()
+    };
+    let nothing = told();
+    assert!(nothing.iter().all(Vec::is_empty), "{nothing:?}");
+    // Assignment, to a queue of today: of what made the copy.
+    pair.b.api.must("PUT", "/v1/queues/emea", &json!({ "objects": ["Lead"] }));
+    let entries = json!({ "entries": [{ "owner": "queue:emea" }] });
+    pair.b.api.must("PUT", "/v1/rules/assignment/Lead", &entries);
+    let assigned = told();
+    let owner = "owner: \"admin\" -> \"queue:emea\"".to_owned();
+    assert_eq!(assigned.iter().flatten().collect::<Vec<_>>(), [&owner]);
+    pair.b.api.must("DELETE", "/v1/rules/assignment/Lead", &Json::Null);
+    // Workflow: of the change alone.
+    let workflow = json!({
+        "object": "Lead",
+        "when": "every",
+        "criteria": "by_connection_user && changed(City) && !is_new",
+        "actions": [{ "set": { "field": "Rating", "value": "Hot" } }],
+    });
+    pair.b.api.must("PUT", "/v1/rules/workflow/react", &workflow);
+    let acted = told();
+    let rating = "Rating: null -> \"Hot\"".to_owned();
+    assert_eq!(acted.iter().flatten().collect::<Vec<_>>(), [&rating]);
+    assert_eq!(pair.b.api.get(&format!("/v1/records/Lead/{copy}")).unwrap()["fields"]["Rating"], json!(null));
+    pair.finish();
+}

@@ -91,6 +91,40 @@ fn a_link_that_cuts_frames_in_the_middle_and_is_slow_applies_each_change_once() 
     loaded.finish();
 }
 
+/// Live changes do not wait behind wide work: on a slow link a change arrives long before the load that was begun
+/// before it.
+#[test]
+fn a_live_change_overtakes_a_load_that_was_begun_before_it() {
+    const LOADED: usize = 4_000;
+    let (pair, to_a, _to_b) = over_proxies();
+    let (lead, copy) = pair.share_lead("live");
+    let mut leads = Vec::new();
+    for chunk in 0..LOADED / 1_000 {
+        let create = |n| json!({ "op": "create", "object": "Lead", "fields": { "LastName": format!("{chunk} {n}"), "Company": "X" } });
+        let operations: Vec<Json> = (0..1_000).map(create).collect();
+        let made = pair.a.api.must("POST", "/v1/batch", &json!({ "operations": operations }));
+        leads.extend(list(&made["results"]).map(|made| made["id"].as_str().unwrap().to_owned()));
+    }
+    pair.until_settled();
+    to_a.ways(Way::Slow(256 << 10), Way::Slow(256 << 10));
+    let body = json!({ "connections": [pair.id], "object": "Lead", "all": true });
+    pair.a.api.must("POST", "/v1/shares", &body);
+    let here = || pair.b.api.metric("tieline_records", &[("object", "Lead")]);
+    let begun = tieline_tests::process::eventually("the load to begin", || {
+        Some(here()).filter(|count| *count > 50.0)
+    });
+    for n in 0..5 {
+        update(&pair.a.api, &lead, &json!({ "City": format!("live {n}") }));
+        until_value(&pair.b.api, &copy, "City", format!("live {n}"));
+    }
+    let now = here();
+    eprintln!("{begun} records when the first live change was made, {now} when the last one was there");
+    assert!(now < LOADED as f64 / 2.0, "{now} records of the load were there first");
+    to_a.heal();
+    pair.until_settled();
+    standard_check(pair, Lives::One);
+}
+
 #[test]
 fn edits_of_the_same_fields_on_both_sides_of_a_partition_end_the_same() {
     let (pair, to_a, to_b) = over_proxies();

@@ -201,11 +201,18 @@ fn objects_are_paired_as_the_reference_pairs_them() {
             SubscribeRule { remote: offered.object.clone(), local: object.name.clone(), ..rule(full()) };
         rule.check(&object, &offered).is_ok()
     };
-    assert!(renamed("Lead", "Lead"));
-    assert!(renamed("Fund__c", "Request__c"));
-    assert!(!renamed("Lead", "Contact"));
-    assert!(!renamed("Lead", "Lead__c"));
-    assert!(!renamed("Fund__c", "Lead"));
+    // The whole table: a standard object to itself, a custom one to any custom one.
+    let standard = standard_objects().into_iter().map(|object| object.name.to_string());
+    let objects: Vec<String> =
+        standard.chain(["Fund__c", "Request__c", "Lead__c"].map(str::to_owned)).collect();
+    assert!(objects.len() > 8, "{objects:?}");
+    for remote in &objects {
+        for local in &objects {
+            let custom = |object: &String| object.ends_with("__c");
+            let paired = remote == local || (custom(remote) && custom(local));
+            assert_eq!(renamed(remote, local), paired, "{remote} to {local}");
+        }
+    }
     let other = SubscribeRule { local: "Contact".parse().unwrap(), ..rule(full()) };
     assert_eq!(codes(&other, &lead(), &catalogue()), [ReasonCode::IncompatibleObjects]);
 }

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use tieline_core::automation::{Queue, Rule, SharingRule};
 use tieline_core::check::{check, unseen_in_offers};
-use tieline_core::command::{Command, ConfigCommand, Context, Refusal, Reply, ViewCommand};
+use tieline_core::command::{
+    AutomationCommand, Command, ConfigCommand, Context, Refusal, Reply, ViewCommand,
+};
 use tieline_core::config::{self, Action, ConfigHash, Fault, Options, Plan, Source};
 use tieline_core::log::Log;
 use tieline_core::schema::ObjectSchema;
+use tieline_core::sharing::TaskChoice;
 use tieline_core::value::Value;
 use tieline_core::view::{Audience, InboxView};
 use tieline_core::{RoleName, UserName};
@@ -468,4 +472,39 @@ fn what_an_inbox_view_reads_and_offers_do_not_carry_is_told() {
     let texts = told(view("Name == 'x' || Stage == 'Open'", &["Note"]));
     assert_eq!(texts.len(), 1);
     assert!(texts[0].contains("reads Title, Remark, which offers of Offer__c from globex"), "{texts:?}");
+}
+
+#[test]
+fn queues_and_sharing_rules_of_a_connection_that_is_over_are_told() {
+    let (mut acme, _) = pair();
+    let id = *acme.state().connections.keys().next().unwrap();
+    let queue = Queue { connections: [id].into(), ..Queue::new(name("emea"), [name("Deal__c")].into()) };
+    let rule = |active: bool| SharingRule {
+        name: name(if active { "hot" } else { "off" }),
+        object: name("Deal__c"),
+        active,
+        criteria: String::new(),
+        connections: [id].into(),
+        unshare: false,
+        tasks: TaskChoice::default(),
+        new_tasks: false,
+        several: false,
+    };
+    acme.run(Command::Automation(AutomationCommand::SetQueue { queue: Box::new(queue) }));
+    for active in [true, false] {
+        acme.run(Command::Automation(AutomationCommand::SetRule {
+            rule: Box::new(Rule::Sharing(rule(active))),
+        }));
+    }
+    let told = |org: &Org| -> Vec<String> {
+        let found = check(org.state(), None, org.now).into_iter();
+        found.filter(|finding| finding.code == "connection_ended").map(|finding| finding.item).collect()
+    };
+    assert_eq!(told(&acme), [""; 0], "while it works, nothing is told");
+    acme.run(Command::Deactivate { connection: id, by_partner: false });
+    assert_eq!(
+        told(&acme),
+        ["queues.emea", "sharing_rules.hot"],
+        "what is not in force offers nothing anyway"
+    );
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use tieline_core::command::{Command, Reply};
+use tieline_core::command::{Command, Pause, Reply};
 use tieline_core::engine::Engine;
 use tieline_core::event::IncarnationCause;
 use tieline_core::mapping::{FieldMapping, SubscribeRule};
@@ -493,5 +493,31 @@ fn copies_that_one_job_makes_refer_to_each_other() {
         let boss = copy(&b, connection, shares[(at + 1) % shares.len()]);
         assert_eq!(refers(&b, copy(&b, connection, *share), "Boss"), Value::Reference(boss), "{at}");
     }
+    check(&b, connection);
+}
+
+/// Whoever refers to a record that comes to be shared is told by which name once its object goes on.
+#[test]
+fn the_name_of_a_record_waits_while_who_refers_to_it_is_paused() {
+    let (mut a, mut b, connection) = pair(true);
+    let (firm, person) = firm_and_person(&mut a);
+    let of_person = forward(&mut a, person, connection);
+    settle(&mut a, &mut b, connection);
+    let its_person = copy(&b, connection, of_person);
+    let pause = |a: &mut Org, paused: bool| {
+        let object = Some(name("Person__c"));
+        a.run(Command::Pause(Pause::Set { connection, object, paused }));
+    };
+    pause(&mut a, true);
+    let of_firm = forward(&mut a, firm, connection);
+    settle(&mut a, &mut b, connection);
+    let its_firm = copy(&b, connection, of_firm);
+    assert_eq!(refers(&b, its_person, "Firm"), Value::Null, "persons are paused");
+    assert!(a.connection(connection).shares[&of_person].held_back.is_some());
+    pause(&mut a, false);
+    settle(&mut a, &mut b, connection);
+    assert_eq!(refers(&b, its_person, "Firm"), Value::Reference(its_firm));
+    assert!(a.connection(connection).shares[&of_person].held_back.is_none());
+    check(&a, connection);
     check(&b, connection);
 }
