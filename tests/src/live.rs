@@ -68,6 +68,14 @@ impl OrgHome {
         Self { home, ..made }
     }
 
+    /// The org `name` with a copy of a data directory that was made elsewhere.
+    #[must_use]
+    pub fn copied(name: &str, from: &Path) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        copy_dir(from, home.path());
+        Self { name: parse(name), home }
+    }
+
     /// Its data directory.
     #[must_use]
     pub fn path(&self) -> &Path {

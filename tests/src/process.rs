@@ -47,6 +47,8 @@ pub struct OrgProcess {
     pub api: Api,
     /// A command that the daemon is started under (`strace …`); none if empty.
     pub under: Vec<String>,
+    /// What is run: the binary under test, or one of another version.
+    pub binary: PathBuf,
     child: Option<Child>,
     /// Configuration and words of the daemon: they outlive the disk of its data.
     desk: TempDir,
@@ -64,7 +66,7 @@ impl OrgProcess {
     pub fn of(home: OrgHome) -> Self {
         let address = format!("127.0.0.1:{}", free_port().expect("a free port"));
         let desk = tempfile::tempdir().expect("a directory");
-        Self { home, api: Api::new(&address), under: Vec::new(), child: None, desk }
+        Self { home, api: Api::new(&address), under: Vec::new(), binary: binary(), child: None, desk }
     }
 
     /// Where the daemon's words go.
@@ -103,7 +105,7 @@ impl OrgProcess {
         let before = self.log().len();
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
         let config = self.write_config("tieline.toml", broker, &self.api.address);
-        self.child = Some(serve(&self.under, &config, options, log));
+        self.child = Some(serve(&self.under, &self.binary, &config, options, log));
         let end = Instant::now() + PATIENCE;
         while self.api.get("/healthz").is_err() {
             let status = self.child.as_mut().and_then(|child| child.try_wait().ok()).flatten();
@@ -128,7 +130,7 @@ impl OrgProcess {
         let address = format!("127.0.0.1:{}", free_port().expect("a free port"));
         let path = self.desk.path().join("second.log");
         let config = self.write_config("second.toml", broker, &address);
-        let mut child = serve(&[], &config, &[], File::create(&path).expect("a log file"));
+        let mut child = serve(&[], &self.binary, &config, &[], File::create(&path).expect("a log file"));
         let end = Instant::now() + PATIENCE;
         loop {
             let said = std::fs::read_to_string(&path).unwrap_or_default();
@@ -247,8 +249,7 @@ fn signal(pid: u32, name: &str) {
 }
 
 /// Runs `tieline serve` under `under`, which says everything into `log`.
-fn serve(under: &[String], config: &Path, options: &[&str], log: File) -> Child {
-    let binary = binary();
+fn serve(under: &[String], binary: &Path, config: &Path, options: &[&str], log: File) -> Child {
     let mut command = match under.split_first() {
         None => Command::new(binary),
         Some((first, rest)) => {

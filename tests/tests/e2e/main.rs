@@ -22,3 +22,4 @@ mod restore;
 mod sealed;
 mod story;
 mod texts;
+mod versions;
