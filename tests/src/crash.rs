@@ -20,8 +20,10 @@ pub enum Call {
     Write,
     /// The file of the log is made durable.
     Sync,
-    /// The sentinel or a snapshot takes its place.
+    /// The sentinel, as a daemon starts, or a snapshot takes its place.
     Rename,
+    /// The sentinel is written over, or made durable.
+    Sentinel,
     /// An answer, a frame, a receipt or a heartbeat leaves.
     Send,
     /// A request, a frame or a heartbeat comes.
@@ -30,7 +32,8 @@ pub enum Call {
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Write, Self::Sync, Self::Rename, Self::Send, Self::Receive];
+    pub const ALL: [Self; 6] =
+        [Self::Write, Self::Sync, Self::Rename, Self::Sentinel, Self::Send, Self::Receive];
 
     /// The names that the system has for it.
     const fn names(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Call {
             Self::Write => "pwrite64",
             Self::Sync => "fdatasync,fsync",
             Self::Rename => "rename,renameat,renameat2",
+            Self::Sentinel => "write,fdatasync",
             Self::Send => "sendto,sendmsg,writev",
             Self::Receive => "recvfrom,recvmsg",
         }
@@ -85,6 +89,10 @@ pub fn at(org: &mut OrgProcess, call: Call, nth: u64, how: How) {
         org.under.insert(1, "--seccomp-bpf".to_owned());
     }
     org.under.extend([format!("trace={names}"), "-e".to_owned(), injected]);
+    if call == Call::Sentinel {
+        let sentinel = org.home.path().join("log").join("sentinel");
+        org.under.extend(["-P".to_owned(), sentinel.display().to_string()]);
+    }
 }
 
 /// How a daemon that was to die did.

@@ -10,14 +10,21 @@ use tieline_tests::sim::Rng;
 /// The exit code of a daemon whose log failed.
 const LOG_FAILED: i32 = 70;
 
-/// How late a call may be counted: far enough to lie within the load, near enough to come.
+/// How late a call may be counted: far enough to lie within the load, near enough to come. A daemon without
+/// snapshots renames one file, as it starts.
 const fn latest(call: Call) -> u64 {
     match call {
-        Call::Rename => 4,
+        Call::Rename => 1,
+        Call::Sentinel => 16,
         Call::Sync => 40,
         Call::Write => 60,
         Call::Send | Call::Receive => 150,
     }
+}
+
+fn within_load(call: Call, rng: &mut Rng) -> u64 {
+    let half = latest(call).div_ceil(2);
+    half + rng.below(half)
 }
 
 fn org(loaded: &mut Loaded, at_a: bool) -> &mut OrgProcess {
@@ -36,7 +43,8 @@ fn a_daemon_that_is_killed_at_any_call_loses_nothing_and_repeats_nothing() {
     for at_a in [true, false] {
         for call in Call::ALL {
             // Once early, while the daemon starts, and once within the load.
-            for nth in [1 + rng.below(3), latest(call) / 2 + rng.below(latest(call) / 2)] {
+            for nth in [1 + rng.below(3), within_load(call, &mut rng)] {
+                let nth = nth.min(latest(call));
                 let org = org(&mut loaded, at_a);
                 killed += usize::from(die_at(org, &url, call, nth, How::Kill) == Death::Killed);
             }
@@ -61,7 +69,7 @@ fn a_daemon_whose_disk_fails_ends_at_once_and_keeps_what_it_acknowledged() {
         (true, Call::Write, "EIO"),
         (false, Call::Write, "ENOSPC"),
     ] {
-        let nth = latest(call) / 2 + rng.below(latest(call) / 2);
+        let nth = within_load(call, &mut rng);
         let org = org(&mut loaded, at_a);
         let death = die_at(org, &url, call, nth, How::Fail(error));
         assert_eq!(death, Death::Ended(LOG_FAILED), "{error} at {call:?} {nth}:\n{}", org.log());

@@ -234,7 +234,12 @@ impl Life {
             }
             Fault::KillAtCall => {
                 let call = *self.rng.pick(&Call::ALL).unwrap();
-                let nth = 1 + self.rng.below(if call == Call::Rename { 4 } else { 80 });
+                let latest = match call {
+                    Call::Rename => 2,
+                    Call::Sentinel => 20,
+                    _ => 80,
+                };
+                let nth = 1 + self.rng.below(latest);
                 self.die_at(at, call, nth, How::Kill);
             }
             Fault::DiskError => {

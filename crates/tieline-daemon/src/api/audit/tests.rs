@@ -83,7 +83,7 @@ const TOLD: &[(&str, &str, &str)] = &[
     ("ConfigApplied", "configuration applied", "user"),
     ("TemplateSet", "connection template set", "user"),
     ("TemplateRemoved", "connection template removed", "user"),
-    ("TemplateGiven", "template given", "user"),
+    ("TemplateGiven", "template applied", "user"),
     ("CompanySet", "company set", "user"),
     ("OwnerMapSet", "owners mapped", "user"),
     ("ConversionMapSet", "conversion set", "user"),
