@@ -18,7 +18,8 @@ use crate::value::{Value, cast};
 use crate::view::InboxView;
 use crate::{ConnectionId, FieldName, Owner, Timestamp, UserName};
 
-pub use settings::{Unfit, breaks, unfit};
+use settings::unfit;
+pub use settings::{Unfit, breaks};
 
 /// A token that ends sooner than this is worth a word.
 const TOKEN_ENDS_US: i64 = 14 * 24 * 3_600 * 1_000_000;

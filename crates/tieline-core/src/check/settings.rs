@@ -18,7 +18,7 @@ pub struct Unfit {
 
 /// The settings that do not fit `object`; those that are switched off are left out.
 #[must_use]
-pub fn unfit(state: &State, object: &ObjectSchema) -> Vec<Unfit> {
+pub(super) fn unfit(state: &State, object: &ObjectSchema) -> Vec<Unfit> {
     let mut found = Vec::new();
     let mut note = |item: String, reasons: Vec<Reason>| {
         found.extend(reasons.into_iter().map(|reason| Unfit { item: item.clone(), reason }));
@@ -41,13 +41,13 @@ pub fn unfit(state: &State, object: &ObjectSchema) -> Vec<Unfit> {
     found
 }
 
-/// The settings that fit their object as it is, and would not if it became `object`.
+/// The settings that fit the object as `before` has it, and would not fit `object` among those of `after`.
 #[must_use]
-pub fn breaks(state: &State, object: &ObjectSchema) -> Vec<Unfit> {
-    let mut found = unfit(state, object);
-    if let Some(known) = state.object(&object.name).filter(|_| !found.is_empty()) {
-        let before = unfit(state, known);
-        found.retain(|unfit| before.iter().all(|other| other.item != unfit.item));
+pub fn breaks(before: &State, after: &State, object: &ObjectSchema) -> Vec<Unfit> {
+    let mut found = unfit(after, object);
+    if let Some(known) = before.object(&object.name).filter(|_| !found.is_empty()) {
+        let known = unfit(before, known);
+        found.retain(|unfit| known.iter().all(|other| other.item != unfit.item));
     }
     found
 }

@@ -265,9 +265,7 @@ impl Planner<'_> {
             None => {}
         }
     }
-}
 
-impl Planner<'_> {
     /// Notes the rules, views and reports that fit their object now and would not when all is done.
     fn broken(&mut self) {
         let changed = self.plan.changes.iter().filter(|change| change.action == Action::Change);
@@ -277,16 +275,11 @@ impl Planner<'_> {
         };
         let objects = changed.filter_map(|change| Some((change.item.clone(), of_object(&change.item)?)));
         for (item, name) in objects.collect::<Vec<_>>() {
-            let (before, after) =
-                (self.before.objects.get(name.as_str()), self.working.objects.get(name.as_str()));
-            let (Some(before), Some(after)) = (before, after) else { continue };
-            let known = check::unfit(self.before, before);
-            for unfit in check::unfit(&self.working, after) {
-                if known.iter().all(|known| known.item != unfit.item) {
-                    let detail = format!("{}: {}", unfit.item, unfit.reason.message);
-                    let touch = Touch { item: item.clone(), code: "setting_broken", detail, count: 1 };
-                    self.plan.touches.push(touch);
-                }
+            let Some(after) = self.working.objects.get(name.as_str()) else { continue };
+            for unfit in check::breaks(self.before, &self.working, after) {
+                let detail = format!("{}: {}", unfit.item, unfit.reason.message);
+                let touch = Touch { item: item.clone(), code: "setting_broken", detail, count: 1 };
+                self.plan.touches.push(touch);
             }
         }
     }

@@ -181,7 +181,7 @@ fn read(api: &Api, text: &str) -> Result<Meant, Problem> {
             let view = |change| ChangeView::ours(connection, schema.name.as_str(), change);
             changes.iter().map(view).collect::<Vec<_>>()
         });
-        let breaks = check::breaks(state, &schema)
+        let breaks = check::breaks(state, state, &schema)
             .into_iter()
             .map(|unfit| BreakView { setting: unfit.item, message: unfit.reason.message });
         (drift.collect(), breaks.collect())
