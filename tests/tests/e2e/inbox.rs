@@ -3,7 +3,9 @@
 use serde_json::{Value as Json, json};
 use tieline_tests::process::{Api, eventually};
 
-use crate::kit::{Pair, create, forward, list, person, publish_all, record, share_leads, tieline};
+use crate::kit::{
+    Pair, apply_object, create, forward, list, person, publish_all, record, share_leads, tieline,
+};
 
 /// An object of one's own whose file says nothing about offers.
 const FUND: &str =
@@ -98,11 +100,8 @@ fn offers(api: &Api, name: &str) -> Json {
 fn an_inbox_view_shows_and_chooses_by_the_listed_fields() {
     let pair = Pair::connected();
     let (a, b) = (&pair.a, &pair.b);
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("fund.toml");
-    std::fs::write(&file, FUND).unwrap();
     for org in [a, b] {
-        tieline(org, &["object", "apply", file.to_str().unwrap()]);
+        apply_object(org, FUND);
     }
     let account = record(a, "Account", &listed("")[2].1);
     for (object, fields, columns) in listed(&account) {
@@ -147,9 +146,7 @@ fn an_inbox_view_shows_and_chooses_by_the_listed_fields() {
     let lead = json!({"LastName": "Noether", "Company": "Erlangen", "City": "Paris"});
     let id = create(&a.api, &lead);
     forward(&a.api, &pair.id, &id);
-    let file = dir.path().join("lead.toml");
-    std::fs::write(&file, "extends = \"Lead\"\nview_fields = [\"Title\", \"City\"]\n").unwrap();
-    tieline(a, &["object", "apply", file.to_str().unwrap()]);
+    apply_object(a, "extends = \"Lead\"\nview_fields = [\"Title\", \"City\"]\n");
     eventually("offers with a city", || save(&b.api, "city", &city).is_empty().then_some(()));
     let id = create(&a.api, &lead);
     forward(&a.api, &pair.id, &id);

@@ -25,6 +25,14 @@ pub(crate) fn tieline_json(org: &OrgProcess, line: &[&str]) -> Json {
     serde_json::from_str(&tieline(org, &[line, &["--json"]].concat())).unwrap()
 }
 
+/// Defines an object by the text of its file.
+pub(crate) fn apply_object(org: &OrgProcess, text: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("object.toml");
+    std::fs::write(&file, text).unwrap();
+    tieline(org, &["object", "apply", file.to_str().unwrap()]);
+}
+
 /// Creates a record of an object.
 pub(crate) fn record(org: &OrgProcess, object: &str, fields: &Json) -> String {
     id_of(&org.api.must("POST", &format!("/v1/records/{object}"), &json!({ "fields": fields })))

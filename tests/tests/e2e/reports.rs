@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 use tieline_tests::process::OrgProcess;
 
-use crate::kit::{Pair, list, publish_all, record, tieline, tieline_json};
+use crate::kit::{Pair, apply_object, list, publish_all, record, tieline, tieline_json};
 
 /// An object of one's own, with a stage whose history is kept.
 const FUND: &str = "object = \"Fund__c\"\nlabel = \"Fund\"\nname_field = \"Name\"\n[fields]\n\
@@ -113,11 +113,8 @@ fn reports_join_records_accounts_shares_and_updates() {
 fn custom_objects_are_reported_as_others_are() {
     let pair = Pair::connected();
     let (a, b) = (&pair.a, &pair.b);
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("fund.toml");
-    std::fs::write(&file, FUND).unwrap();
     for org in [a, b] {
-        tieline(org, &["object", "apply", file.to_str().unwrap()]);
+        apply_object(org, FUND);
     }
     publish_all(a, b, "Fund__c", &["--auto-accept"]);
     let fund = record(a, "Fund__c", &json!({"Name": "Baltic", "Stage__c": "Raising"}));
