@@ -400,8 +400,6 @@ fn each_position_once(org: &OrgProcess) {
             }
             // What a partner stops publishing is told, and is no fault.
             Event::AlarmRaised(alarm) if alarm.code == "schema_drift" => {}
-            // Whoever changes what it publishes is told of; nothing is lost by that.
-            Event::AlarmRaised(alarm) if alarm.code == "schema_drift" => {}
             Event::AlarmRaised(_) | Event::IncarnationStarted(_) => panic!("{}: {event:?}", org.home.name),
             _ => {}
         }

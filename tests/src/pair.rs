@@ -13,7 +13,7 @@ use tieline_store::{LogReader, SnapshotStore};
 
 use crate::live::OrgHome;
 use crate::nats::{Edition, NatsServer};
-use crate::process::{Api, OrgProcess, connect_by_url, eventually};
+use crate::process::{Api, OrgProcess, Problem, connect_by_url, eventually, look_until};
 
 /// The lead fields that a pair shares.
 pub const LEAD_FIELDS: [&str; 7] =
@@ -94,23 +94,39 @@ impl Pair {
     }
 
     /// The copy of a lead of the first org, once its share is active on both sides.
+    ///
+    /// # Panics
+    /// It is not in time; says what the org shows instead.
     pub fn copy_of(&self, lead: &str) -> String {
-        let at = |api: &Api| eventually("an active share", || self.record_of(api, lead));
-        at(&self.a.api);
-        at(&self.b.api)
+        let at = |org: &OrgProcess| {
+            let mut seen = Ok(None);
+            let found = look_until(|| {
+                seen = self.share_of(&org.api, lead, "&status=active");
+                seen.as_ref().ok()?.as_ref()?["record"].as_str().map(str::to_owned)
+            });
+            found.unwrap_or_else(|| {
+                let stands = self.share_of(&org.api, lead, "");
+                panic!(
+                    "no active share of {lead} at {} in time: {seen:?}; it stands so: {stands:?}",
+                    org.home.name
+                )
+            })
+        };
+        at(&self.a);
+        at(&self.b)
     }
 
-    /// The record at an org of the active share of a lead of the first org. A long life has many pages
-    /// of shares.
-    fn record_of(&self, api: &Api, lead: &str) -> Option<String> {
-        let mut path = format!("/v1/connections/{}/shares?limit=1000&status=active", self.id);
+    /// What an org shows of the share of a lead of the first org. A long life has many pages of shares.
+    fn share_of(&self, api: &Api, lead: &str, filter: &str) -> Result<Option<Json>, Problem> {
+        let list_of = format!("/v1/connections/{}/shares?limit=1000{filter}", self.id);
+        let mut path = list_of.clone();
         loop {
-            let page = api.get(&path).ok()?;
+            let page = api.get(&path)?;
             if let Some(share) = list(&page["shares"]).find(|share| share["origin_record"] == lead) {
-                return share["record"].as_str().map(str::to_owned);
+                return Ok(Some(share.clone()));
             }
-            let next = page["next"].as_str()?;
-            path = format!("/v1/connections/{}/shares?limit=1000&status=active&cursor={next}", self.id);
+            let Some(next) = page["next"].as_str() else { return Ok(None) };
+            path = format!("{list_of}&cursor={next}");
         }
     }
 

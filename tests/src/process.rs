@@ -458,8 +458,8 @@ pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     look_until(look).unwrap_or_else(|| panic!("{what} did not happen in time"))
 }
 
-/// What `look` finds in time.
-fn look_until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+/// What `look` finds in time, where only polling can see it.
+pub fn look_until<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + PATIENCE;
     loop {
         let found = look();

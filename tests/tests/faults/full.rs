@@ -9,8 +9,9 @@ use tieline_tests::loaded::{Loaded, Weight};
 use tieline_tests::pair::{Pair, until_ready};
 use tieline_tests::process::OrgProcess;
 
-/// Size of a daemon's disk: its reserve of 16 MiB, and some more.
-const DISK_MIB: u64 = 48;
+/// Size of a daemon's disk: its reserve of 16 MiB, and more than the load of a fast machine writes,
+/// so that the disk is full when the test fills it and at no other time.
+const DISK_MIB: u64 = 512;
 /// What a daemon keeps free.
 const RESERVE: u64 = 16 << 20;
 /// How soon a daemon has to take writes after there is room again.
