@@ -25,6 +25,12 @@ pub const fn is_counted(kind: u16) -> bool {
     kind < FIRST_CONTROL_KIND
 }
 
+/// Whether a message of `kind` only tells how others ended: nothing at its receiver waits for it.
+#[must_use]
+pub const fn is_outcome_report(kind: u16) -> bool {
+    kind == OutcomeReport::KIND
+}
+
 numbered_kinds! {
     /// What one position of a connection carries.
     Message {
@@ -313,6 +319,11 @@ pub struct OutcomeReport {
     pub runs: Vec<OutcomeRun>,
     /// Reasons of what was not simply applied.
     pub details: Vec<OutcomeDetail>,
+}
+
+impl OutcomeReport {
+    /// The number of its kind.
+    pub(crate) const KIND: u16 = 70;
 }
 
 /// So many counted messages ended so.

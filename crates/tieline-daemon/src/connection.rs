@@ -70,7 +70,7 @@ pub(crate) async fn run(mut line: Line, mut heartbeats: mpsc::Receiver<Heartbeat
         // After that look, so that an announcement leaves only when its key opens here.
         line.renew_keys().await;
         line.send_all(upto).await;
-        line.note_receipt().await;
+        line.note_receipt();
         line.show();
         let (room, due) = (line.taking.len() < FRAMES_QUEUED_MAX, line.until_due());
         tokio::select! {
@@ -93,6 +93,15 @@ pub(crate) async fn run(mut line: Line, mut heartbeats: mpsc::Receiver<Heartbeat
         }
     }
     tracing::info!(connection = %line.id, partner = %line.partner, "connection closed");
+}
+
+/// Executes a command that the protocol asks for, in the name of the Connection User.
+async fn learn(org: &OrgHandle, id: ConnectionId, command: tieline_core::command::Command) -> bool {
+    let result = org.execute(command, &tieline_core::UserName::connection_user()).await;
+    if let Err(error) = &result {
+        tracing::warn!(connection = %id, %error, "what the partner told could not be logged");
+    }
+    result.is_ok()
 }
 
 /// The oldest frame that the writer works on has been taken. Waits for ever if there is none.
@@ -181,8 +190,8 @@ impl Line {
         }
     }
 
-    /// Logs, once a second at most, how far the partner has come.
-    async fn note_receipt(&mut self) {
+    /// Logs, once a second at most, how far the partner has come. Nothing waits for it.
+    fn note_receipt(&mut self) {
         use tieline_core::command::Command;
         let confirmed = self.link.confirmed();
         let (noted, at) = self.noted;
@@ -190,18 +199,14 @@ impl Line {
             return;
         }
         self.noted = (confirmed, now());
-        let command = Command::NoteReceipt { connection: self.id, position: confirmed };
-        self.learn(command).await;
+        let (org, id) = (self.org.clone(), self.id);
+        let command = Command::NoteReceipt { connection: id, position: confirmed };
+        tokio::spawn(async move { learn(&org, id, command).await });
     }
 
     /// Executes a command that the protocol asks for, in the name of the Connection User.
     pub(crate) async fn learn(&self, command: tieline_core::command::Command) -> bool {
-        let actor = tieline_core::UserName::connection_user();
-        let result = self.org.execute(command, &actor).await;
-        if let Err(error) = &result {
-            tracing::warn!(connection = %self.id, %error, "what the partner told could not be logged");
-        }
-        result.is_ok()
+        learn(&self.org, self.id, command).await
     }
 
     /// How long until a heartbeat, a receipt or another try of the broker is due.
