@@ -62,6 +62,11 @@ impl PauseWord {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// What a frame says in clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameHeader {
@@ -108,6 +113,10 @@ pub struct FrameHeader {
     /// Whether the sender has paused the connection.
     #[serde(default, skip_serializing_if = "PauseWord::is_never")]
     pub pause: PauseWord,
+    /// How often the receiver has paused the connection or let it go on, as the sender has heard: more than
+    /// the receiver knows of itself, and the receiver's log has lost its tail.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pause_heard: u32,
     /// The sender's wall clock.
     pub clock: Timestamp,
     /// The trace of whoever asked for this, if tracing is on.

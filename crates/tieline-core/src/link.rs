@@ -205,7 +205,8 @@ impl Link {
         let forked = outbox.chain_at(theirs.position).is_some_and(|chain| chain != theirs.chain);
         let lost = theirs.position > outbox.head().position
             || forked
-            || header.receipt > connection.inbound.received.position;
+            || header.receipt > connection.inbound.received.position
+            || header.pause_heard > connection.pauses.rev;
         if lost {
             return Heard::Learn(Command::StartIncarnation {
                 cause: IncarnationCause::TailLost,
@@ -329,6 +330,7 @@ impl Link {
             gap: self.gap,
             deactivated: connection.status == ConnectionStatus::Deactivated,
             pause: connection.pauses.word(),
+            pause_heard: connection.pauses.partner.rev,
             clock: now,
             trace: None,
         };

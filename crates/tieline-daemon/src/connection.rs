@@ -41,6 +41,8 @@ pub(crate) struct Line {
     pub(crate) taking: VecDeque<oneshot::Receiver<FrameTaken>>,
     /// Nothing is handed to the broker before this.
     pub(crate) send_not_before: tokio::time::Instant,
+    /// What was last said of the connection itself: how often it was paused, and whether it is deactivated.
+    pub(crate) said: (u32, bool),
     noted: (Position, Timestamp),
 }
 
@@ -132,6 +134,7 @@ impl Line {
             link,
             taking: VecDeque::new(),
             send_not_before: tokio::time::Instant::now(),
+            said: (0, false),
             noted,
         }
     }

@@ -63,7 +63,7 @@ impl Line {
         }
         let count = writer.count();
         let last = tieline_core::Position(run.first.0 + u64::from(count) - 1);
-        let Some(sealed) = self.seal(Some((run, count)), &writer.finish()) else { return false };
+        let Some(sealed) = self.seal(Some((run, count)), &writer.finish()).await else { return false };
         let bytes = sealed.len();
         match self.org.shared.bus.publish_frame(&self.partner, id, sealed).await {
             Ok(ack) => {
@@ -85,7 +85,7 @@ impl Line {
     }
 
     async fn send_heartbeat(&mut self) {
-        let Some(sealed) = self.seal(None, &[]) else { return };
+        let Some(sealed) = self.seal(None, &[]).await else { return };
         let bytes = sealed.len();
         match self.org.shared.bus.heartbeat(&self.partner, self.id, sealed).await {
             Ok(()) => self.org.observer().frame_sent(self.id, bytes),
@@ -96,14 +96,20 @@ impl Line {
         }
     }
 
-    /// The sealed frame with the present header.
-    fn seal(&mut self, run: Option<(&Run, u32)>, body: &[u8]) -> Option<Bytes> {
+    /// The sealed frame with the present header. That the connection was paused or deactivated is durable
+    /// before it is said: else a crash could leave the partner with what nobody here knows of.
+    async fn seal(&mut self, run: Option<(&Run, u32)>, body: &[u8]) -> Option<Bytes> {
         let (id, link, key) = (self.id, &mut self.link, self.keys.sealing.id());
         let header = self.org.peek(|state| {
             with_connection(state, id, |org, connection| link.header(org, connection, run, now()))
         });
         let mut header = header??;
         header.key = key;
+        let said = (header.pause.rev, header.deactivated);
+        if said != self.said {
+            self.org.read(|_| ()).await;
+            self.said = said;
+        }
         match seal_frame(&self.keys.sealing, &header.encode(), body) {
             Ok(sealed) => Some(Bytes::from(sealed)),
             Err(error) => {

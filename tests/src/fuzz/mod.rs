@@ -133,6 +133,7 @@ fn sample_header(count: u32) -> FrameHeader {
         deactivated: false,
         clock: Timestamp(8),
         pause: tieline_core::frame::PauseWord::default(),
+        pause_heard: 0,
         trace: None,
     }
 }

@@ -4,8 +4,9 @@
 use tieline_core::command::{Command, Pause, Reply};
 use tieline_core::engine::FrameEnd;
 use tieline_core::event::IncarnationCause;
-use tieline_core::frame::PauseWord;
+use tieline_core::frame::{FrameHeader, PauseWord};
 use tieline_core::limits::HELD_FOR_PAUSE_MAX;
+use tieline_core::link::{Heard, Link};
 use tieline_core::message::EndReason;
 use tieline_core::state::{Conflicts, ShareStatus};
 use tieline_core::value::Value;
@@ -214,4 +215,46 @@ fn that_grants_wait_for_a_paused_connection_is_told_once() {
     pause(&mut both.acme, id, None, false);
     pause(&mut both.acme, id, None, true);
     assert_eq!(told(&both.acme), 1);
+}
+
+/// What an org says at the next moment.
+fn heartbeat(org: &Org, id: ConnectionId) -> FrameHeader {
+    let (life, connection) = (org.state().org.as_ref().unwrap(), org.connection(id));
+    let said = Link::new(life, connection, org.now).header(life, connection, None, org.now).unwrap();
+    FrameHeader::decode(&said.encode()).unwrap()
+}
+
+/// How an org hears it.
+fn heard(org: &Org, id: ConnectionId, header: &FrameHeader) -> Heard {
+    let (life, connection) = (org.state().org.as_ref().unwrap(), org.connection(id));
+    Link::new(life, connection, org.now).hear(life, connection, header, org.now)
+}
+
+#[test]
+fn a_pause_that_its_org_forgot_shows_that_its_log_lost_the_tail() {
+    let mut both = Both::new();
+    let id = both.connection;
+    let mut lost = both.acme.clone();
+    pause(&mut both.acme, id, None, true);
+    hear(&both.acme, &mut both.globex, id);
+    // The partner sends nothing but this.
+    let echo = heartbeat(&both.globex, id);
+    assert_eq!((echo.count, echo.pause_heard), (0, 1));
+    assert_eq!(heard(&both.acme, id, &echo), Heard::Go);
+    assert_eq!(heard(&lost, id, &FrameHeader { pause_heard: 0, ..echo.clone() }), Heard::Go);
+    let Heard::Learn(command) = heard(&lost, id, &echo) else { panic!("the pause is not missed") };
+    let Command::StartIncarnation { cause: IncarnationCause::TailLost, .. } = command else {
+        panic!("{command:?}")
+    };
+    lost.run(command);
+    let Heard::Learn(command) = heard(&both.globex, id, &heartbeat(&lost, id)) else {
+        panic!("a new life is learned")
+    };
+    both.globex.run(command);
+    assert!(!both.globex.connection(id).pauses.whole(), "the new life has paused nothing");
+    assert_eq!(heard(&lost, id, &heartbeat(&both.globex, id)), Heard::Go);
+    both.acme = lost;
+    both.globex.update(both.copy, &[("Remark", Value::text("at last"))]);
+    both.settle();
+    assert_eq!(note(&both.acme, both.deal, "Note"), Value::text("at last"));
 }

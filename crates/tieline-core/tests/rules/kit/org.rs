@@ -222,6 +222,7 @@ pub(crate) fn header(
         gap: false,
         deactivated: false,
         pause: tieline_core::frame::PauseWord::default(),
+        pause_heard: 0,
         clock,
         trace: None,
     }
