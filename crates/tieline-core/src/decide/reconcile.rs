@@ -202,11 +202,22 @@ pub(super) fn compare(draft: &mut Draft<'_>, connection: &Connection, states: &S
     // A run whose end lies before its beginning is nonsense, and `range` would panic on it.
     let sound = states.after.is_none_or(|after| states.upto.is_none_or(|upto| after < upto));
     if sound {
-        for (id, share) in connection.shares.range((after, upto)) {
-            match listed.get(id) {
-                Some(theirs) => compare_one(draft, connection, *id, share, theirs),
-                None => unknown_there(draft, connection, *id, share),
+        // The partner takes a task only beside what it belongs to, whose id may be the later one.
+        let (tasks, others): (Vec<_>, Vec<_>) =
+            connection.shares.range((after, upto)).partition(|(_, share)| !share.parents.is_empty());
+        for (id, share) in others {
+            compare_share(draft, connection, *id, share, listed.get(id).copied());
+        }
+        let closed = task::closed(draft, connection);
+        for (id, share) in tasks {
+            let theirs = listed.get(id).copied();
+            let is_ours_later = theirs.is_none_or(|theirs| stage(share) > stage_of(theirs));
+            if !(is_ours_later && task::is_lost(connection, share, &closed)) {
+                compare_share(draft, connection, *id, share, theirs);
             }
+        }
+        if let Some(after) = states.after {
+            task::send_earlier(draft, connection, after);
         }
     }
     for theirs in &states.entries {
@@ -232,6 +243,20 @@ pub(super) fn grant_waiting(draft: &mut Draft<'_>, done: ConnectionId) {
         if connection.shares.values().any(waits) || draft.requests_grant(connection.id) {
             jobs::begin(draft, JobKind::Grant { connection: connection.id });
         }
+    }
+}
+
+/// Compares a share of ours with what the partner lists of it.
+fn compare_share(
+    draft: &mut Draft<'_>,
+    connection: &Connection,
+    id: ShareId,
+    share: &Share,
+    theirs: Option<&ShareEntry>,
+) {
+    match theirs {
+        Some(theirs) => compare_one(draft, connection, id, share, theirs),
+        None => unknown_there(draft, connection, id, share),
     }
 }
 
@@ -293,6 +318,16 @@ fn send_for_recreation(
     draft.emit(SnapshotSent { delivery, object, content, recreate, unseen_from: None });
 }
 
+/// How far a share has come here: the greater one of two sides is the later one.
+const fn stage(share: &Share) -> (u32, ShareStage) {
+    (share.generation, share.status.stage())
+}
+
+/// The same at the partner.
+const fn stage_of(theirs: &ShareEntry) -> (u32, ShareStage) {
+    (theirs.generation, theirs.stage)
+}
+
 /// Both sides know the share.
 fn compare_one(
     draft: &mut Draft<'_>,
@@ -301,8 +336,7 @@ fn compare_one(
     share: &Share,
     theirs: &ShareEntry,
 ) {
-    let mine = (share.generation, share.status.stage());
-    let other = (theirs.generation, theirs.stage);
+    let (mine, other) = (stage(share), stage_of(theirs));
     let record = share.record.and_then(|record| Some((record, draft.state.record(record)?)));
     match mine.cmp(&other) {
         Ordering::Less => return adopt(draft, connection, id, share, theirs),

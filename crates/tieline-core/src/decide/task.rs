@@ -4,6 +4,8 @@
 //! acceptance stands for it. What it belongs to travels as the share of the parent, which both sides
 //! know by the same id, so each side links its own record.
 
+use std::collections::BTreeSet;
+
 use crate::command::{Refusal, Reply};
 use crate::content::Content;
 use crate::decide::draft::Draft;
@@ -12,7 +14,7 @@ use crate::decide::links::links as links_of;
 use crate::decide::receive::{Ending, FOR_PARENT};
 use crate::decide::write::{Candidates, is_open, partner_takes, shared_content};
 use crate::decide::{copy, jobs};
-use crate::event::{ChildGranted, OfferReceived};
+use crate::event::{ChildGranted, Event, OfferReceived};
 use crate::job::JobKind;
 use crate::message::{ChildGrant, ParentLink};
 use crate::outcome::Outcome;
@@ -111,6 +113,45 @@ pub(super) fn send_again(
     let content = shared_content(connection, record, true, |_| true);
     let (object, links) = (record.object.clone(), known.parents.clone());
     grant(draft, connection, share, known.generation, id, object, content, links);
+}
+
+/// The shares of a connection that were closed so far.
+pub(super) fn closed(draft: &Draft<'_>, connection: &Connection) -> BTreeSet<ShareId> {
+    let closed = draft.events().iter().filter_map(|event| match event {
+        Event::ShareClosed(closed) if closed.connection == connection.id => Some(closed.share),
+        _ => None,
+    });
+    closed.collect()
+}
+
+/// Whether a task ends with the last of what it belongs to, among those that were closed so far.
+pub(super) fn is_lost(connection: &Connection, share: &Share, closed: &BTreeSet<ShareId>) -> bool {
+    let stays = |link: &ParentLink| {
+        !closed.contains(&link.share) && connection.shares.get(&link.share).is_some_and(is_open)
+    };
+    is_open(share) && !share.parents.iter().any(stays)
+}
+
+/// Reconcile has sent records again, and tasks of them whose ids come up to `upto` were compared before:
+/// the partner had nothing then that they belong to.
+pub(super) fn send_earlier(draft: &mut Draft<'_>, connection: &Connection, upto: ShareId) {
+    let sent = draft.events().iter().filter_map(|event| match event {
+        Event::ShareGranted(granted) if granted.connection == connection.id => Some(granted.share),
+        Event::SnapshotSent(sent) if sent.recreate.is_some() && sent.delivery.connection == connection.id => {
+            Some(sent.delivery.share)
+        }
+        _ => None,
+    });
+    let children = sent.flat_map(|parent| connection.children.get(&parent)).flatten();
+    let earlier: BTreeSet<ShareId> = children.copied().filter(|child| *child <= upto).collect();
+    for id in earlier {
+        let Some(share) = connection.shares.get(&id) else { continue };
+        let stands = share.role == ShareRole::Origin && share.status == ShareStatus::Active;
+        let record = share.record.filter(|_| stands);
+        if let Some((record, found)) = record.and_then(|id| Some((id, draft.state.record(id)?))) {
+            send_again(draft, connection, id, share, record, found);
+        }
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one event")]

@@ -1,12 +1,13 @@
 //! Tasks follow what they belong to (`docs/protocol.md` §8, S2S-44).
 
 use tieline_core::automation::{Rule, SharingRule};
-use tieline_core::command::{AutomationCommand, Command, Reply, SharingCommand};
+use tieline_core::command::{AutomationCommand, Command, Pause, Reply, SharingCommand};
+use tieline_core::limits::SHARE_STATES_MAX;
 use tieline_core::message::EndReason;
 use tieline_core::outcome::Outcome;
 use tieline_core::schema::ValidationRule;
 use tieline_core::sharing::{Forwarding, TaskChoice};
-use tieline_core::state::{ShareRole, ShareStatus};
+use tieline_core::state::{Share, ShareRole, ShareStatus};
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, RecordId, ShareId};
 
@@ -199,6 +200,85 @@ fn a_restored_partner_gets_the_tasks_again() {
     }
     settle_all(&mut a, &mut lost, id);
     assert_eq!(tasks(&lost, id), [("call".to_owned(), Some(ShareStatus::Active), Value::Reference(copy))]);
+}
+
+/// How many tasks stand for all: the ids of some shares come before that of what they belong to.
+const MANY: usize = 8;
+
+/// Many tasks of one record.
+fn many(org: &mut Org, parent: RecordId) -> Vec<RecordId> {
+    (0..MANY).map(|number| task(org, &format!("call {number}"), "Not Started", parent)).collect()
+}
+
+/// Whether so many tasks have active shares.
+fn active(org: &Org, id: ConnectionId) -> usize {
+    let status = tasks(org, id).into_iter().filter_map(|(_, status, _)| status);
+    status.filter(|status| *status == ShareStatus::Active).count()
+}
+
+/// Begins a new life of an org that was put back.
+fn put_back(restored: &mut Org, above: &Org, partner: &mut Org, id: ConnectionId) {
+    let cause = tieline_core::event::IncarnationCause::Restored;
+    let above = above.state().org.as_ref().unwrap().incarnation;
+    restored.run(Command::StartIncarnation { cause, connection: None, above });
+    let incarnation = restored.state().org.as_ref().unwrap().incarnation;
+    partner.run(Command::TakeIncarnation { connection: id, incarnation });
+    settle_all(partner, restored, id);
+}
+
+#[test]
+fn tasks_are_granted_again_after_what_they_belong_to() {
+    let (mut a, mut b, id) = pair();
+    // Two runs of states.
+    for _ in 0..2 * SHARE_STATES_MAX {
+        let record = lead(&mut a);
+        forward(&mut a, record, id, Forwarding::default());
+    }
+    settle_all(&mut a, &mut b, id);
+    for share in b.connection(id).shares.keys().copied().collect::<Vec<_>>() {
+        b.run(Command::Decline { connection: id, share });
+    }
+    settle_all(&mut a, &mut b, id);
+    let mut lost = b.clone();
+    for _ in 0..4 {
+        let record = lead(&mut a);
+        forward(&mut a, record, id, Forwarding::default());
+        accept(&mut a, &mut b, id).unwrap();
+        // None follows by itself: only reconcile sends it again.
+        for mine in many(&mut a, record) {
+            a.run(Command::Forward { record: mine, connection: id });
+        }
+    }
+    settle_all(&mut a, &mut b, id);
+    assert_eq!((active(&a, id), active(&b, id)), (4 * MANY, 4 * MANY));
+    let first_run = *lost.connection(id).shares.keys().nth(SHARE_STATES_MAX - 1).unwrap();
+    let crosses = |(task, share): (&ShareId, &Share)| {
+        let parent = share.parents.first().map(|link| link.share);
+        parent.is_some_and(|parent| *task <= first_run && first_run < parent)
+    };
+    assert!(a.connection(id).shares.iter().any(crosses), "a task in the first run of a lead in the second");
+    put_back(&mut lost, &b, &mut a, id);
+    assert_eq!((active(&a, id), active(&lost, id)), (4 * MANY, 4 * MANY));
+    assert!(lost.connection(id).inbound.counts.balanced());
+}
+
+#[test]
+fn reconcile_grants_no_task_of_what_it_finds_ended() {
+    let (mut a, mut b, id) = pair();
+    let record = lead(&mut a);
+    forward(&mut a, record, id, with_tasks(TaskChoice::All));
+    let copy = accept(&mut a, &mut b, id).unwrap();
+    a.run(Command::Pause(Pause::Set { connection: id, object: Some(name("Lead")), paused: true }));
+    settle_all(&mut a, &mut b, id);
+    // That the lead has ended waits here, and the tasks are too late there.
+    b.run(Command::EndShare { record: copy, connection: id, reason: EndReason::Stopped });
+    settle_all(&mut a, &mut b, id);
+    many(&mut a, record);
+    settle_all(&mut a, &mut b, id);
+    assert_eq!((active(&a, id), active(&b, id)), (MANY, 0));
+    b.run(Command::Reconcile { connection: id });
+    settle_all(&mut a, &mut b, id);
+    assert_eq!((active(&a, id), active(&b, id)), (0, 0));
 }
 
 #[test]
