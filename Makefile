@@ -10,6 +10,10 @@ ONLY ?=
 BENCH ?=
 MINUTES ?= 1
 SECONDS ?= 60
+KEEP ?=
+# Our own crates are built once more, with a counter at each edge, which the mutator follows.
+FUZZ = RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/coverage/rustc.sh \
+	TIELINE_FUZZ_SEED=$(SEED) TIELINE_FUZZ_SECONDS=$(SECONDS) TIELINE_FUZZ_KEEP=$(if $(KEEP),$(CURDIR)/tests/corpus)
 
 .PHONY: help demo test ci fmt clippy doc deploy-check bench instructions sim torture fuzz
 
@@ -55,6 +59,5 @@ torture: ## Break real daemons, disks, networks and the broker under load (SEED=
 	cargo build -p tieline
 	cargo run -p tieline-tests --bin torture -- --seed $(SEED) --minutes $(MINUTES)
 
-fuzz: ## Mutate the inputs of every decoder (SEED=…, SECONDS=… for each)
-	TIELINE_FUZZ_SEED=$(SEED) TIELINE_FUZZ_SECONDS=$(SECONDS) cargo test -p tieline-tests --test fuzz -- --nocapture
-	TIELINE_FUZZ_SEED=$(SEED) TIELINE_FUZZ_SECONDS=$(SECONDS) cargo test -p tieline fuzz -- --nocapture
+fuzz: ## Mutate the inputs of every decoder towards new code (SEED=…, SECONDS=… for each, KEEP=1: into the corpus)
+	$(FUZZ) cargo test -p tieline -p tieline-daemon -p tieline-tests --lib --bin tieline --no-fail-fast fuzz -- --nocapture --test-threads=1

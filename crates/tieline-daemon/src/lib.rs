@@ -32,6 +32,10 @@ mod jobs;
 pub mod keyring;
 pub mod lag;
 pub mod metrics;
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "it is a file of the test kit, too")]
+#[path = "../../../tests/src/fuzz/mutate.rs"]
+mod mutate;
 mod observer;
 pub mod org;
 mod publisher;

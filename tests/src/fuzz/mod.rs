@@ -3,6 +3,8 @@
 //! Whatever a decoder takes is used a little: encoded again, built, evaluated.
 
 pub mod mutate;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

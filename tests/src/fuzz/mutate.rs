@@ -4,11 +4,18 @@
 //! A decoder that panics or takes too long ends the test, which tells the input; one that ends the
 //! whole process (a stack that overflows) is found again with `TIELINE_FUZZ_CAREFUL=1`, which writes
 //! each input to a file before it is tried.
+//!
+//! In an instrumented program (`make fuzz`) it follows coverage: [`follow`].
+
+#[path = "follow.rs"]
+mod follow;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use follow::Follow;
 
 /// Mutations of each target in an ordinary test run.
 const MUTATIONS: u64 = 2_000;
@@ -79,6 +86,8 @@ struct Wanted {
     seed: u64,
     seconds: Option<u64>,
     careful: bool,
+    /// Where what the corpus lacks is kept.
+    keep: Option<PathBuf>,
 }
 
 impl Wanted {
@@ -88,6 +97,7 @@ impl Wanted {
             seed: number("TIELINE_FUZZ_SEED").unwrap_or(1),
             seconds: number("TIELINE_FUZZ_SECONDS"),
             careful: std::env::var_os("TIELINE_FUZZ_CAREFUL").is_some(),
+            keep: std::env::var_os("TIELINE_FUZZ_KEEP").filter(|dir| !dir.is_empty()).map(PathBuf::from),
         }
     }
 }
@@ -110,47 +120,68 @@ pub fn drive(name: &str, inputs: &[Vec<u8>], decode: impl Fn(&[u8])) {
     assert!(!inputs.is_empty(), "{name} has no corpus");
     let wanted = Wanted::read();
     let keep = std::env::temp_dir().join(format!("tieline-fuzz-{name}-{}", std::process::id()));
-    let try_one = |bytes: &[u8], what: &str| {
+    let mut slowest = (Duration::ZERO, 0);
+    let mut try_one = |bytes: &[u8], what: &str| {
         if wanted.careful {
             fs::write(&keep, bytes).expect("a file for the input");
         }
         let begun = Instant::now();
         let ended = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
-        if ended.is_ok() && begun.elapsed() < SLOWEST {
+        let took = begun.elapsed();
+        slowest = slowest.max((took, bytes.len()));
+        if ended.is_ok() && took < SLOWEST {
             return;
         }
         fs::write(&keep, bytes).expect("a file for the input");
         let start =
             String::from_utf8_lossy(bytes.get(..bytes.len().min(300)).unwrap_or_default()).into_owned();
         panic!(
-            "{name} {} at {what} after {:?}; the {} bytes are in {}: {start:?}",
+            "{name} {} at {what} after {took:?}; the {} bytes are in {}: {start:?}",
             if ended.is_ok() { "was too slow" } else { "panicked" },
-            begun.elapsed(),
             bytes.len(),
             keep.display()
         );
     };
+    // Nothing is followed in an ordinary run: its mutations are the same whatever was compiled.
+    let mut follow = wanted.seconds.and_then(|_| Follow::start());
     for (n, input) in inputs.iter().enumerate() {
+        follow.iter().for_each(Follow::begin);
         try_one(input, &format!("input {n} of its corpus"));
+        follow.iter_mut().for_each(Follow::known);
     }
+    let mut pool = inputs.to_vec();
     let begun = Instant::now();
     let mut tried = 0;
     while match wanted.seconds {
         None => tried < MUTATIONS,
         Some(seconds) => begun.elapsed() < Duration::from_secs(seconds),
     } {
-        // Each mutation has a seed of its own, so that it can be tried alone.
+        // Each mutation has a seed of its own, so that it can be tried alone where nothing is followed.
         let mut random = Random::new(wanted.seed.wrapping_add(tried).wrapping_mul(0x0100_0000_01b3));
         tried += 1;
-        let mut bytes = random.pick(inputs).clone();
+        let mut bytes = random.pick(&pool).clone();
         for _ in 0..=random.below(6) {
-            mutate(&mut bytes, inputs, &mut random);
+            mutate(&mut bytes, &pool, &mut random);
         }
         bytes.truncate(BYTES_MAX);
+        follow.iter().for_each(Follow::begin);
         try_one(&bytes, &format!("seed {}, mutation {tried}", wanted.seed));
+        if follow.as_mut().is_some_and(|follow| follow.is_new(&bytes)) {
+            pool.push(bytes);
+        }
     }
     if wanted.seconds.is_some() {
-        eprintln!("{name}: {tried} mutations of {} inputs, seed {}", inputs.len(), wanted.seed);
+        let followed = follow.map_or_else(
+            || "coverage was not followed".to_owned(),
+            |follow| follow.end(name, inputs, wanted.keep.as_deref(), &decode),
+        );
+        eprintln!(
+            "{name}: {tried} mutations of {} inputs, seed {}; {followed}; the slowest took {:?} ({} bytes)",
+            inputs.len(),
+            wanted.seed,
+            slowest.0,
+            slowest.1
+        );
     }
     if wanted.careful {
         fs::remove_file(&keep).ok();

@@ -29,7 +29,7 @@ fn documents_that_were_changed_do_no_harm() {
 #[test]
 fn metadata_that_was_changed_does_no_harm() {
     let (dir, file) = tree("Lead.object-meta.xml");
-    drive("metadata", &inputs("xml"), |bytes| {
+    drive("metadata", &[inputs("xml"), inputs("metadata")].concat(), |bytes| {
         std::fs::write(&file, bytes).unwrap();
         drop(translate(&[dir.path().to_owned()]).map(|translated| translated.to_json()));
     });
@@ -47,7 +47,7 @@ fn formulas_that_were_changed_do_no_harm() {
 fn describes_that_were_changed_do_no_harm() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("describe.json");
-    drive("describe", &inputs("json"), |bytes| {
+    drive("describe", &[inputs("json"), inputs("describe")].concat(), |bytes| {
         std::fs::write(&file, bytes).unwrap();
         drop(translate(std::slice::from_ref(&file)).map(|translated| translated.to_json()));
     });

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     /// Whether a text is read here; then serde makes the same of it.
-    fn is_plain(text: &str) -> bool {
+    pub(super) fn is_plain(text: &str) -> bool {
         let Some(read) = read(text) else { return false };
         let by_serde = serde_json::from_str::<Batch>(text);
         let by_serde = by_serde.unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -237,5 +237,22 @@ mod tests {
             plain += usize::from(is_plain(std::str::from_utf8(&altered).unwrap()));
         }
         assert!(plain > text.len(), "other letters in names and values are plain, too: {plain}");
+    }
+}
+
+/// Batches that were changed by chance.
+#[cfg(test)]
+mod fuzz {
+    use std::path::Path;
+
+    use super::tests::is_plain;
+    use crate::mutate::{corpus, drive};
+
+    #[test]
+    fn batches_that_were_changed_are_read_as_serde_reads_them() {
+        let inputs = corpus(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus"), "batch");
+        drive("batch", &inputs, |bytes| {
+            std::str::from_utf8(bytes).map(is_plain).ok();
+        });
     }
 }

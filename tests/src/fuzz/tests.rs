@@ -1,10 +1,7 @@
 //! Every decoder with its corpus and some thousand mutations of it. `make fuzz` tries more of them.
 
-// A test ends where something is not as it has to be.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
-
-use tieline_tests::fuzz::mutate::drive;
-use tieline_tests::fuzz::{TARGETS, corpus_dir};
+use super::mutate::{corpus, drive};
+use super::{TARGETS, corpus_dir};
 
 fn fuzz(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
@@ -40,7 +37,7 @@ targets! { frame, header, body, message, event, groups, state, object, expressio
 fn config() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tieline.toml");
-    let inputs = tieline_tests::fuzz::mutate::corpus(&corpus_dir(), "config");
+    let inputs = corpus(&corpus_dir(), "config");
     drive("config", &inputs, |bytes| {
         std::fs::write(&file, bytes).unwrap();
         drop(tieline_daemon::config::Config::from_file(&file));
