@@ -295,6 +295,7 @@ mod tests {
     use crate::limits::REQUEST_ANSWERS_KEPT_US;
     use crate::people::OrgSettings;
     use crate::schema::standard_objects;
+    use crate::state::StateHash;
     use crate::value::Value;
     use crate::vecmap::VecMap;
     use crate::{RecordId, RoleName};
@@ -383,6 +384,15 @@ mod tests {
         assert_eq!(refused.code, "key_reused");
         let (next, _) = org.create("ann", 10 + REQUEST_ANSWERS_KEPT_US, &once("k", 2, 0)).unwrap();
         assert_ne!(record(&next), record(&first));
+    }
+
+    #[test]
+    fn the_hash_of_a_state_is_that_of_its_bytes() {
+        let org = Twice::new();
+        let (state, bytes) = (org.engine.state(), org.engine.state().to_bytes());
+        assert!(bytes.len() > 1 << 16, "it is hashed in more than one piece: {}", bytes.len());
+        assert_eq!(StateHash::of(&bytes), state.hash());
+        assert_eq!(State::from_bytes(&bytes).unwrap().hash(), state.hash());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tieline_bus::{Bus, BusConfig, BusError, ConnectionKeys, OrgKeys};
 use tieline_core::command::Command;
 use tieline_core::event::IncarnationCause;
-use tieline_core::state::STATE_FORMAT;
+use tieline_core::state::{STATE_FORMAT, StateHash};
 use tieline_core::{Incarnation, Seq, UserName};
 use tieline_store::{LogReader, OpenError, SledLog, SnapshotStore, SpaceGuard};
 use tokio::sync::{Notify, watch};
@@ -219,8 +219,9 @@ fn check_org(data: &Path, engine: &tieline_core::engine::Engine, keys: &OrgKeys)
 }
 
 fn write_snapshot(snapshots: &SnapshotStore, state: &tieline_core::state::State) {
+    let bytes = state.to_bytes();
     let written = snapshots
-        .write(state.seq, state.hash().0, STATE_FORMAT, &state.to_bytes())
+        .write(state.seq, StateHash::of(&bytes).0, STATE_FORMAT, &bytes)
         .and_then(|()| snapshots.prune(SNAPSHOTS_KEPT));
     if let Err(error) = written {
         tracing::warn!(%error, "a snapshot was not written: the next start replays more of the log");

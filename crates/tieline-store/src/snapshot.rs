@@ -14,7 +14,7 @@
 //! | … | the state |
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use tieline_core::Seq;
@@ -147,20 +147,31 @@ fn read(path: &Path, named: Seq, format: u32, up_to: Seq) -> Result<Snapshot, St
     if named > up_to {
         return Err(format!("it holds seq {named} and the log ends at {up_to}"));
     }
-    let mut file = fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
-    let (head, rest) = file.split_at_checked(HEAD_BYTES).ok_or("it is cut off")?;
-    let (sum, bytes) = rest.split_first_chunk::<32>().ok_or("it is cut off")?;
-    if check(head, bytes) != *sum {
+    let (head, sum, bytes) = parts(path).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it is cut off".to_owned(),
+        _ => format!("it cannot be read: {error}"),
+    })?;
+    if check(&head, &bytes) != sum {
         return Err("its checksum does not match".to_owned());
     }
-    let snapshot = parse_head(head).ok_or("it is not a snapshot of a state")?;
+    let snapshot = parse_head(&head).ok_or("it is not a snapshot of a state")?;
     if snapshot.format != format {
         return Err(format!("its format is {}, and this version of Tieline reads {format}", snapshot.format));
     }
     if snapshot.seq != named {
         return Err(format!("it holds seq {} under the name of another", snapshot.seq));
     }
-    Ok(Snapshot { bytes: file.split_off(HEAD_BYTES + 32), ..snapshot })
+    Ok(Snapshot { bytes, ..snapshot })
+}
+
+/// Head, checksum and state of a file. A large state is in memory once.
+fn parts(path: &Path) -> io::Result<([u8; HEAD_BYTES], [u8; 32], Vec<u8>)> {
+    let mut file = fs::File::open(path)?;
+    let (mut head, mut sum, mut bytes) = ([0; HEAD_BYTES], [0; 32], Vec::new());
+    file.read_exact(&mut head)?;
+    file.read_exact(&mut sum)?;
+    file.read_to_end(&mut bytes)?;
+    Ok((head, sum, bytes))
 }
 
 /// What the head says, with an empty state.

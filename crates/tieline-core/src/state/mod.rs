@@ -192,6 +192,21 @@ pub struct Alarm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateHash(pub [u8; 32]);
 
+/// How much of a state is hashed at once.
+const HASHED_AT_ONCE_BYTES: usize = 64 << 10;
+
+impl StateHash {
+    fn hasher() -> blake3::Hasher {
+        blake3::Hasher::new_derive_key("tieline state 1")
+    }
+
+    /// The hash of the state that these bytes are ([`State::to_bytes`]).
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*Self::hasher().update(bytes).finalize().as_bytes())
+    }
+}
+
 impl std::fmt::Display for StateHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
@@ -266,8 +281,12 @@ impl State {
     /// The canonical hash.
     #[must_use]
     pub fn hash(&self) -> StateHash {
-        let mut hasher = blake3::Hasher::new_derive_key("tieline state 1");
-        self.write(&mut hasher);
+        // A hasher that is fed a few bytes at a time cannot work on many pieces at once.
+        let mut out = io::BufWriter::with_capacity(HASHED_AT_ONCE_BYTES, StateHash::hasher());
+        self.write(&mut out);
+        // A hasher refuses nothing, so nothing stays behind in the buffer.
+        #[expect(clippy::expect_used)]
+        let hasher = out.into_inner().expect("a hasher that takes all bytes");
         StateHash(*hasher.finalize().as_bytes())
     }
 
