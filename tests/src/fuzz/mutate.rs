@@ -5,7 +5,7 @@
 //! whole process (a stack that overflows) is found again with `TIELINE_FUZZ_CAREFUL=1`, which writes
 //! each input to a file before it is tried.
 //!
-//! In an instrumented program (`make fuzz`) it follows coverage: [`follow`].
+//! In an instrumented program (`make fuzz`) it follows coverage: `follow.rs`.
 
 #[path = "follow.rs"]
 mod follow;
