@@ -388,7 +388,10 @@ mod tests {
 
     #[test]
     fn the_hash_of_a_state_is_that_of_its_bytes() {
-        let org = Twice::new();
+        let mut org = Twice::new();
+        for n in 0..100 {
+            org.create("ann", 10, &once(&format!("k{n}"), 1, 0)).unwrap();
+        }
         let (state, bytes) = (org.engine.state(), org.engine.state().to_bytes());
         assert!(bytes.len() > 1 << 16, "it is hashed in more than one piece: {}", bytes.len());
         assert_eq!(StateHash::of(&bytes), state.hash());
