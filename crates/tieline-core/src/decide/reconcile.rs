@@ -212,7 +212,7 @@ pub(super) fn compare(draft: &mut Draft<'_>, connection: &Connection, states: &S
         for (id, share) in tasks {
             let theirs = listed.get(id).copied();
             let is_ours_later = theirs.is_none_or(|theirs| stage(share) > stage_of(theirs));
-            if !(is_ours_later && task::is_lost(connection, share, &closed)) {
+            if !(is_ours_later && connection.is_lost(share, |parent| closed.contains(&parent))) {
                 compare_share(draft, connection, *id, share, theirs);
             }
         }

@@ -124,14 +124,6 @@ pub(super) fn closed(draft: &Draft<'_>, connection: &Connection) -> BTreeSet<Sha
     closed.collect()
 }
 
-/// Whether a task ends with the last of what it belongs to, among those that were closed so far.
-pub(super) fn is_lost(connection: &Connection, share: &Share, closed: &BTreeSet<ShareId>) -> bool {
-    let stays = |link: &ParentLink| {
-        !closed.contains(&link.share) && connection.shares.get(&link.share).is_some_and(is_open)
-    };
-    is_open(share) && !share.parents.iter().any(stays)
-}
-
 /// Reconcile has sent records again, and tasks of them whose ids come up to `upto` were compared before:
 /// the partner had nothing then that they belong to.
 pub(super) fn send_earlier(draft: &mut Draft<'_>, connection: &Connection, upto: ShareId) {

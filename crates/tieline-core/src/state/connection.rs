@@ -501,13 +501,19 @@ impl Connection {
 
     /// The open shares that belonged to `parent` and belong to nothing that is shared any more.
     pub(crate) fn lost_children(&self, parent: ShareId) -> Vec<ShareId> {
-        let is_shared = |link: &ParentLink| self.shares.get(&link.share).is_some_and(Share::is_open);
         let is_lost = |child: &&ShareId| {
             let share = self.shares.get(*child);
             let belongs = |share: &&Share| share.parents.iter().any(|link| link.share == parent);
-            share.filter(belongs).is_some_and(|share| share.is_open() && !share.parents.iter().any(is_shared))
+            share.filter(belongs).is_some_and(|share| self.is_lost(share, |_| false))
         };
         self.children.get(&parent).into_iter().flatten().filter(is_lost).copied().collect()
+    }
+
+    /// Whether an open share belongs to nothing that is shared, if those that `ends` names are not.
+    pub(crate) fn is_lost(&self, share: &Share, ends: impl Fn(ShareId) -> bool) -> bool {
+        let stays =
+            |link: &ParentLink| !ends(link.share) && self.shares.get(&link.share).is_some_and(Share::is_open);
+        share.is_open() && !share.parents.iter().any(stays)
     }
 
     /// Rebuilds what is derived.

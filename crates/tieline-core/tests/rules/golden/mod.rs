@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use tieline_core::codec::DecodeError;
 use tieline_core::event::Event;
-use tieline_core::message::{Message, is_counted};
+use tieline_core::message::{Message, is_counted, is_outcome_report};
 
 /// Events or messages, as far as the tests tell them apart.
 trait Kinds: Debug + Clone + PartialEq + Sized {
@@ -220,6 +220,17 @@ fn kinds_of_later_versions_are_kept_as_they_came() {
         let message = Message::decode(kind, &body).unwrap();
         assert_eq!(message, Message::Unknown { kind, body: body.clone() });
         assert_eq!(is_counted(kind), kind < 64);
+    }
+}
+
+#[test]
+fn reports_of_outcomes_are_told_from_all_others() {
+    for sample in messages::samples() {
+        assert_eq!(
+            is_outcome_report(sample.kind()),
+            matches!(sample, Message::OutcomeReport(_)),
+            "{sample:?}"
+        );
     }
 }
 
