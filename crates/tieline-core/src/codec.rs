@@ -1,6 +1,8 @@
 //! How facts become bytes: an explicit kind number and a MessagePack map with named fields.
 //!
-//! Named maps let an old reader skip what a newer one wrote; arrays would break it. A kind number
+//! Named maps let an old reader skip what a newer one wrote; arrays would break it. What passes with
+//! every change has the places of its fields instead of their names (`hot`), which serde reads as
+//! well, and which are passed over as well where they are not known. A kind number
 //! is never used twice. A kind that is not known is kept as it came, never an error: the log of a
 //! newer version can be read, and a newer partner understood as far as possible.
 

@@ -1,8 +1,13 @@
 //! The bodies that pass with every change, written and read by hand.
 //!
-//! What is written is byte for byte what serde writes; `tests` hold the two against each other. What
-//! is seldom there (reasons, exceptions, values that were held) is left to serde altogether. A new
-//! field of one of these types does not compile until it stands here: as written, or as seldom.
+//! What is written is the map that serde writes, with the place of each field in its type instead of
+//! its name: serde reads either, and a field that it does not know it passes over in either. Names
+//! are half of the bytes of such a body, and each is one more piece for the compressor. What is read
+//! here may have numbers or names, as older logs have. What is seldom there (reasons, exceptions,
+//! values that were held) is left to serde altogether.
+//!
+//! So a field of one of these types keeps its place, and a new one stands last. It does not compile
+//! until it stands here: as written, or as seldom. `tests` hold everything against serde.
 
 use smol_str::SmolStr;
 
@@ -129,13 +134,13 @@ impl Write for Stamp {
     fn write(&self, out: &mut Vec<u8>) {
         let Self { time, org, rev, reviser } = self;
         write::map(out, 2 + usize::from(*rev != 0) + usize::from(reviser.0 != 0));
-        field(out, "time", time);
-        field(out, "org", org);
+        field(out, 0, time);
+        field(out, 1, org);
         if *rev != 0 {
-            field(out, "rev", rev);
+            field(out, 2, rev);
         }
         if reviser.0 != 0 {
-            field(out, "reviser", reviser);
+            field(out, 3, reviser);
         }
     }
 }
@@ -143,9 +148,9 @@ impl Write for Stamp {
 impl<'a> Read<'a> for Stamp {
     fn read(from: &mut Reader<'a>) -> Option<Self> {
         let mut left = from.map()?.checked_sub(2)?;
-        let (time, org) = (from.field("time")?, from.field("org")?);
-        let rev = from.optional("rev", &mut left)?.unwrap_or_default();
-        let reviser = from.optional("reviser", &mut left)?.unwrap_or_default();
+        let (time, org) = (from.field(0, "time")?, from.field(1, "org")?);
+        let rev = from.optional(2, "rev", &mut left)?.unwrap_or_default();
+        let reviser = from.optional(3, "reviser", &mut left)?.unwrap_or_default();
         (left == 0).then_some(Self { time, org, rev, reviser })
     }
 }
@@ -177,10 +182,10 @@ impl Write for Content {
     fn write(&self, out: &mut Vec<u8>) {
         let Self { values, stamp, stamps } = self;
         write::map(out, 2 + usize::from(!stamps.is_empty()));
-        field(out, "values", values);
-        field(out, "stamp", stamp);
+        field(out, 0, values);
+        field(out, 1, stamp);
         if !stamps.is_empty() {
-            field(out, "stamps", stamps);
+            field(out, 2, stamps);
         }
     }
 }
@@ -188,8 +193,8 @@ impl Write for Content {
 impl<'a> Read<'a> for Content {
     fn read(from: &mut Reader<'a>) -> Option<Self> {
         let mut left = from.map()?.checked_sub(2)?;
-        let (values, stamp) = (from.field("values")?, from.field("stamp")?);
-        let stamps = from.optional("stamps", &mut left)?.unwrap_or_default();
+        let (values, stamp) = (from.field(0, "values")?, from.field(1, "stamp")?);
+        let stamps = from.optional(2, "stamps", &mut left)?.unwrap_or_default();
         (left == 0).then_some(Self { values, stamp, stamps })
     }
 }
@@ -208,10 +213,10 @@ impl Write for Visible<'_> {
     fn write(&self, out: &mut Vec<u8>) {
         let Self { values, stamp, stamps } = self;
         write::map(out, 2 + usize::from(!stamps.is_empty()));
-        field(out, "values", values.as_slice());
-        field(out, "stamp", stamp);
+        field(out, 0, values.as_slice());
+        field(out, 1, stamp);
         if !stamps.is_empty() {
-            field(out, "stamps", stamps.as_slice());
+            field(out, 2, stamps.as_slice());
         }
     }
 }
@@ -225,10 +230,10 @@ fn write_change(
     out: &mut Vec<u8>,
 ) {
     write::map(out, 4);
-    field(out, "share", &share);
-    field(out, "generation", &generation);
-    field(out, "content", content);
-    field(out, "hops", &hops);
+    field(out, 0, &share);
+    field(out, 1, &generation);
+    field(out, 2, content);
+    field(out, 3, &hops);
 }
 
 impl Change {
@@ -256,10 +261,10 @@ impl ByHand for Change {
         let mut from = Reader::new(bytes);
         (from.map()? == 4).then_some(())?;
         let change = Self {
-            share: from.field("share")?,
-            generation: from.field("generation")?,
-            content: from.field("content")?,
-            hops: from.field("hops")?,
+            share: from.field(0, "share")?,
+            generation: from.field(1, "generation")?,
+            content: from.field(2, "content")?,
+            hops: from.field(3, "hops")?,
         };
         from.is_at_end().then_some(change)
     }
@@ -292,15 +297,15 @@ impl Write for Origin {
     fn write(&self, out: &mut Vec<u8>) {
         let Self { connection, mapping } = self;
         write::map(out, 2);
-        field(out, "connection", connection);
-        field(out, "mapping", mapping);
+        field(out, 0, connection);
+        field(out, 1, mapping);
     }
 }
 
 impl<'a> Read<'a> for Origin {
     fn read(from: &mut Reader<'a>) -> Option<Self> {
         (from.map()? == 2).then_some(())?;
-        Some(Self { connection: from.field("connection")?, mapping: from.field("mapping")? })
+        Some(Self { connection: from.field(0, "connection")?, mapping: from.field(1, "mapping")? })
     }
 }
 
@@ -309,12 +314,12 @@ impl Write for Vec<Delivery> {
         write::list(out, self.len());
         for Delivery { connection, share, generation, position, links } in self {
             write::map(out, 4 + usize::from(!links.is_empty()));
-            field(out, "connection", connection);
-            field(out, "share", share);
-            field(out, "generation", generation);
-            field(out, "position", position);
+            field(out, 0, connection);
+            field(out, 1, share);
+            field(out, 2, generation);
+            field(out, 3, position);
             if !links.is_empty() {
-                field(out, "links", links);
+                field(out, 4, links);
             }
         }
     }
@@ -327,11 +332,11 @@ impl<'a> Read<'a> for Vec<Delivery> {
         for _ in 0..count {
             let mut left = from.map()?.checked_sub(4)?;
             deliveries.push(Delivery {
-                connection: from.field("connection")?,
-                share: from.field("share")?,
-                generation: from.field("generation")?,
-                position: from.field("position")?,
-                links: from.optional("links", &mut left)?.unwrap_or_default(),
+                connection: from.field(0, "connection")?,
+                share: from.field(1, "share")?,
+                generation: from.field(2, "generation")?,
+                position: from.field(3, "position")?,
+                links: from.optional(4, "links", &mut left)?.unwrap_or_default(),
             });
             (left == 0).then_some(())?;
         }
@@ -361,22 +366,22 @@ impl ByHand for RecordChanged {
         }
         let there = [owner.is_some(), origin.is_some(), !deliveries.is_empty()];
         write::map(out, 7 + there.into_iter().map(usize::from).sum::<usize>());
-        field(out, "record", record);
-        field(out, "object", object);
-        field(out, "action", action);
-        field(out, "prev", prev);
-        field(out, "actor", actor);
+        field(out, 0, record);
+        field(out, 1, object);
+        field(out, 2, action);
+        field(out, 3, prev);
+        field(out, 4, actor);
         if let Some(owner) = owner {
-            field(out, "owner", owner);
+            field(out, 5, owner);
         }
-        field(out, "content", content);
+        field(out, 6, content);
         if let Some(origin) = origin {
-            field(out, "origin", origin);
+            field(out, 7, origin);
         }
         if !deliveries.is_empty() {
-            field(out, "deliveries", deliveries);
+            field(out, 10, deliveries);
         }
-        field(out, "hops", hops);
+        field(out, 11, hops);
         true
     }
 
@@ -384,18 +389,18 @@ impl ByHand for RecordChanged {
         let mut from = Reader::new(bytes);
         let mut left = from.map()?.checked_sub(7)?;
         let changed = Self {
-            record: from.field("record")?,
-            object: from.field("object")?,
-            action: from.field("action")?,
-            prev: from.field("prev")?,
-            actor: from.field("actor")?,
-            owner: from.optional("owner", &mut left)?,
-            content: from.field("content")?,
-            origin: from.optional("origin", &mut left)?,
+            record: from.field(0, "record")?,
+            object: from.field(1, "object")?,
+            action: from.field(2, "action")?,
+            prev: from.field(3, "prev")?,
+            actor: from.field(4, "actor")?,
+            owner: from.optional(5, "owner", &mut left)?,
+            content: from.field(6, "content")?,
+            origin: from.optional(7, "origin", &mut left)?,
             origins: VecMap::empty(),
             received: VecMap::empty(),
-            deliveries: from.optional("deliveries", &mut left)?.unwrap_or_default(),
-            hops: from.field("hops")?,
+            deliveries: from.optional(10, "deliveries", &mut left)?.unwrap_or_default(),
+            hops: from.field(11, "hops")?,
             rule: None,
         };
         (left == 0 && from.is_at_end()).then_some(changed)
@@ -437,22 +442,22 @@ impl ByHand for Received {
         }
         let there = [outcome.is_some(), share.is_some(), record.is_some()];
         write::map(out, 7 + there.into_iter().map(usize::from).sum::<usize>());
-        field(out, "connection", connection);
-        field(out, "position", position);
-        field(out, "seq", seq);
-        field(out, "time", time);
-        field(out, "chain", chain);
-        field(out, "kind", kind);
-        write::text(out, "body");
+        field(out, 0, connection);
+        field(out, 1, position);
+        field(out, 2, seq);
+        field(out, 3, time);
+        field(out, 4, chain);
+        field(out, 5, kind);
+        write::key(out, 6);
         write::bytes(out, body);
         if let Some(outcome) = outcome {
-            field(out, "outcome", outcome);
+            field(out, 7, outcome);
         }
         if let Some(share) = share {
-            field(out, "share", share);
+            field(out, 8, share);
         }
         if let Some(record) = record {
-            field(out, "record", record);
+            field(out, 9, record);
         }
         true
     }
@@ -461,16 +466,16 @@ impl ByHand for Received {
         let mut from = Reader::new(bytes);
         let mut left = from.map()?.checked_sub(7)?;
         let received = Self {
-            connection: from.field("connection")?,
-            position: from.field("position")?,
-            seq: from.field("seq")?,
-            time: from.field("time")?,
-            chain: from.field("chain")?,
-            kind: from.field("kind")?,
-            body: from.field::<&[u8]>("body")?.to_vec(),
-            outcome: from.optional("outcome", &mut left)?,
-            share: from.optional("share", &mut left)?,
-            record: from.optional("record", &mut left)?,
+            connection: from.field(0, "connection")?,
+            position: from.field(1, "position")?,
+            seq: from.field(2, "seq")?,
+            time: from.field(3, "time")?,
+            chain: from.field(4, "chain")?,
+            kind: from.field(5, "kind")?,
+            body: from.field::<&[u8]>(6, "body")?.to_vec(),
+            outcome: from.optional(7, "outcome", &mut left)?,
+            share: from.optional(8, "share", &mut left)?,
+            record: from.optional(9, "record", &mut left)?,
             reasons: Vec::new(),
             held_until: None,
             parent: None,

@@ -131,10 +131,15 @@ impl<'a> Reader<'a> {
         Some(u128::from_be_bytes(self.array()?))
     }
 
-    /// Passes over the name of a field, if it is this one: a text of less than 32 bytes.
+    /// Passes over what a field is called, if it is this one: its place in its type, or its name, a
+    /// text of less than 32 bytes.
     #[inline]
-    pub(super) fn is_at(&mut self, name: &str) -> bool {
+    pub(super) fn is_at(&mut self, place: u8, name: &str) -> bool {
         let Some((head, rest)) = self.0.split_first() else { return false };
+        if *head == place {
+            self.0 = rest;
+            return true;
+        }
         if *head != 0xa0 | name.len() as u8 {
             return false;
         }
@@ -145,15 +150,20 @@ impl<'a> Reader<'a> {
 
     /// The value of the field that has to stand here.
     #[inline]
-    pub(super) fn field<T: Read<'a>>(&mut self, name: &str) -> Option<T> {
-        if self.is_at(name) { T::read(self) } else { None }
+    pub(super) fn field<T: Read<'a>>(&mut self, place: u8, name: &str) -> Option<T> {
+        if self.is_at(place, name) { T::read(self) } else { None }
     }
 
     /// The value of a field that may stand here; it counts as one of the `left` entries of its map.
     /// Nothing at all if it stands here and cannot be read.
     #[inline]
-    pub(super) fn optional<T: Read<'a>>(&mut self, name: &str, left: &mut usize) -> Option<Option<T>> {
-        if *left == 0 || !self.is_at(name) {
+    pub(super) fn optional<T: Read<'a>>(
+        &mut self,
+        place: u8,
+        name: &str,
+        left: &mut usize,
+    ) -> Option<Option<T>> {
+        if *left == 0 || !self.is_at(place, name) {
             return Some(None);
         }
         *left -= 1;

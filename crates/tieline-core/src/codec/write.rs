@@ -143,9 +143,16 @@ impl Write for Owner {
     }
 }
 
-/// A field of a body: its name, and its value.
+/// What a field is called in a body: its place in its type, counted from zero.
 #[inline]
-pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &(impl Write + ?Sized)) {
-    text(out, name);
+pub(super) fn key(out: &mut Vec<u8>, place: u8) {
+    debug_assert!(place < 0x80, "one byte");
+    out.push(place);
+}
+
+/// A field of a body: its place, and its value.
+#[inline]
+pub(super) fn field(out: &mut Vec<u8>, place: u8, value: &(impl Write + ?Sized)) {
+    key(out, place);
     value.write(out);
 }

@@ -32,6 +32,20 @@ use super::messages::{
 use super::sharing::a_forwarding;
 use crate::kit::{deals_from_offers, fields, name, publish_rule};
 
+/// The events that pass with every change, without what is seldom in them.
+pub(super) fn usual() -> Vec<Event> {
+    let without = |event: Event| match event {
+        Event::RecordChanged(e) => Some(
+            RecordChanged { origins: VecMap::empty(), received: VecMap::empty(), rule: None, ..e }.into(),
+        ),
+        Event::Received(e) => {
+            Some(Received { reasons: Vec::new(), held_until: None, parent: None, ..e }.into())
+        }
+        _ => None,
+    };
+    samples().into_iter().filter_map(without).collect()
+}
+
 pub(super) fn samples() -> Vec<Event> {
     let mut all = org();
     all.extend(super::people::samples());

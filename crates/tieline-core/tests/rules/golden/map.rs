@@ -1,6 +1,6 @@
 //! A body taken apart: the entries of a MessagePack map as their bytes.
 
-/// Key, and the bytes of key and value.
+/// Key, and the bytes of key and value. A key that is a place and no name is written `#3`.
 pub(super) type Entry = (String, Vec<u8>);
 
 /// The entries of a map.
@@ -14,11 +14,20 @@ pub(super) fn entries(body: &[u8]) -> Vec<Entry> {
     for _ in 0..count {
         let (key, value) = rest.split_at(size(rest));
         let (entry, after) = rest.split_at(key.len() + size(value));
-        entries.push((rmp_serde::from_slice(key).unwrap(), entry.to_vec()));
+        let name = match key {
+            [place @ 0..=0x7f] => format!("#{place}"),
+            name => rmp_serde::from_slice(name).unwrap(),
+        };
+        entries.push((name, entry.to_vec()));
         rest = after;
     }
     assert!(rest.is_empty(), "a body is one map");
     entries
+}
+
+/// Whether the entries of a body have places instead of names.
+pub(super) fn has_places(body: &[u8]) -> bool {
+    entries(body).iter().any(|(key, _)| key.starts_with('#'))
 }
 
 /// The map of some entries.

@@ -3,8 +3,9 @@
 //!
 //! `events.txt` and `messages.txt` hold lines of kind number, name, what the line is, and the body
 //! in hexadecimal digits. `full` is a body with every field, as this version writes it; `least` has
-//! only the fields that stood in the kind from the beginning; `former` is a `full` of an older
-//! version. `TIELINE_WRITE_GOLDEN=1` adds what is missing and turns a `full` that has changed into a
+//! only the fields that stood in the kind from the beginning; `usual` is one without what is seldom
+//! there, where that is written otherwise, with places instead of names; `former` is a `full` of an
+//! older version. `TIELINE_WRITE_GOLDEN=1` adds what is missing and turns a `full` that has changed into a
 //! `former`. It never takes a line away, for a log that holds such a body has to stay readable.
 
 mod automation;
@@ -28,6 +29,7 @@ use tieline_core::message::{Message, is_counted, is_outcome_report};
 trait Kinds: Debug + Clone + PartialEq + Sized {
     const FILE: &'static str;
     fn samples() -> Vec<Self>;
+    fn usual() -> Vec<Self>;
     fn kind(&self) -> u16;
     fn name(kind: u16) -> &'static str;
     fn encode(&self) -> Vec<u8>;
@@ -35,11 +37,14 @@ trait Kinds: Debug + Clone + PartialEq + Sized {
 }
 
 macro_rules! kinds {
-    ($enum:ident, $file:literal, $samples:path) => {
+    ($enum:ident, $file:literal, $samples:path, $usual:expr) => {
         impl Kinds for $enum {
             const FILE: &'static str = $file;
             fn samples() -> Vec<Self> {
                 $samples()
+            }
+            fn usual() -> Vec<Self> {
+                $usual
             }
             fn kind(&self) -> u16 {
                 Self::kind(self)
@@ -58,8 +63,8 @@ macro_rules! kinds {
         }
     };
 }
-kinds!(Event, "events.txt", events::samples);
-kinds!(Message, "messages.txt", messages::samples);
+kinds!(Event, "events.txt", events::samples, events::usual());
+kinds!(Message, "messages.txt", messages::samples, Vec::new());
 
 /// One line of a golden file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,6 +128,12 @@ fn renewed<K: Kinds>(mut lines: Vec<Line>) -> Vec<Line> {
             lines.push(Line { kind, what: "full".to_owned(), body });
         }
     }
+    for usual in K::usual() {
+        let line = Line { kind: usual.kind(), what: "usual".to_owned(), body: usual.encode() };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     lines.sort();
     lines
 }
@@ -162,7 +173,12 @@ fn is_readable<K: Kinds>() {
     let lines = read::<K>();
     for line in &lines {
         let decoded = K::decode(line.kind, &line.body).unwrap_or_else(|e| panic!("{line:?}: {e}"));
-        let kept = map::entries(&decoded.encode());
+        let written = decoded.encode();
+        assert_eq!(K::decode(line.kind, &written).as_ref(), Ok(&decoded));
+        if map::has_places(&written) != map::has_places(&line.body) {
+            continue;
+        }
+        let kept = map::entries(&written);
         for entry in map::entries(&line.body) {
             assert!(kept.contains(&entry), "{} forgets {} of {line:?}", K::name(line.kind), entry.0);
         }
@@ -202,6 +218,30 @@ fn events_of_older_versions_are_readable() {
 #[test]
 fn messages_of_older_versions_are_readable() {
     is_readable::<Message>();
+}
+
+#[test]
+fn what_passes_with_every_change_has_places_and_its_golden_bytes() {
+    let lines = read::<Event>();
+    for usual in Event::usual() {
+        let body = Kinds::encode(&usual);
+        assert!(map::has_places(&body), "{usual:?}");
+        let line = Line { kind: usual.kind(), what: "usual".to_owned(), body };
+        assert!(lines.contains(&line), "{usual:?} is written differently");
+        assert_eq!(Event::decode(line.kind, &line.body), Ok(usual));
+    }
+}
+
+/// Before, it had the names of its fields.
+#[test]
+fn a_change_with_names_says_the_same() {
+    let samples = messages::samples();
+    let change = samples.iter().find(|sample| matches!(sample, Message::Change(_))).unwrap();
+    assert!(map::has_places(&Kinds::encode(change)));
+    let lines = read::<Message>();
+    let named = lines.iter().filter(|line| line.kind == change.kind() && !map::has_places(&line.body));
+    let said: Vec<_> = named.map(|line| Message::decode(line.kind, &line.body).unwrap()).collect();
+    assert!(said.contains(change), "{said:?}");
 }
 
 #[test]
