@@ -12,6 +12,8 @@ use crate::api::values::{Fields, Given};
 
 /// Most digits of a number that is read here: what 64 bits hold for certain.
 const DIGITS_MAX: usize = 18;
+/// How many bytes of a text are looked at one by one, before many are at a time.
+const SHORT: usize = 32;
 
 /// The batch that `text` says, if all of it is plain.
 pub(super) fn read(text: &str) -> Option<Batch> {
@@ -95,12 +97,21 @@ impl<'a> Text<'a> {
     fn string(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;
         let rest = self.text.get(self.at..)?;
-        // It looks at many bytes at a time, as does the fold, which has no branch.
-        let end = memchr::memchr2(b'"', b'\\', rest.as_bytes())?;
-        let string = rest.get(..end).filter(|_| rest.as_bytes().get(end) == Some(&b'"'))?;
-        let odd = string.bytes().fold(false, |odd, byte| odd | (byte < b' '));
+        let bytes = rest.as_bytes();
+        // Names and most values end soon: to set out for a search of many bytes at a time takes longer.
+        let soon = bytes.iter().take(SHORT).position(|byte| matches!(byte, b'"' | b'\\' | ..b' '));
+        let end = match soon {
+            Some(end) => end,
+            None => {
+                let end = memchr::memchr2(b'"', b'\\', bytes)?;
+                // No branch: it, too, looks at many bytes at a time.
+                let odd = bytes.get(..end)?.iter().fold(false, |odd, byte| odd | (*byte < b' '));
+                (!odd).then_some(end)?
+            }
+        };
+        (bytes.get(end) == Some(&b'"')).then_some(())?;
         self.at += end + 1;
-        (!odd).then_some(string)
+        rest.get(..end)
     }
 
     fn word(&mut self, word: &str) -> Option<()> {
