@@ -190,6 +190,9 @@ impl FrameError {
 /// Bytes in front of each message in a body: length, kind, seq, time.
 const ENVELOPE_BYTES: usize = 4 + 2 + 8 + 8;
 
+/// What a change of some fields takes, with its envelope.
+const MESSAGE_BYTES_USUAL: usize = 512;
+
 /// Collects consecutive messages into a frame body, within the limits.
 #[derive(Debug, Default)]
 pub struct BodyWriter {
@@ -198,6 +201,13 @@ pub struct BodyWriter {
 }
 
 impl BodyWriter {
+    /// A writer with room for so many messages of the usual size: it copies what it has once or not at all.
+    #[must_use]
+    pub fn with_room_for(messages: usize) -> Self {
+        let bytes = messages.saturating_mul(MESSAGE_BYTES_USUAL).min(FRAME_BODY_BYTES_MAX);
+        Self { bytes: Vec::with_capacity(bytes), count: 0 }
+    }
+
     /// Appends a message, unless the frame is full. A first message always fits.
     #[must_use]
     pub fn push(&mut self, envelope: &Envelope) -> bool {

@@ -49,7 +49,7 @@ impl Line {
     /// Sends as much of a run as fits one frame; whether the broker took it.
     async fn send_run(&mut self, run: &Run, rules: &PublishRules) -> bool {
         let seqs: Vec<Seq> = run.entries.iter().map(|entry| entry.seq).collect();
-        let mut writer = BodyWriter::default();
+        let mut writer = BodyWriter::with_room_for(run.entries.len());
         let (id, mut position) = (self.id, run.first);
         let read = self.org.shared.tail.events(&seqs, |seq, time, event| {
             let fits = writer.push_with(seq, time, |body| outbox::write(event, id, position, rules, body));

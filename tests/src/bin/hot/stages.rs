@@ -104,7 +104,7 @@ pub(crate) fn messages<'e>(
     now: Timestamp,
     event: impl Fn(tieline_core::Seq) -> &'e Event,
 ) -> (u32, Vec<u8>) {
-    let mut writer = BodyWriter::default();
+    let mut writer = BodyWriter::with_room_for(run.entries.len());
     let mut position = run.first;
     for entry in &run.entries {
         let event = event(entry.seq);
