@@ -4,6 +4,7 @@
 //! never sees a record, so the same incoming value gives the same local value on every machine and
 //! at every time. What it gives has been checked against the local field.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -190,12 +191,12 @@ impl SubscribeRule {
             Source::Constant(constant) => constant,
         };
         let translated = match &mapping.picklist {
-            Some(table) => table.translate(incoming, mapping)?,
-            None => incoming.clone(),
+            Some(table) => Cow::Owned(table.translate(incoming, mapping)?),
+            None => Cow::Borrowed(incoming),
         };
-        let value = match (&translated, &mapping.default) {
-            (value, Some(default)) if value.is_null() => cast(default, local)?,
-            (value, _) => cast(value, local)?,
+        let value = match &mapping.default {
+            Some(default) if translated.is_null() => cast(default, local)?,
+            _ => cast(&translated, local)?,
         };
         value.check(local)?;
         Ok(value)

@@ -205,7 +205,9 @@ fn sort_fields<'a>(
     record: &Record,
 ) -> Sorted<'a> {
     let (origin, own) = (incoming.origin(), draft.org().id);
-    let mut sorted = Sorted::default();
+    let few = content.values.len();
+    let (candidates, came) = (Candidates::with_capacity(few), Vec::with_capacity(few));
+    let mut sorted = Sorted { candidates, came, ..Sorted::default() };
     for (remote, value, received) in content.iter() {
         for mapping in incoming.rule.takes(remote) {
             let verdict = judge(record, mapping, received, origin, own);

@@ -27,6 +27,13 @@ pub(super) fn derive(draft: &mut Draft<'_>) {
 /// Lets partners know the fields that records carry of those that this draft changes.
 fn parents(draft: &mut Draft<'_>) {
     let state = draft.state;
+    let may_carry = |event: &Event| match event {
+        Event::RecordChanged(e) => state.carried().contains_key(&e.object),
+        _ => false,
+    };
+    if !draft.events().iter().any(may_carry) {
+        return;
+    }
     let kinds: Vec<JobKind> = draft
         .events()
         .iter()

@@ -156,14 +156,13 @@ pub(super) fn local_candidates(
     values: &VecMap<FieldName, Value>,
 ) -> Candidates {
     let stamp = draft.stamp();
-    let changed = values.iter().filter(|(name, value)| record.value(name) != *value);
-    changed
-        .map(|(name, value)| {
-            let pending = record.pending.get(name).map(|pending| pending.stamp.time.plus_us(1));
-            let time = pending.map_or(stamp.time, |pending| pending.max(stamp.time));
-            (name.clone(), Candidate::local(value.clone(), Stamp { time, ..stamp }))
-        })
-        .collect()
+    let mut candidates = Candidates::with_capacity(values.len());
+    for (name, value) in values.iter().filter(|(name, value)| record.value(name) != *value) {
+        let pending = record.pending.get(name).map(|pending| pending.stamp.time.plus_us(1));
+        let time = pending.map_or(stamp.time, |pending| pending.max(stamp.time));
+        candidates.insert(name.clone(), Candidate::local(value.clone(), Stamp { time, ..stamp }));
+    }
+    candidates
 }
 
 /// Writes candidates that were found good, and with them what waits on the record if that is good

@@ -48,9 +48,12 @@ pub(super) fn refusals(
 ) -> Vec<Reason> {
     let rules = state.rules(&object.name);
     let computed = compute::computed(state, rules, record, candidates, now).candidates;
+    let unwritten = |name: &FieldName| -> Option<&Value> {
+        let computed = computed.get(name).map(|candidate| &candidate.value);
+        computed.or_else(|| record.and_then(|record| record.fields.get(name)).map(|field| &field.value))
+    };
     let lookup = |name: &FieldName| -> Option<&Value> {
-        let written = candidates.get(name).or_else(|| computed.get(name)).map(|candidate| &candidate.value);
-        written.or_else(|| record.and_then(|record| record.fields.get(name)).map(|field| &field.value))
+        candidates.get(name).map(|candidate| &candidate.value).or_else(|| unwritten(name))
     };
     let mut reasons: Vec<Reason> = candidates
         .iter()
@@ -65,7 +68,7 @@ pub(super) fn refusals(
     let Some(rules) = rules else { return reasons };
     // A value that is written has been checked, blank or not: what is left is what has none.
     let left = rules.required().iter().filter(|name| !candidates.contains_key(*name));
-    reasons.extend(left.filter(|name| lookup(name).is_none_or(Value::is_blank)).map(|name| {
+    reasons.extend(left.filter(|name| unwritten(name).is_none_or(Value::is_blank)).map(|name| {
         let text = format!("{name} of {} is required: give it a value", object.name);
         Reason::new(ReasonCode::RequiredMissing, text).on_field(name)
     }));

@@ -72,7 +72,7 @@ use crate::{FieldName, Timestamp};
 
 use beside::Scope;
 pub use beside::{Beside, ColumnType, Columns, Fact};
-use eval::Evaluation;
+use eval::{Evaluation, Fault};
 use lower::Lowering;
 use node::{Node, Type};
 
@@ -279,11 +279,21 @@ impl Expression {
         beside: impl Fn(&Beside) -> Option<&'a Value>,
         now: Timestamp,
     ) -> Result<Value, Reason> {
+        self.conclude(lookup, beside, now, |item| item.into_value())
+    }
+
+    /// What `made` makes of the result.
+    fn conclude<'a, T>(
+        &self,
+        lookup: impl Fn(&FieldName) -> Option<&'a Value>,
+        beside: impl Fn(&Beside) -> Option<&'a Value>,
+        now: Timestamp,
+        made: impl FnOnce(node::Item<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Reason> {
         let read = |field: usize| self.fields.get(field).and_then(&lookup);
         let besides = |at: usize| self.beside.get(at).and_then(&beside);
         let item = Evaluation::new(&read, &besides, now).evaluate(&self.root);
-        item.and_then(node::Item::into_value)
-            .map_err(|fault| Reason::new(ReasonCode::RuleFailed, fault.to_string()))
+        item.and_then(made).map_err(|fault| Reason::new(ReasonCode::RuleFailed, fault.to_string()))
     }
 
     /// Whether the condition holds for one record at the time of one event; null is false.
@@ -308,13 +318,15 @@ impl Expression {
         beside: impl Fn(&Beside) -> Option<&'a Value>,
         now: Timestamp,
     ) -> Result<bool, Reason> {
-        match self.evaluate_beside(lookup, beside, now)? {
-            Value::Boolean(truth) => Ok(truth),
-            Value::Null => Ok(false),
-            other => {
-                let text = format!("the condition gave {} and not true or false", other.kind());
-                Err(Reason::new(ReasonCode::RuleFailed, text))
-            }
-        }
+        // Asked of every rule for every write: true and false need not become values first.
+        let truth = |item: node::Item<'_>| match item {
+            node::Item::Boolean(truth) => Ok(Ok(truth)),
+            node::Item::Null => Ok(Ok(false)),
+            other => other.into_value().map(Err),
+        };
+        self.conclude(lookup, beside, now, truth)?.map_err(|other| {
+            let text = format!("the condition gave {} and not true or false", other.kind());
+            Reason::new(ReasonCode::RuleFailed, text)
+        })
     }
 }

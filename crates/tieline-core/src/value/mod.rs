@@ -92,7 +92,10 @@ impl Value {
     pub fn is_blank(&self) -> bool {
         match self {
             Self::Null => true,
-            Self::Text(text) | Self::Picklist(text) => text.trim().is_empty(),
+            // Most texts begin with what is there to see.
+            Self::Text(text) | Self::Picklist(text) => {
+                !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim().is_empty()
+            }
             Self::MultiPicklist(values) => values.is_empty(),
             Self::Boolean(_)
             | Self::Integer(_)
