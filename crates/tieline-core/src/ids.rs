@@ -479,6 +479,12 @@ impl Incarnation {
         let time = u128::from(now.0.unsigned_abs());
         Self(time << 64 | u128::from(random))
     }
+
+    /// When it began, or a moment after that if the one before it seemed to have begun later.
+    #[must_use]
+    pub fn begun(self) -> Timestamp {
+        Timestamp(i64::try_from(self.0 >> 64).unwrap_or(i64::MAX))
+    }
 }
 
 /// The first 128 bits of a hash: enough for ids that nobody can choose.

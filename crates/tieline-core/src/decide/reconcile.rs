@@ -4,31 +4,28 @@
 //! The lower side of a difference adopts the stage by itself; the upper side sends what the lower
 //! one cannot know: an offer, a grant with its follow-up, later values.
 
+mod anew;
+
 use std::cmp::Ordering;
 
 use crate::command::{Refusal, Reply};
-use crate::content::Content;
 use crate::decide::connection as agreement;
 use crate::decide::copy;
 use crate::decide::draft::Draft;
 use crate::decide::fields::FieldsEnd;
 use crate::decide::settle::rule_of;
-use crate::decide::write::{
-    Candidate, Candidates, Write, carried, deliveries, delivery, is_open, record_changed, shared_content,
-};
+use crate::decide::write::{carried, is_open, shared_content};
 use crate::decide::{jobs, key, links, owner, pause, rules, share, task};
 use crate::event::{
     AlarmRaised, Closing, ConnectionSuspended, Delivery, GrantRequested, IncarnationCause,
-    IncarnationStarted, OfferReceived, PartnerReincarnated, ReconcileAsked, RecordAction, ShareHeard,
-    ShareLinked, ShareRestored, ShareStatesSent, SnapshotSent,
+    IncarnationStarted, OfferReceived, PartnerReincarnated, ReconcileAsked, ShareHeard, ShareLinked,
+    ShareRestored, ShareStatesSent, SnapshotSent,
 };
 use crate::job::JobKind;
 use crate::limits::SHARE_STATES_MAX;
-use crate::mapping::FieldMapping;
 use crate::message::{EndReason, Recreate, ShareEntry, ShareStage, ShareStates, Snapshot};
-use crate::schema::FieldKind;
 use crate::stamp::Stamp;
-use crate::state::{Connection, Record, Share, ShareRole, ShareStatus, Source};
+use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
 use crate::vecmap::VecMap;
 use crate::{ConnectionId, FieldName, Incarnation, Position, RecordId, ShareId};
 
@@ -369,7 +366,7 @@ fn send_values(
 ) {
     if let Some((record_id, record)) = share.record.and_then(|id| Some((id, draft.state.record(id)?))) {
         send_later_values(draft, connection, id, share, theirs, record);
-        stamp_anew(draft, connection, id, share, theirs, record_id, record);
+        anew::stamp_anew(draft, connection, id, share, theirs, record_id, record);
         owner::tell_again(draft, connection, id, share);
     }
 }
@@ -468,90 +465,6 @@ fn send_later_values(
         }
     }
     share::send_snapshot(draft, connection, id, share.generation, &record.object, content);
-}
-
-/// A restored owner stamps anew the fields of which the partner holds a later write that it does
-/// not publish back, or a later revision of ours: else our edits would lose against values that
-/// nobody here has any more.
-fn stamp_anew(
-    draft: &mut Draft<'_>,
-    connection: &Connection,
-    share_id: ShareId,
-    share: &Share,
-    theirs: &ShareEntry,
-    id: RecordId,
-    record: &Record,
-) {
-    if !connection.recovering {
-        return;
-    }
-    let comes_back = |name: &FieldName| {
-        rule_of(connection, share)
-            .and_then(|rule| rule.mapping_of(name))
-            .and_then(FieldMapping::remote)
-            .is_some()
-    };
-    let (here, own) = (draft.stamp(), draft.org().id);
-    // What the record carries of others is written at those, never here: it is said once more, right after what the
-    // partner has, so that whatever is written at those from now on is later.
-    let mut said = Content::default();
-    let ours = (share.role == ShareRole::Origin).then(|| carried(draft.state, connection, record));
-    for (name, value, stamp) in ours.into_iter().flatten() {
-        if let Some(listed) = theirs.taken.get(name).filter(|listed| listed.write() > stamp.write()) {
-            said.set(name.clone(), value, Stamp { time: listed.time.plus_us(1), ..here });
-        }
-    }
-    share::send_snapshot(draft, connection, share_id, share.generation, &record.object, said);
-    let object = draft.state.object(&record.object);
-    let is_carried = |name: &FieldName| {
-        object.and_then(|object| object.field(name)).is_some_and(|field| field.kind == FieldKind::Parent)
-    };
-    let anew = |(name, listed): (&FieldName, &Stamp)| {
-        if is_carried(name) {
-            return None;
-        }
-        let mine = record.fields.get(name);
-        if mine.map(|field| field.stamp.write()) < Some(listed.write()) && !comes_back(name) {
-            let stamp = Stamp { time: here.time.max(listed.time.plus_us(1)), ..here };
-            return Some((name.clone(), Candidate::local(record.value(name).clone(), stamp)));
-        }
-        // A revision of our own that we forgot: what we have of the same write comes after it.
-        let mine = mine.filter(|field| {
-            let forgotten = listed.reviser == own && listed.revision() > field.stamp.revision();
-            forgotten && listed.write() == field.stamp.write()
-        })?;
-        let source = mine.source.as_deref();
-        let received = source.map(|Source { revision: (rev, reviser), .. }| Stamp {
-            rev: *rev,
-            reviser: *reviser,
-            ..mine.stamp
-        });
-        let origin = source.map(|source| source.origin);
-        let stamp = mine.stamp.revised(*listed, own);
-        Some((name.clone(), Candidate { value: mine.value.clone(), stamp, origin, received }))
-    };
-    let candidates: Candidates = theirs.taken.iter().filter_map(anew).collect();
-    if candidates.is_empty() {
-        return;
-    }
-    let mut deliveries = deliveries(draft, &record.object, record, &candidates);
-    // The share is active, and of this generation, by the same word of the partner.
-    match deliveries.iter_mut().find(|delivery| delivery.connection == connection.id) {
-        Some(delivery) => delivery.generation = share.generation,
-        None => {
-            let generation = share.generation;
-            deliveries.extend(delivery(draft, connection, share_id, generation, &record.object, &candidates));
-        }
-    }
-    let write = Write {
-        id,
-        object: record.object.clone(),
-        action: RecordAction::Update,
-        actor: draft.actor.clone(),
-        owner: None,
-        hops: 0,
-    };
-    draft.emit(record_changed(Some(record), write, candidates, deliveries));
 }
 
 /// Takes a holder's word for a share that this side forgot, or whose record it lost: it is active,

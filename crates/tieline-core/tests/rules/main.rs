@@ -31,6 +31,7 @@ mod pauses;
 mod queues;
 mod references;
 mod removal;
+mod restores;
 mod sharing;
 mod stamps;
 mod tasks;

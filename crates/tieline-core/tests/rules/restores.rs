@@ -1,0 +1,52 @@
+//! A log that was put back (`docs/protocol.md` §9): what it wrote before the loss was noticed.
+
+use tieline_core::command::Command;
+use tieline_core::event::IncarnationCause;
+use tieline_core::value::Value;
+use tieline_core::{ConnectionId, Incarnation};
+
+use crate::kit::{Both, Org, at, name};
+
+/// Begins a new life of `org`, whose lost tail was noticed by the partner's word.
+fn find_loss(org: &mut Org, partner: &mut Org, connection: ConnectionId) {
+    let (cause, above) = (IncarnationCause::TailLost, Incarnation(0));
+    org.run(Command::StartIncarnation { cause, connection: Some(connection), above });
+    let incarnation = org.state().org.as_ref().unwrap().incarnation;
+    partner.run(Command::TakeIncarnation { connection, incarnation });
+}
+
+/// The clock of stamps runs ahead of the wall clock, so the writes before and after the log was put back
+/// have the same stamp: both sides end with the one that somebody still has.
+#[test]
+fn a_write_with_the_stamp_of_a_lost_one_comes_through() {
+    let mut both = Both::new();
+    both.globex.now = at(200);
+    both.globex.update(both.copy, &[("Remark", Value::text("ahead"))]);
+    both.settle();
+    let mut put_back = both.acme.clone();
+    both.acme.update(both.deal, &[("Name", Value::text("lost"))]);
+    both.settle();
+    let stamp = |org: &Org, record, field: &str| org.record(record).fields.get(field).unwrap().stamp.write();
+    let lost = stamp(&both.acme, both.deal, "Name");
+    put_back.now = at(30);
+    put_back.update(both.deal, &[("Name", Value::text("kept"))]);
+    assert_eq!(stamp(&put_back, both.deal, "Name"), lost, "the same stamp once more");
+    both.acme = put_back;
+    both.acme.now = at(30);
+    find_loss(&mut both.acme, &mut both.globex, both.connection);
+    both.acme.now = at(31);
+    both.settle();
+    let values = |both: &Both| {
+        let ours = both.acme.record(both.deal).value(&name("Name")).clone();
+        [ours, both.globex.record(both.copy).value(&name("Title")).clone()]
+    };
+    assert_eq!(values(&both), [Value::text("kept"), Value::text("kept")]);
+    let written = stamp(&both.acme, both.deal, "Name");
+    assert_eq!(stamp(&both.globex, both.copy, "Title"), written);
+    assert!(written > lost);
+
+    // Once: what was written in this life is not written again.
+    both.acme.run(Command::Reconcile { connection: both.connection });
+    both.settle();
+    assert_eq!(stamp(&both.acme, both.deal, "Name"), written);
+}
