@@ -194,8 +194,12 @@ fn take_refusal(draft: &mut Draft<'_>, connection: &Connection, refuse: &Refuse)
         return refuse_held(draft, connection, position, &offer, closing);
     }
     let Some(share) = connection.shares.get(&refuse.share) else { return };
-    if share.generation == refuse.generation && is_open(share) {
-        share::close(draft, connection, refuse.share, share, closing, false);
+    // The offer of a later generation may be lost with the positions of a former life.
+    let is_news =
+        share.generation < refuse.generation || share.generation == refuse.generation && is_open(share);
+    if is_news {
+        let refused = Share { generation: refuse.generation, ..share.clone() };
+        share::close(draft, connection, refuse.share, &refused, closing, false);
     }
 }
 

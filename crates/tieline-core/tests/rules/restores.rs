@@ -2,10 +2,13 @@
 
 use tieline_core::command::Command;
 use tieline_core::event::IncarnationCause;
+use tieline_core::message::{EndReason, Refuse, ShareEnded};
+use tieline_core::reason::ReasonCode;
+use tieline_core::state::ShareStatus;
 use tieline_core::value::Value;
-use tieline_core::{ConnectionId, Incarnation};
+use tieline_core::{ConnectionId, Incarnation, OrgId, ShareId};
 
-use crate::kit::{Both, Org, at, name};
+use crate::kit::{Both, Org, Partner, at, content, deal, name, stamp};
 
 /// Begins a new life of `org`, whose lost tail was noticed by the partner's word.
 fn find_loss(org: &mut Org, partner: &mut Org, connection: ConnectionId) {
@@ -49,4 +52,27 @@ fn a_write_with_the_stamp_of_a_lost_one_comes_through() {
     both.acme.run(Command::Reconcile { connection: both.connection });
     both.settle();
     assert_eq!(stamp(&both.acme, both.deal, "Name"), written);
+}
+
+/// The offer went with the positions of the partner's former life: its refusal says how often the record was offered.
+#[test]
+fn a_refusal_of_an_offer_that_was_lost_ends_the_share_at_its_generation() {
+    let share = ShareId(1);
+    for ended in [true, false] {
+        let mut here = Org::new("acme", deal());
+        let mut partner = Partner::of(&mut here, "globex");
+        let copy =
+            partner.give(&mut here, share, content(&[("Title", Value::text("theirs"))], stamp(1, OrgId(1))));
+        if ended {
+            partner.send(&mut here, ShareEnded { share, generation: 1, reason: EndReason::Stopped });
+        }
+        partner.send(&mut here, Refuse { share, generation: 2, code: ReasonCode::Taken });
+        let known = here.state().share(partner.connection, share).unwrap();
+        assert_eq!((known.generation, known.status), (2, ShareStatus::Taken));
+        // A refusal that is older than what is known changes nothing, and the copy can be offered on.
+        partner.send(&mut here, Refuse { share, generation: 1, code: ReasonCode::RecordDeleted });
+        here.run(Command::Forward { record: copy, connection: partner.connection });
+        let known = here.state().share(partner.connection, share).unwrap();
+        assert_eq!((known.generation, known.status), (3, ShareStatus::Offered));
+    }
 }
