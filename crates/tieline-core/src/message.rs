@@ -176,6 +176,9 @@ pub struct Recreate {
     pub object: ObjectName,
     /// The id that the record had.
     pub record: RecordId,
+    /// What it belongs to, if it is a task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<ParentLink>,
 }
 
 /// Fields that changed (S2S-50).
@@ -410,6 +413,9 @@ pub struct ShareEntry {
     /// The sender's record, if it offered this generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordId>,
+    /// What a task belongs to, if the receiver offered this generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<ParentLink>,
     /// Why it ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndReason>,

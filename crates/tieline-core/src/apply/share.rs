@@ -176,8 +176,11 @@ pub(super) fn restored(state: &mut State, time: Timestamp, event: &ShareRestored
         generation: event.generation,
         status: ShareStatus::Active,
         record: Some(event.record),
+        how: event.how,
+        parents: event.parents.clone(),
         ..Share::new(ShareRole::Origin, event.object.clone(), event.record, time)
     };
+    connection.set_child(event.share, &share.parents);
     connection.shares.insert(event.share, share);
     link(state, event.record, event.connection, event.share);
 }

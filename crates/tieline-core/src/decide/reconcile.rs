@@ -23,7 +23,7 @@ use crate::event::{
 };
 use crate::job::JobKind;
 use crate::limits::SHARE_STATES_MAX;
-use crate::message::{EndReason, Recreate, ShareEntry, ShareStage, ShareStates, Snapshot};
+use crate::message::{EndReason, ParentLink, Recreate, ShareEntry, ShareStage, ShareStates, Snapshot};
 use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareRole, ShareStatus};
 use crate::vecmap::VecMap;
@@ -187,7 +187,8 @@ fn entry(connection: &Connection, id: ShareId, share: &Share, record: Option<&Re
     };
     let (origin, stage) = (share.role == ShareRole::Origin, share.status.stage());
     let record = share.record.filter(|_| origin);
-    ShareEntry { share: id, generation: share.generation, stage, origin, record, ended, taken }
+    let parents = if origin { Vec::new() } else { share.parents.clone() };
+    ShareEntry { share: id, generation: share.generation, stage, origin, record, parents, ended, taken }
 }
 
 /// Compares a run of the partner's shares with ours.
@@ -310,7 +311,8 @@ fn send_for_recreation(
     let links = links::links(draft.state, connection, content.values.iter());
     let (over, generation) = (connection.id, share.generation);
     let delivery = Delivery { connection: over, share: id, generation, position, links };
-    let recreate = Some(Recreate { object: share.object.clone(), record: share.origin_record });
+    let parents = share.parents.clone();
+    let recreate = Some(Recreate { object: share.object.clone(), record: share.origin_record, parents });
     let object = record.object.clone();
     draft.emit(SnapshotSent { delivery, object, content, recreate, unseen_from: None });
 }
@@ -424,8 +426,20 @@ fn adopt(draft: &mut Draft<'_>, connection: &Connection, id: ShareId, share: &Sh
     let (over, generation) = (connection.id, theirs.generation);
     if theirs.stage == ShareStage::Active {
         let (object, record) = (record.object.clone(), record_id);
-        draft.emit(ShareRestored { connection: over, share: id, generation, object: object.clone(), record });
-        let restored = Share { role: ShareRole::Origin, object, status: ShareStatus::Active, ..later };
+        let parents = parents_of(&theirs.parents, Some(share));
+        let restored =
+            Share { role: ShareRole::Origin, object, status: ShareStatus::Active, parents, ..later };
+        draft.emit(restored_event(connection, id, &restored, record));
+        if task::is_of_nothing(draft, connection, &restored) {
+            return share::close(
+                draft,
+                connection,
+                id,
+                &restored,
+                Closing::Ended(EndReason::Withdrawn),
+                true,
+            );
+        }
         return send_values(draft, connection, id, &restored, theirs);
     }
     if share.generation != generation || share.status != ShareStatus::Offered {
@@ -484,18 +498,37 @@ pub(super) fn restore(
         generation,
         status: ShareStatus::Active,
         actor: Some(connection.owner.clone()),
+        parents: parents_of(&recreate.parents, connection.shares.get(&id)),
         ..Share::new(ShareRole::Origin, recreate.object.clone(), recreate.record, draft.now)
     };
-    draft.emit(ShareRestored {
-        connection: connection.id,
-        share: id,
-        generation,
-        object: recreate.object.clone(),
-        record: present.unwrap_or(recreate.record),
-    });
+    draft.emit(restored_event(connection, id, &share, present.unwrap_or(recreate.record)));
+    if task::is_of_nothing(draft, connection, &share) {
+        share::close(draft, connection, id, &share, Closing::Ended(EndReason::Withdrawn), true);
+        return FieldsEnd::inactive("what the task belongs to is not shared here");
+    }
     let end = copy::take_back(draft, connection, position, id, &share, &snapshot.content);
     if end.record.is_none() && present.is_none() {
         share::close(draft, connection, id, &share, Closing::Ended(EndReason::Withdrawn), true);
     }
     end
+}
+
+/// That a share is active, and this side is its origin. How it was offered is known if this side remembers
+/// the generation; else nobody is to have the record besides.
+fn restored_event(connection: &Connection, id: ShareId, share: &Share, record: RecordId) -> ShareRestored {
+    let known = connection.shares.get(&id).filter(|known| known.generation == share.generation);
+    ShareRestored {
+        connection: connection.id,
+        share: id,
+        generation: share.generation,
+        object: share.object.clone(),
+        record,
+        parents: share.parents.clone(),
+        how: known.map(|known| known.how).unwrap_or_default(),
+    }
+}
+
+/// What a task belongs to by the word of its holder; one of an older version does not say, and it is what it was.
+fn parents_of(told: &[ParentLink], known: Option<&Share>) -> Vec<ParentLink> {
+    if told.is_empty() { known.map(|known| known.parents.clone()).unwrap_or_default() } else { told.to_vec() }
 }

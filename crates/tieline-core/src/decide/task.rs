@@ -124,6 +124,21 @@ pub(super) fn closed(draft: &Draft<'_>, connection: &Connection) -> BTreeSet<Sha
     closed.collect()
 }
 
+/// Whether all that a task belongs to has ended here, and its holder does not know yet. What is not known here may
+/// still be told.
+pub(super) fn is_of_nothing(draft: &Draft<'_>, connection: &Connection, task: &Share) -> bool {
+    let decided = |parent: ShareId| {
+        draft.events().iter().rev().find_map(|event| match event {
+            Event::ShareClosed(e) if (e.connection, e.share) == (connection.id, parent) => Some(true),
+            Event::ShareRestored(e) if (e.connection, e.share) == (connection.id, parent) => Some(false),
+            _ => None,
+        })
+    };
+    let known = |parent: ShareId| connection.shares.get(&parent).is_some_and(|share| !is_open(share));
+    let has_ended = |link: &ParentLink| decided(link.share).unwrap_or_else(|| known(link.share));
+    !task.parents.is_empty() && task.parents.iter().all(has_ended)
+}
+
 /// Reconcile has sent records again, and tasks of them whose ids come up to `upto` were compared before:
 /// the partner had nothing then that they belong to.
 pub(super) fn send_earlier(draft: &mut Draft<'_>, connection: &Connection, upto: ShareId) {

@@ -280,6 +280,12 @@ pub struct ShareRestored {
     pub object: ObjectName,
     /// The id that our record had.
     pub record: RecordId,
+    /// What it belongs to, if it is a task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<ParentLink>,
+    /// How it was offered, as far as that is known.
+    #[serde(default, skip_serializing_if = "Forwarding::is_plain")]
+    pub how: Forwarding,
 }
 
 /// How a share came to its end, or went back to an earlier stage.

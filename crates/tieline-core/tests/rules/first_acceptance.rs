@@ -1,15 +1,23 @@
 //! The first acceptance gets the record (`docs/protocol.md` §8, S2S-45): several partners accept at
 //! the same moment, and the origin's writer decides in the order in which it hears them.
 
-use tieline_core::command::{Command, Reply};
-use tieline_core::message::{AcceptOffer, DeclineOffer, EndReason, Message, Offer, Refuse, ReturnGrant};
+use tieline_core::command::{Command, Reply, SharingCommand};
+use tieline_core::content::Content;
+use tieline_core::event::IncarnationCause;
+use tieline_core::message::{
+    AcceptOffer, DeclineOffer, EndReason, Message, Offer, Recreate, Refuse, ReturnGrant, ShareEntry,
+    ShareStage, ShareStates, Snapshot,
+};
 use tieline_core::reason::ReasonCode;
+use tieline_core::sharing::Forwarding;
 use tieline_core::state::{ShareRole, ShareStatus};
 use tieline_core::value::Value;
 use tieline_core::vecmap::VecMap;
-use tieline_core::{Position, RecordId, ShareId};
+use tieline_core::{Incarnation, Position, RecordId, ShareId};
 
-use crate::kit::{Org, Partner, connect, deal, name, offer, offers_from_deals, publish_rule, settle_all};
+use crate::kit::{
+    Org, Partner, connect, deal, name, offer, offers_from_deals, publish_rule, settle_all, snapshot_of,
+};
 
 const NAMES: [&str; 3] = ["globex", "initech", "umbrella"];
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
@@ -197,5 +205,43 @@ fn losers_lose_what_they_saw() {
         assert_eq!((held.role, held.status, held.preview), (ShareRole::Copy, status, VecMap::new()));
         assert_eq!(there.state().records.len(), usize::from(at == 0));
         assert!(there.connection(*connection).inbound.counts.balanced());
+    }
+}
+
+/// An origin that was put back takes the holder's word, and still knows that others may have the record, too.
+#[test]
+fn who_may_have_a_record_besides_others_may_so_after_a_restore() {
+    let mut here = Org::new("acme", deal());
+    let mut partners: Vec<Partner> = NAMES.iter().map(|partner| Partner::of(&mut here, partner)).collect();
+    let record = here.create("Deal__c", &[("Name", Value::text("ours"))]);
+    let how = Forwarding { many: true, ..Forwarding::default() };
+    let shares: Vec<ShareId> = partners
+        .iter()
+        .map(|partner| {
+            let forward = SharingCommand::Forward { record, connection: partner.connection, how };
+            let Reply::Share(share) = here.run(Command::Sharing(forward)) else { panic!("a share") };
+            share
+        })
+        .collect();
+    // The log was put back to where nobody had accepted; the first two were granted it since.
+    let (cause, above) = (IncarnationCause::Restored, Incarnation(0));
+    here.run(Command::StartIncarnation { cause, connection: None, above });
+    for (at, partner) in partners.iter_mut().enumerate() {
+        partner.restart();
+        let share = shares[at];
+        if at == 1 {
+            let recreate = Some(Recreate { object: name("Deal__c"), record, parents: Vec::new() });
+            partner.send(&mut here, Snapshot { recreate, ..snapshot_of(share, 1, Content::default()) });
+        }
+        let stage = if at == 2 { ShareStage::Offered } else { ShareStage::Active };
+        let (origin, record, parents, ended, taken) = (false, None, Vec::new(), None, VecMap::new());
+        let entries = vec![ShareEntry { share, generation: 1, stage, origin, record, parents, ended, taken }];
+        partner.send(&mut here, ShareStates { after: None, upto: None, entries });
+    }
+    here.finish_jobs();
+    partners[2].send(&mut here, AcceptOffer { share: shares[2], generation: 1, whole: false });
+    for (partner, share) in partners.iter().zip(&shares) {
+        let share = here.state().share(partner.connection, *share).unwrap();
+        assert_eq!((share.status, share.how), (ShareStatus::Active, how));
     }
 }

@@ -202,6 +202,70 @@ fn a_restored_partner_gets_the_tasks_again() {
     assert_eq!(tasks(&lost, id), [("call".to_owned(), Some(ShareStatus::Active), Value::Reference(copy))]);
 }
 
+/// An origin that was put back takes the holder's word for a task, and for what it belongs to: when that ends, the
+/// task ends on both sides.
+#[test]
+fn a_task_that_its_origin_forgot_comes_back_with_what_it_belongs_to() {
+    // The record was still known, was lost, or had been shared before and was shared again since.
+    for known in ["the task", "nothing", "an earlier share"] {
+        let (mut a, mut b, id) = pair();
+        let record = lead(&mut a);
+        forward(&mut a, record, id, Forwarding::default());
+        let copy = accept(&mut a, &mut b, id).unwrap();
+        let without = a.clone();
+        let call = task(&mut a, "call", "Not Started", record);
+        let mut lost = if known == "nothing" { without } else { a.clone() };
+        a.run(Command::Forward { record: call, connection: id });
+        settle_all(&mut a, &mut b, id);
+        if known == "an earlier share" {
+            a.run(Command::EndShare { record: call, connection: id, reason: EndReason::Stopped });
+            settle_all(&mut a, &mut b, id);
+            lost = a.clone();
+            a.run(Command::Forward { record: call, connection: id });
+            settle_all(&mut a, &mut b, id);
+        }
+        put_back(&mut lost, &a, &mut b, id);
+        let back = ("call".to_owned(), Some(ShareStatus::Active), Value::Reference(record));
+        assert_eq!(tasks(&lost, id), [back], "{known}");
+
+        b.run(Command::EndShare { record: copy, connection: id, reason: EndReason::Stopped });
+        settle_all(&mut lost, &mut b, id);
+        for org in [&lost, &b] {
+            let status: Vec<_> = tasks(org, id).into_iter().map(|(_, status, _)| status).collect();
+            assert_eq!(status, [Some(ShareStatus::Inactive(EndReason::Stopped))], "{known}: {}", org.name);
+        }
+    }
+}
+
+/// The same, but what it belongs to has ended at the origin before it heard of the task: that the holder does not know.
+#[test]
+fn a_task_does_not_come_back_to_what_has_ended() {
+    for lead_too in [false, true] {
+        let (mut a, mut b, id) = pair();
+        let record = lead(&mut a);
+        forward(&mut a, record, id, Forwarding::default());
+        accept(&mut a, &mut b, id).unwrap();
+        let call = task(&mut a, "call", "Not Started", record);
+        a.run(Command::Forward { record: call, connection: id });
+        settle_all(&mut a, &mut b, id);
+        a.run(Command::EndShare { record: call, connection: id, reason: EndReason::Stopped });
+        settle_all(&mut a, &mut b, id);
+        let mut lost = a.clone();
+        lost.run(Command::EndShare { record, connection: id, reason: EndReason::Stopped });
+        if lead_too {
+            // It was shared again since, too: then the task has what it belongs to.
+            a.run(Command::EndShare { record, connection: id, reason: EndReason::Stopped });
+            forward(&mut a, record, id, Forwarding::default());
+            accept(&mut a, &mut b, id).unwrap();
+        }
+        a.run(Command::Forward { record: call, connection: id });
+        settle_all(&mut a, &mut b, id);
+        put_back(&mut lost, &a, &mut b, id);
+        let stands = usize::from(lead_too);
+        assert_eq!((active(&lost, id), active(&b, id)), (stands, stands), "the lead, too: {lead_too}");
+    }
+}
+
 /// How many tasks stand for all: the ids of some shares come before that of what they belong to.
 const MANY: usize = 8;
 

@@ -378,13 +378,22 @@ fn shares() -> Vec<Event> {
             delivery: a_delivery(),
             object: name("Deal__c"),
             content: a_content(),
-            recreate: Some(Recreate { object: name("Offer__c"), record }),
+            recreate: Some(Recreate { object: name("Offer__c"), record, parents: parents() }),
             unseen_from: Some(MOMENT),
         }
         .into(),
         GrantRequested { connection, share, whole: true }.into(),
         ShareStatesSent { connection, position, states: states() }.into(),
-        ShareRestored { connection, share, generation, object: name("Deal__c"), record }.into(),
+        ShareRestored {
+            connection,
+            share,
+            generation,
+            object: name("Deal__c"),
+            record,
+            parents: parents(),
+            how: a_forwarding(),
+        }
+        .into(),
         ShareHeard { connection, share, generation }.into(),
     ]
 }

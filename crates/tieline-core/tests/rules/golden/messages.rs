@@ -40,7 +40,7 @@ pub(super) fn samples() -> Vec<Message> {
             share,
             generation,
             content: a_content(),
-            recreate: Some(Recreate { object: name("Deal__c"), record: RECORD }),
+            recreate: Some(Recreate { object: name("Deal__c"), record: RECORD, parents: parents() }),
             unseen_from: Some(MOMENT),
         }
         .into(),
@@ -144,6 +144,7 @@ pub(super) fn states() -> ShareStates {
         stage: ShareStage::Ended,
         origin: true,
         record: Some(RECORD),
+        parents: parents(),
         ended: Some(EndReason::Stopped),
         taken: [(name("Note"), a_stamp())].into_iter().collect(),
     };

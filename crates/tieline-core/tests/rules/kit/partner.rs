@@ -100,6 +100,11 @@ impl Partner {
         header(self.connection, (&self.name, LIFE), (&own.name, own.incarnation), org.now)
     }
 
+    /// The org has begun a new life: positions begin anew.
+    pub(crate) fn restart(&mut self) {
+        self.head = Figure::default();
+    }
+
     /// The position after everything sent so far.
     pub(crate) fn next(&self) -> Position {
         self.head.position.next()
