@@ -215,7 +215,11 @@ fn sort_fields<'a>(
             let stamp = match verdict {
                 Verdict::Newer(stamp) | Verdict::Remapped(stamp) => stamp,
                 Verdict::Same => match links::late(draft, incoming, mapping, record, value, received) {
-                    Late::Here => received.revised(received, own),
+                    // Above what stands here: it may have been emptied anew, and others know that.
+                    Late::Here => {
+                        let present = record.fields.get(&mapping.local).map_or(received, |field| field.stamp);
+                        received.revised(present, own)
+                    }
                     late => {
                         match late {
                             Late::Renamed(share) => drop(sorted.links.insert(mapping.local.clone(), share)),

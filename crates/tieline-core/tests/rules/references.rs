@@ -430,6 +430,36 @@ fn a_reference_goes_on_through_the_org_in_the_middle() {
     assert_eq!(refers(&a, person, "Firm"), Value::Reference(copy(&a, first, onward)));
 }
 
+/// A reference that was emptied anew, by a newer mapping, is filled by a later revision than that: others would keep it
+/// empty.
+#[test]
+fn a_reference_is_filled_above_what_it_was_emptied_with() {
+    let (mut a, mut b, connection) = pair(true);
+    let firm = b.create("Firm__c", &[named("Globex")]);
+    let share = forward(&mut b, firm, connection);
+    settle(&mut a, &mut b, connection);
+    let its_firm = copy(&a, connection, share);
+    b.run(Command::EndShare { record: firm, connection, reason: EndReason::Stopped });
+    settle(&mut a, &mut b, connection);
+    let person = a.create("Person__c", &[named("Ann"), ("Firm", Value::Reference(its_firm))]);
+    let persons = forward(&mut a, person, connection);
+    settle(&mut a, &mut b, connection);
+    let person = copy(&b, connection, persons);
+    b.run(Command::Subscribe { connection, object: name("Person__c"), rule: None });
+    settle(&mut a, &mut b, connection);
+    subscribe(&mut b, connection, true);
+    settle(&mut a, &mut b, connection);
+    let stamp = |b: &Org| b.record(person).fields.get("Firm").unwrap().stamp;
+    assert_eq!(refers(&b, person, "Firm"), Value::Null);
+    let emptied = stamp(&b);
+    assert!(emptied.rev > 0, "{emptied:?}");
+    forward(&mut b, firm, connection);
+    settle(&mut a, &mut b, connection);
+    assert_eq!(refers(&b, person, "Firm"), Value::Reference(firm));
+    let filled = stamp(&b);
+    assert!(filled.write() == emptied.write() && filled.revision() > emptied.revision(), "{filled:?}");
+}
+
 /// A restored org finds its references again.
 #[test]
 fn references_converge_after_a_restore() {
