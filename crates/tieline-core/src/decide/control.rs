@@ -225,17 +225,21 @@ fn refuse_held(
     closing: Closing,
 ) {
     settle::report(draft, connection);
-    let bare = OfferReceived {
-        preview: VecMap::new(),
-        links: Vec::new(),
-        ..OfferReceived::of(connection.id, offer)
-    };
-    draft.emit(bare);
-    let gone = Share {
-        generation: offer.generation,
-        ..Share::new(ShareRole::Copy, offer.object.clone(), offer.record, draft.now)
-    };
-    share::close(draft, connection, offer.share, &gone, closing, false);
+    // The record may have been offered again from here before the offer came: that stands.
+    let known = connection.shares.get(&offer.share);
+    if known.is_none_or(|known| known.generation <= offer.generation) {
+        let bare = OfferReceived {
+            preview: VecMap::new(),
+            links: Vec::new(),
+            ..OfferReceived::of(connection.id, offer)
+        };
+        draft.emit(bare);
+        let gone = Share {
+            generation: offer.generation,
+            ..Share::new(ShareRole::Copy, offer.object.clone(), offer.record, draft.now)
+        };
+        share::close(draft, connection, offer.share, &gone, closing, false);
+    }
     let reason = Reason::new(ReasonCode::Taken, "the offer was taken back while it was held");
     settle::settle_held(draft, connection, position, Outcome::Filtered, Some(offer.share), vec![reason]);
 }

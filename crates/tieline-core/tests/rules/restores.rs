@@ -1,14 +1,15 @@
 //! A log that was put back (`docs/protocol.md` §9): what it wrote before the loss was noticed.
 
-use tieline_core::command::Command;
+use tieline_core::command::{Command, Pause};
 use tieline_core::event::IncarnationCause;
 use tieline_core::message::{EndReason, Refuse, ShareEnded};
+use tieline_core::outcome::Outcome;
 use tieline_core::reason::ReasonCode;
 use tieline_core::state::ShareStatus;
 use tieline_core::value::Value;
 use tieline_core::{ConnectionId, Incarnation, OrgId, ShareId};
 
-use crate::kit::{Both, Org, Partner, at, content, deal, name, stamp};
+use crate::kit::{Both, Org, Partner, at, content, deal, name, offer_of, stamp};
 
 /// Begins a new life of `org`, whose lost tail was noticed by the partner's word.
 fn find_loss(org: &mut Org, partner: &mut Org, connection: ConnectionId) {
@@ -75,4 +76,27 @@ fn a_refusal_of_an_offer_that_was_lost_ends_the_share_at_its_generation() {
         let known = here.state().share(partner.connection, share).unwrap();
         assert_eq!((known.generation, known.status), (3, ShareStatus::Offered));
     }
+}
+
+/// The refusal of an offer that is held, and older than what is known, sets nothing back.
+#[test]
+fn a_refusal_of_a_held_offer_leaves_a_later_one() {
+    let share = ShareId(1);
+    let mut here = Org::new("acme", deal());
+    let mut partner = Partner::of(&mut here, "globex");
+    let copy =
+        partner.give(&mut here, share, content(&[("Title", Value::text("theirs"))], stamp(1, OrgId(1))));
+    let connection = partner.connection;
+    let (record, reason) = (copy, EndReason::Stopped);
+    for _ in 0..2 {
+        here.run(Command::EndShare { record, connection, reason });
+        here.run(Command::Forward { record, connection });
+    }
+    here.run(Command::Pause(Pause::Set { connection, object: Some(name("Deal__c")), paused: true }));
+    partner.send(&mut here, offer_of(share, 2));
+    partner.send(&mut here, Refuse { share, generation: 2, code: ReasonCode::Taken });
+    let known = here.state().share(connection, share).unwrap();
+    assert_eq!((known.generation, known.status), (3, ShareStatus::Offered));
+    let counts = here.connection(connection).inbound.counts;
+    assert!(counts.balanced() && counts.of(Outcome::Held) == 0, "{counts:?}");
 }
