@@ -264,6 +264,7 @@ fn serve(under: &[String], binary: &Path, config: &Path, options: &[&str], log: 
         .args(options)
         // As `deploy/systemd` has it.
         .env("MIMALLOC_PURGE_DELAY", "60000")
+        .env("MIMALLOC_ALLOW_THP", "0")
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a handle"))
         .stderr(log)
