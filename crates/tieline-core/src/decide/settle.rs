@@ -2,7 +2,7 @@
 
 use crate::decide::draft::Draft;
 use crate::decide::write::Candidates;
-use crate::event::{MessageSettled, OutcomesReported, SettledSent};
+use crate::event::{Event, MessageSettled, OutcomesReported, SettledSent};
 use crate::message::{OutcomeDetail, OutcomeRun, WireReason};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
@@ -12,6 +12,12 @@ use crate::{FieldName, Position, ShareId};
 /// Tells the partner all outcomes that it does not know.
 pub(super) fn report(draft: &mut Draft<'_>, connection: &Connection) {
     if connection.inbound.unreported.is_empty() || !connection.is_active() {
+        return;
+    }
+    // Several ends of one draft tell them once.
+    let is_told =
+        |event: &Event| matches!(event, Event::OutcomesReported(e) if e.connection == connection.id);
+    if draft.events().iter().any(is_told) {
         return;
     }
     let mut runs: Vec<OutcomeRun> = Vec::new();

@@ -13,14 +13,14 @@ use crate::decide::fields::FieldsEnd;
 use crate::decide::links::links as links_of;
 use crate::decide::receive::{Ending, FOR_PARENT};
 use crate::decide::write::{Candidates, is_open, partner_takes, shared_content};
-use crate::decide::{copy, jobs};
+use crate::decide::{copy, jobs, settle};
 use crate::event::{ChildGranted, Event, OfferReceived};
 use crate::job::JobKind;
-use crate::message::{ChildGrant, ParentLink};
+use crate::message::{ChildGrant, Message, ParentLink};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::sharing::{is_closed, is_task, parent_fields, status_field};
-use crate::state::{Connection, Record, Share, ShareRole, ShareStatus, State};
+use crate::state::{Connection, HeldMessage, Record, Share, ShareRole, ShareStatus, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{FieldName, ObjectName, Position, RecordId, ShareId};
@@ -286,6 +286,27 @@ pub(super) fn awaits(connection: &Connection, grant: &ChildGrant) -> Option<Endi
     let ending = Ending::new(Outcome::Held, Some(grant.share))
         .because(ReasonCode::AwaitingParent, "the record that the task belongs to is not created yet");
     Some(Ending { held_until: Some(FOR_PARENT), parent: Some(parent), ..ending })
+}
+
+/// The share of `parent` ends, and with it, without a word, the tasks that wait here for its record and belong to
+/// nothing else: they would be taken for tasks of the next generation of that share.
+pub(super) fn end_held(draft: &mut Draft<'_>, connection: &Connection, parent: ShareId) {
+    let stands =
+        |link: &ParentLink| link.share != parent && connection.shares.get(&link.share).is_some_and(is_open);
+    let ends = |held: &HeldMessage| match Message::decode(held.kind, &held.body) {
+        Ok(Message::ChildGrant(grant)) => !grant.parents.iter().any(stands),
+        _ => false,
+    };
+    let ended: Vec<_> = connection.held_for(parent).filter(|(_, held)| ends(held)).collect();
+    if !ended.is_empty() {
+        // That it was held is told before how it ended.
+        settle::report(draft, connection);
+    }
+    for (position, held) in ended {
+        let reason =
+            Reason::new(ReasonCode::ShareInactive, "what the task belongs to is not shared any more");
+        settle::settle_held(draft, connection, position, Outcome::Filtered, held.share, vec![reason]);
+    }
 }
 
 /// Takes a task that follows its parent: it is created beside it.

@@ -5,7 +5,7 @@ use tieline_core::command::{AutomationCommand, Command, Pause, Reply, SharingCom
 use tieline_core::limits::SHARE_STATES_MAX;
 use tieline_core::message::EndReason;
 use tieline_core::outcome::Outcome;
-use tieline_core::schema::ValidationRule;
+use tieline_core::schema::{ObjectSchema, ValidationRule};
 use tieline_core::sharing::{Forwarding, TaskChoice};
 use tieline_core::state::{Share, ShareRole, ShareStatus};
 use tieline_core::value::Value;
@@ -140,9 +140,8 @@ fn a_single_task_goes_only_where_its_parent_is() {
     assert_eq!(a.record(mine).value(&name("Status")), &Value::picklist("Completed".into()));
 }
 
-#[test]
-fn a_task_is_held_while_its_parent_is_not_created() {
-    let (mut a, mut b, id) = pair();
+/// Leads without the one that is shared.
+fn strict() -> Box<ObjectSchema> {
     let mut strict = standard("Lead");
     strict.rules.push(ValidationRule {
         name: "No Curie".to_owned(),
@@ -151,7 +150,23 @@ fn a_task_is_held_while_its_parent_is_not_created() {
         field: None,
         active: true,
     });
-    b.run(Command::DefineObject { schema: Box::new(strict) });
+    Box::new(strict)
+}
+
+/// Takes what the lead will be refused for away, and tries what was held for it.
+fn relent(a: &mut Org, b: &mut Org, id: ConnectionId) {
+    b.run(Command::DefineObject { schema: Box::new(standard("Lead")) });
+    settle_all(a, b, id);
+    while let Some(position) = b.connection(id).due(b.now) {
+        b.run(Command::TryHeld { connection: id, position });
+    }
+    settle_all(a, b, id);
+}
+
+#[test]
+fn a_task_is_held_while_its_parent_is_not_created() {
+    let (mut a, mut b, id) = pair();
+    b.run(Command::DefineObject { schema: strict() });
     let record = lead(&mut a);
     let mine = task(&mut a, "call", "Not Started", record);
     forward(&mut a, record, id, with_tasks(TaskChoice::All));
@@ -162,18 +177,40 @@ fn a_task_is_held_while_its_parent_is_not_created() {
     assert_eq!(b.connection(id).inbound.counts.of(Outcome::Held), 2, "the task and its change");
     assert_eq!(a.connection(id).outbox.outcomes.of(Outcome::Held), 2);
 
-    b.run(Command::DefineObject { schema: Box::new(standard("Lead")) });
-    settle_all(&mut a, &mut b, id);
-    while let Some(position) = b.connection(id).due(b.now) {
-        b.run(Command::TryHeld { connection: id, position });
-    }
-    settle_all(&mut a, &mut b, id);
+    relent(&mut a, &mut b, id);
     let share = ShareId::derive(id, &a.name, record);
     let copy = b.state().share(id, share).unwrap().record.unwrap();
     assert_eq!(tasks(&b, id), [("call her".to_owned(), Some(ShareStatus::Active), Value::Reference(copy))]);
     for counts in [b.connection(id).inbound.counts, a.connection(id).outbox.outcomes] {
         assert!(counts.balanced() && counts.of(Outcome::Held) == 0, "{counts:?}");
     }
+}
+
+/// A task ends with what it belongs to, and without a word: also one that waits for that to be created. It is no task
+/// of the record when that is shared anew.
+#[test]
+fn a_held_task_ends_with_what_it_belongs_to() {
+    let (mut a, mut b, id) = pair();
+    b.run(Command::DefineObject { schema: strict() });
+    let record = lead(&mut a);
+    let mine = task(&mut a, "call", "Not Started", record);
+    forward(&mut a, record, id, with_tasks(TaskChoice::All));
+    assert_eq!(accept(&mut a, &mut b, id), None);
+    a.update(mine, &[("Subject", Value::text("call her"))]);
+    settle_all(&mut a, &mut b, id);
+    assert_eq!(b.connection(id).inbound.counts.of(Outcome::Held), 2, "the task and its change");
+
+    a.run(Command::EndShare { record, connection: id, reason: EndReason::Stopped });
+    forward(&mut a, record, id, Forwarding::default());
+    assert_eq!(accept(&mut a, &mut b, id), None);
+    relent(&mut a, &mut b, id);
+    assert_eq!((active(&a, id), tasks(&b, id)), (0, Vec::new()));
+    let counts = b.connection(id).inbound.counts;
+    assert!(counts.balanced() && counts.of(Outcome::Held) == 0, "{counts:?}");
+    // It can be shared again.
+    a.run(Command::Forward { record: mine, connection: id });
+    settle_all(&mut a, &mut b, id);
+    assert_eq!((active(&a, id), active(&b, id)), (1, 1));
 }
 
 /// A partner that was restored from before the acceptance gets the lead and its tasks again.
