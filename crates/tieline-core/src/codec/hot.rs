@@ -2,8 +2,7 @@
 //!
 //! What is written is the map that serde writes, with the place of each field in its type instead of
 //! its name: serde reads either, and a field that it does not know it passes over in either. Names
-//! are half of the bytes of such a body, and each is one more piece for the compressor. What is read
-//! here may have numbers or names, as older logs have. What is seldom there (reasons, exceptions,
+//! were a sixth of what a log takes before it is compressed. What is read here may have numbers or names, as older logs have. What is seldom there (reasons, exceptions,
 //! values that were held) is left to serde altogether.
 //!
 //! So a field of one of these types keeps its place, and a new one stands last. It does not compile

@@ -243,15 +243,11 @@ pub(super) fn arrived(draft: &mut Draft<'_>, connection: &Connection, share: Sha
 
 /// Messages that were held for the record of a share are tried: it came, or it never will.
 pub(super) fn release(draft: &mut Draft<'_>, connection: &Connection, share: ShareId) {
-    let ended = |position: &Position| {
-        let ends = |event: &Event| match event {
-            Event::MessageSettled(e) => e.connection == connection.id && e.position == *position,
-            _ => false,
-        };
-        draft.events().iter().any(ends)
-    };
-    let positions = connection.held_for(share).map(|(position, _)| position);
-    let positions: Vec<Position> = positions.filter(|position| !ended(position)).collect();
+    try_again(draft, connection, connection.held_for(share).map(|(position, _)| position).collect());
+}
+
+/// These held messages are tried.
+pub(super) fn try_again(draft: &mut Draft<'_>, connection: &Connection, positions: Vec<Position>) {
     if !positions.is_empty() {
         let (connection, until) = (connection.id, Timestamp::default());
         draft.emit(HoldChanged { connection, positions, until, parent: None });

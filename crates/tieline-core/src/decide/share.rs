@@ -370,10 +370,9 @@ pub(super) fn close(
         // What was held back stands before the end.
         pause::catch_up(draft, connection, id, share);
     }
-    task::end_held(draft, connection, id);
+    task::release_or_end(draft, connection, id);
     let position = tell.then(|| draft.position(connection));
     let actor = Some(draft.actor.clone());
-    links::release(draft, connection, id);
     draft.emit(ShareClosed {
         connection: connection.id,
         share: id,

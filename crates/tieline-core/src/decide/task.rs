@@ -13,7 +13,7 @@ use crate::decide::fields::FieldsEnd;
 use crate::decide::links::links as links_of;
 use crate::decide::receive::{Ending, FOR_PARENT};
 use crate::decide::write::{Candidates, is_open, partner_takes, shared_content};
-use crate::decide::{copy, jobs, settle};
+use crate::decide::{copy, jobs, links, settle};
 use crate::event::{ChildGranted, Event, OfferReceived};
 use crate::job::JobKind;
 use crate::message::{ChildGrant, Message, ParentLink};
@@ -288,16 +288,16 @@ pub(super) fn awaits(connection: &Connection, grant: &ChildGrant) -> Option<Endi
     Some(Ending { held_until: Some(FOR_PARENT), parent: Some(parent), ..ending })
 }
 
-/// The share of `parent` ends, and with it, without a word, the tasks that wait here for its record and belong to
-/// nothing else: they would be taken for tasks of the next generation of that share.
-pub(super) fn end_held(draft: &mut Draft<'_>, connection: &Connection, parent: ShareId) {
+/// The share of `parent` ends. So do, without a word, the tasks that wait here for its record and belong to nothing else:
+/// they would be taken for tasks of the next generation of that share. What else was held for it is tried.
+pub(super) fn release_or_end(draft: &mut Draft<'_>, connection: &Connection, parent: ShareId) {
     let stands =
         |link: &ParentLink| link.share != parent && connection.shares.get(&link.share).is_some_and(is_open);
     let ends = |held: &HeldMessage| match Message::decode(held.kind, &held.body) {
         Ok(Message::ChildGrant(grant)) => !grant.parents.iter().any(stands),
         _ => false,
     };
-    let ended: Vec<_> = connection.held_for(parent).filter(|(_, held)| ends(held)).collect();
+    let (ended, others): (Vec<_>, Vec<_>) = connection.held_for(parent).partition(|(_, held)| ends(held));
     if !ended.is_empty() {
         // That it was held is told before how it ended.
         settle::report(draft, connection);
@@ -307,6 +307,7 @@ pub(super) fn end_held(draft: &mut Draft<'_>, connection: &Connection, parent: S
             Reason::new(ReasonCode::ShareInactive, "what the task belongs to is not shared any more");
         settle::settle_held(draft, connection, position, Outcome::Filtered, held.share, vec![reason]);
     }
+    links::try_again(draft, connection, others.into_iter().map(|(position, _)| position).collect());
 }
 
 /// Takes a task that follows its parent: it is created beside it.

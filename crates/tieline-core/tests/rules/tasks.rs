@@ -153,6 +153,21 @@ fn strict() -> Box<ObjectSchema> {
     Box::new(strict)
 }
 
+/// A lead that its holder cannot create yet, and a task of it that waits there, with a change.
+fn with_held_task() -> (Org, Org, ConnectionId, RecordId, RecordId) {
+    let (mut a, mut b, id) = pair();
+    b.run(Command::DefineObject { schema: strict() });
+    let record = lead(&mut a);
+    let mine = task(&mut a, "call", "Not Started", record);
+    forward(&mut a, record, id, with_tasks(TaskChoice::All));
+    assert_eq!(accept(&mut a, &mut b, id), None);
+    a.update(mine, &[("Subject", Value::text("call her"))]);
+    settle_all(&mut a, &mut b, id);
+    assert!(tasks(&b, id).is_empty());
+    assert_eq!(b.connection(id).inbound.counts.of(Outcome::Held), 2, "the task and its change");
+    (a, b, id, record, mine)
+}
+
 /// Takes what the lead will be refused for away, and tries what was held for it.
 fn relent(a: &mut Org, b: &mut Org, id: ConnectionId) {
     b.run(Command::DefineObject { schema: Box::new(standard("Lead")) });
@@ -165,16 +180,7 @@ fn relent(a: &mut Org, b: &mut Org, id: ConnectionId) {
 
 #[test]
 fn a_task_is_held_while_its_parent_is_not_created() {
-    let (mut a, mut b, id) = pair();
-    b.run(Command::DefineObject { schema: strict() });
-    let record = lead(&mut a);
-    let mine = task(&mut a, "call", "Not Started", record);
-    forward(&mut a, record, id, with_tasks(TaskChoice::All));
-    assert_eq!(accept(&mut a, &mut b, id), None);
-    a.update(mine, &[("Subject", Value::text("call her"))]);
-    settle_all(&mut a, &mut b, id);
-    assert!(tasks(&b, id).is_empty());
-    assert_eq!(b.connection(id).inbound.counts.of(Outcome::Held), 2, "the task and its change");
+    let (mut a, mut b, id, record, _) = with_held_task();
     assert_eq!(a.connection(id).outbox.outcomes.of(Outcome::Held), 2);
 
     relent(&mut a, &mut b, id);
@@ -190,15 +196,7 @@ fn a_task_is_held_while_its_parent_is_not_created() {
 /// of the record when that is shared anew.
 #[test]
 fn a_held_task_ends_with_what_it_belongs_to() {
-    let (mut a, mut b, id) = pair();
-    b.run(Command::DefineObject { schema: strict() });
-    let record = lead(&mut a);
-    let mine = task(&mut a, "call", "Not Started", record);
-    forward(&mut a, record, id, with_tasks(TaskChoice::All));
-    assert_eq!(accept(&mut a, &mut b, id), None);
-    a.update(mine, &[("Subject", Value::text("call her"))]);
-    settle_all(&mut a, &mut b, id);
-    assert_eq!(b.connection(id).inbound.counts.of(Outcome::Held), 2, "the task and its change");
+    let (mut a, mut b, id, record, mine) = with_held_task();
 
     a.run(Command::EndShare { record, connection: id, reason: EndReason::Stopped });
     forward(&mut a, record, id, Forwarding::default());
