@@ -252,6 +252,21 @@ mod tests {
         }
     }
 
+    /// Where a text is looked at by words, where by the long way, and where it begins to be.
+    #[test]
+    fn texts_of_any_length_end_where_they_end() {
+        let batch = |text: &str| {
+            format!(r#"{{"operations":[{{"op":"create","object":"Lead","fields":{{"City":"{text}"}}}}]}}"#)
+        };
+        for (before, after) in (0..=72).flat_map(|before| (0..=2).map(move |after| (before, after * 36))) {
+            let text = |middle: &str| "x".repeat(before) + middle + &"y".repeat(after);
+            assert!(is_plain(&batch(&text(""))) && is_plain(&batch(&text("ü"))));
+            for odd in [r#"\""#, "\t", "\u{1f}"] {
+                assert!(read(&batch(&text(odd))).is_none(), "{before} {after} {odd:?}");
+            }
+        }
+    }
+
     #[test]
     fn whatever_one_byte_is_altered_to_nothing_is_taken_that_serde_takes_otherwise() {
         let text = r#"{"operations":[{"op":"update","object":"Lead","id":"06fvzvr5d8x2a4s0sq3r8m8n4c","fields":{"City":"Oslo","n":12,"b":true,"x":null}}]}"#;
