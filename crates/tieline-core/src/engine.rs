@@ -3,6 +3,8 @@
 //! It decides and applies one command or message after the other and hands out the groups of
 //! events for the log. Whoever drives it makes nothing visible before those groups are durable.
 
+use std::sync::Arc;
+
 use crate::apply::apply;
 use crate::codec::DecodeError;
 use crate::command::{Command, Context, Once, Refusal, Reply};
@@ -13,15 +15,34 @@ use crate::event::{Event, Received};
 use crate::frame::{Chain, FrameHeader};
 use crate::log::Group;
 use crate::message::Envelope;
+use crate::outbox;
 use crate::state::{Answer, State};
-use crate::{ConnectionId, Position, Timestamp};
+use crate::{ConnectionId, Position, Seq, Timestamp};
+
+/// Most room that a group is given before it needs it.
+const ROOM_BYTES_MAX: usize = 4_096;
 
 /// One org, running.
 #[derive(Debug, Clone, Default)]
 pub struct Engine {
     state: State,
-    /// The events of the groups that were handed out, while somebody collects them.
-    collected: Option<Vec<Vec<Event>>>,
+    /// The events that were handed out and may leave, while somebody collects them.
+    collected: Option<Vec<Arc<Leaving>>>,
+    /// What a group took of late: the next one mostly fits.
+    room: usize,
+}
+
+/// An event that was handed out and may make messages.
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    /// Its number.
+    pub seq: Seq,
+    /// The time of its group.
+    pub time: Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// Its share of what its group takes in the log: a measure of what it takes in memory.
+    pub bytes: usize,
 }
 
 /// What became of a frame.
@@ -43,17 +64,18 @@ impl Engine {
     /// An engine with this state, for instance from a snapshot.
     #[must_use]
     pub const fn new(state: State) -> Self {
-        Self { state, collected: None }
+        Self { state, collected: None, room: 0 }
     }
 
-    /// Keeps the events of each group that is handed out from now on, for those who send them on:
-    /// they need not decode what was just encoded.
+    /// Keeps the events that may leave, of each group that is handed out from now on, for those who
+    /// send them on: they need not decode what was just encoded. All others are given back at once,
+    /// while they are in the caches of the processor.
     pub fn collect(&mut self) {
         self.collected.get_or_insert_default();
     }
 
-    /// The events of the groups handed out since the last call, group by group.
-    pub fn take_collected(&mut self) -> Vec<Vec<Event>> {
+    /// The events of the groups handed out since the last call that may leave, in order.
+    pub fn take_collected(&mut self) -> Vec<Arc<Leaving>> {
         self.collected.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -94,9 +116,9 @@ impl Engine {
 
     /// Folds what was decided, as one group.
     fn happen(&mut self, context: &Context, events: Vec<Event>) -> Group {
-        let mut group = Group::new(context.now);
+        let mut group = Group::with_room(context.now, self.room);
         let events = self.fold_with_rules(&mut group, events, context);
-        self.keep(events);
+        self.keep(&group, events);
         group
     }
 
@@ -214,7 +236,7 @@ impl Engine {
         last: bool,
         ended: &mut impl FnMut(&State, &Received),
     ) -> Group {
-        let mut group = Group::new(context.now);
+        let mut group = Group::with_room(context.now, self.room);
         events = self.fold_with_rules(&mut group, events, context);
         if let Some(Event::Received(received)) = events.first() {
             ended(&self.state, received);
@@ -224,7 +246,7 @@ impl Engine {
             self.fold(&mut group, &report);
             events.extend(report);
         }
-        self.keep(events);
+        self.keep(&group, events);
         group
     }
 
@@ -255,10 +277,17 @@ impl Engine {
         }
     }
 
-    /// Keeps the events of a whole group for those who collect them.
-    fn keep(&mut self, events: Vec<Event>) {
-        if let Some(collected) = self.collected.as_mut().filter(|_| !events.is_empty()) {
-            collected.push(events);
+    /// Keeps what may leave of the events of the newest group for those who collect it.
+    fn keep(&mut self, group: &Group, events: Vec<Event>) {
+        self.room = group.bytes().len().max(self.room - self.room / 16).min(ROOM_BYTES_MAX);
+        let Some(collected) = &mut self.collected else { return };
+        let (time, bytes) = (group.time(), group.bytes().len() / events.len().max(1));
+        let mut seq = Seq(self.state.seq.0 - events.len() as u64);
+        for event in events {
+            seq = seq.next();
+            if outbox::may_leave(&event) {
+                collected.push(Arc::new(Leaving { seq, time, event, bytes }));
+            }
         }
     }
 

@@ -38,6 +38,16 @@ pub fn envelope(
     Envelope { seq, time, kind, body }
 }
 
+/// Whether an event may have made messages; never false if it has.
+#[must_use]
+pub const fn may_leave(event: &Event) -> bool {
+    match event {
+        Event::Received(_) => false,
+        Event::RecordChanged(written) => !written.deliveries.is_empty(),
+        _ => true,
+    }
+}
+
 /// Appends the body of that message, and gives its kind.
 pub fn write(
     event: &Event,

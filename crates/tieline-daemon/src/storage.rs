@@ -49,7 +49,7 @@ fn store(shared: &Arc<Shared>, log: &mut SledLog, batch: Batch) {
         }
         let events = batch.last.0 + 1 - batch.first.0;
         shared.observer.flushed(flushing.elapsed(), events);
-        shared.tail.keep(batch.first, &batch.groups, batch.events);
+        shared.tail.keep(batch.leaving);
         shared.durable.send_replace(batch.last);
     }
     for release in batch.releases {

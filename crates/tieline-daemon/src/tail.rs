@@ -1,30 +1,22 @@
-//! The newest groups of the log, kept in memory for those who send them on.
+//! The newest events of the log that may leave, kept in memory for those who send them on.
 //!
 //! A publisher that keeps up never reads the disk; one that lags reads the log.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tieline_core::engine::Leaving;
 use tieline_core::event::Event;
-use tieline_core::log::Group;
 use tieline_core::{Seq, Timestamp};
 use tieline_store::LogReader;
 
-/// Most bytes of groups that are kept.
+/// Most bytes of events that are kept, as they are in the log.
 const TAIL_BYTES_MAX: usize = 8 << 20;
-
-/// The events of one group, as they were decided.
-struct KeptGroup {
-    first: Seq,
-    time: Timestamp,
-    events: Vec<Event>,
-    /// What they take in the log: a measure of what they take here.
-    bytes: usize,
-}
 
 #[derive(Default)]
 struct Kept {
-    groups: VecDeque<Arc<KeptGroup>>,
+    /// In the order of their numbers.
+    events: VecDeque<Arc<Leaving>>,
     bytes: usize,
 }
 
@@ -50,20 +42,25 @@ impl Tail {
         Self { kept: RwLock::default(), log }
     }
 
-    /// Keeps the events of groups that have become durable; the first one is `first`.
-    pub(crate) fn keep(&self, mut first: Seq, groups: &[Group], events: Vec<Vec<Event>>) {
+    /// Keeps events that have become durable.
+    pub(crate) fn keep(&self, events: Vec<Arc<Leaving>>) {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        for (group, events) in groups.iter().zip(events) {
-            let next = Seq(first.0 + events.len() as u64);
-            let bytes = group.bytes().len();
-            kept.bytes += bytes;
-            kept.groups.push_back(Arc::new(KeptGroup { first, time: group.time(), events, bytes }));
-            first = next;
-        }
+        kept.bytes += events.iter().map(|event| event.bytes).sum::<usize>();
+        kept.events.extend(events);
+    }
+
+    /// Forgets the oldest events beyond the bound. The thread that made them calls it: an allocator
+    /// takes back its own thread's memory more cheaply than that of another.
+    pub(crate) fn trim(&self) {
+        let mut forgotten = Vec::new();
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         while kept.bytes > TAIL_BYTES_MAX {
-            let Some(oldest) = kept.groups.pop_front() else { break };
+            let Some(oldest) = kept.events.pop_front() else { break };
             kept.bytes -= oldest.bytes;
+            forgotten.push(oldest);
         }
+        // Whoever reads the tail does not wait for the giving back.
+        drop(kept);
     }
 
     /// Gives the events `seqs`, which rise, to `take`, until it returns false.
@@ -74,10 +71,8 @@ impl Tail {
     ) -> Result<(), TailError> {
         let mut read: Option<(Seq, Timestamp, Event)> = None;
         for seq in seqs {
-            if let Some(group) = self.kept(*seq) {
-                let at = usize::try_from(seq.0 - group.first.0).unwrap_or(usize::MAX);
-                let event = group.events.get(at).ok_or(TailError::Missing(*seq))?;
-                if !take(*seq, group.time, event) {
+            if let Some(kept) = self.kept(*seq) {
+                if !take(*seq, kept.time, &kept.event) {
                     break;
                 }
                 continue;
@@ -95,13 +90,10 @@ impl Tail {
         Ok(())
     }
 
-    /// The group in memory that holds an event.
-    fn kept(&self, seq: Seq) -> Option<Arc<KeptGroup>> {
+    fn kept(&self, seq: Seq) -> Option<Arc<Leaving>> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.groups.partition_point(|group| group.first <= seq).checked_sub(1)?;
-        let group = kept.groups.get(at)?;
-        // The last group of all may end before an event that is not durable yet.
-        (seq.0 < group.first.0 + group.events.len() as u64).then(|| group.clone())
+        let at = kept.events.binary_search_by_key(&seq, |event| event.seq).ok()?;
+        kept.events.get(at).cloned()
     }
 
     fn read(&self, seq: Seq) -> Result<(Seq, Timestamp, Event), TailError> {

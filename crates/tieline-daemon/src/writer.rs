@@ -8,8 +8,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
 
 use tieline_core::command::{Command, Context, InvitationCommand, Once, Refusal};
-use tieline_core::engine::Engine;
-use tieline_core::event::Event;
+use tieline_core::engine::{Engine, Leaving};
 use tieline_core::frame::FrameHeader;
 use tieline_core::log::Group;
 use tieline_core::message::Envelope;
@@ -32,8 +31,8 @@ pub(crate) type Release = Box<dyn FnOnce() + Send>;
 /// Groups on their way into the log.
 pub(crate) struct Batch {
     pub(crate) groups: Vec<Group>,
-    /// The events of each group.
-    pub(crate) events: Vec<Vec<Event>>,
+    /// Their events that may leave.
+    pub(crate) leaving: Vec<Arc<Leaving>>,
     /// The number of the first event.
     pub(crate) first: Seq,
     /// The number of the last event.
@@ -62,12 +61,13 @@ pub(crate) fn run(shared: &Arc<Shared>, storage: &SyncSender<Batch>) {
 fn one_batch(shared: &Arc<Shared>, clock: &mut Clock, first: Work) -> Option<Batch> {
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).ok()?;
+    shared.tail.trim();
     let mut engine = shared.engine.write().unwrap_or_else(PoisonError::into_inner);
     let known = incarnation(&engine);
     let start = engine.state().seq;
     let mut batch = Batch {
         groups: Vec::new(),
-        events: Vec::new(),
+        leaving: Vec::new(),
         first: start.next(),
         last: start,
         bytes: 0,
@@ -82,7 +82,7 @@ fn one_batch(shared: &Arc<Shared>, clock: &mut Clock, first: Work) -> Option<Bat
         next = if full { None } else { shared.intake.poll() };
     }
     batch.last = engine.state().seq;
-    batch.events = engine.take_collected();
+    batch.leaving = engine.take_collected();
     batch.incarnation = incarnation(&engine).filter(|now| Some(*now) != known);
     Some(batch)
 }

@@ -52,8 +52,13 @@ impl Group {
     /// A group without events, of the command that was decided at `time`.
     #[must_use]
     pub fn new(time: Timestamp) -> Self {
-        // What a change takes at its receiver, as it came and as it was applied, mostly fits.
-        let mut bytes = Vec::with_capacity(1_280);
+        Self::with_room(time, 0)
+    }
+
+    /// The same, with room for an encoded group of so many bytes: a larger one grows, and moves.
+    #[must_use]
+    pub fn with_room(time: Timestamp, bytes: usize) -> Self {
+        let mut bytes = Vec::with_capacity(bytes.max(GROUP_HEAD));
         bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(&time.0.to_le_bytes());
         Self { bytes, time, len: 0 }

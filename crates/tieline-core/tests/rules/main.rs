@@ -22,6 +22,7 @@ mod interleavings;
 mod invitations;
 mod keys;
 mod kit;
+mod leaving;
 mod narrowing;
 mod outcomes;
 mod outside;

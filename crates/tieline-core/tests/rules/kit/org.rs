@@ -181,6 +181,7 @@ impl Org {
         let groups = self.log.read_from(seq, 0).unwrap();
         let stored = groups.event(seq).unwrap();
         let event = Event::decode(stored.kind, stored.body).unwrap();
+        assert!(outbox::may_leave(&event), "it has made a message: {event:?}");
         outbox::envelope(&event, seq, stored.time, id, position, &connection.publish)
     }
 
