@@ -41,7 +41,7 @@ pub struct Leaving {
     pub time: Timestamp,
     /// What happened.
     pub event: Event,
-    /// Its share of what its group takes in the log: a measure of what it takes in memory.
+    /// What it takes in memory, about: itself, and its share of what its group takes in the log.
     pub bytes: usize,
 }
 
@@ -281,7 +281,8 @@ impl Engine {
     fn keep(&mut self, group: &Group, events: Vec<Event>) {
         self.room = group.bytes().len().max(self.room - self.room / 16).min(ROOM_BYTES_MAX);
         let Some(collected) = &mut self.collected else { return };
-        let (time, bytes) = (group.time(), group.bytes().len() / events.len().max(1));
+        let bytes = size_of::<Leaving>() + group.bytes().len() / events.len().max(1);
+        let time = group.time();
         let mut seq = Seq(self.state.seq.0 - events.len() as u64);
         for event in events {
             seq = seq.next();

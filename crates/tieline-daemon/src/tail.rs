@@ -10,13 +10,13 @@ use tieline_core::event::Event;
 use tieline_core::{Seq, Timestamp};
 use tieline_store::LogReader;
 
-/// Most bytes of events that are kept, as they are in the log.
+/// Most bytes of memory that the kept events take, about.
 const TAIL_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Default)]
 struct Kept {
-    /// In the order of their numbers.
-    events: VecDeque<Arc<Leaving>>,
+    /// By their numbers, which rise.
+    events: VecDeque<(Seq, Arc<Leaving>)>,
     bytes: usize,
 }
 
@@ -46,7 +46,7 @@ impl Tail {
     pub(crate) fn keep(&self, events: Vec<Arc<Leaving>>) {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += events.iter().map(|event| event.bytes).sum::<usize>();
-        kept.events.extend(events);
+        kept.events.extend(events.into_iter().map(|event| (event.seq, event)));
     }
 
     /// Forgets the oldest events beyond the bound. The thread that made them calls it: an allocator
@@ -55,7 +55,7 @@ impl Tail {
         let mut forgotten = Vec::new();
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         while kept.bytes > TAIL_BYTES_MAX {
-            let Some(oldest) = kept.events.pop_front() else { break };
+            let Some((_, oldest)) = kept.events.pop_front() else { break };
             kept.bytes -= oldest.bytes;
             forgotten.push(oldest);
         }
@@ -63,15 +63,15 @@ impl Tail {
         drop(kept);
     }
 
-    /// Gives the events `seqs`, which rise, to `take`, until it returns false.
+    /// Gives the events `seqs`, which never fall, to `take`, until it returns false.
     pub(crate) fn events(
         &self,
         seqs: &[Seq],
         mut take: impl FnMut(Seq, Timestamp, &Event) -> bool,
     ) -> Result<(), TailError> {
         let mut read: Option<(Seq, Timestamp, Event)> = None;
-        for seq in seqs {
-            if let Some(kept) = self.kept(*seq) {
+        for (seq, kept) in seqs.iter().zip(self.kept(seqs)) {
+            if let Some(kept) = kept {
                 if !take(*seq, kept.time, &kept.event) {
                     break;
                 }
@@ -90,10 +90,14 @@ impl Tail {
         Ok(())
     }
 
-    fn kept(&self, seq: Seq) -> Option<Arc<Leaving>> {
+    /// Which of the events are in memory.
+    fn kept(&self, seqs: &[Seq]) -> Vec<Option<Arc<Leaving>>> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.events.binary_search_by_key(&seq, |event| event.seq).ok()?;
-        kept.events.get(at).cloned()
+        let find = |seq: &Seq| {
+            let at = kept.events.binary_search_by_key(seq, |(seq, _)| *seq).ok()?;
+            kept.events.get(at).map(|(_, event)| event.clone())
+        };
+        seqs.iter().map(find).collect()
     }
 
     fn read(&self, seq: Seq) -> Result<(Seq, Timestamp, Event), TailError> {
