@@ -26,9 +26,10 @@ use crate::metrics::{Metrics, UPKEEP_EVERY};
 use crate::observer::Observer;
 use crate::org::{OrgHandle, Shared};
 use crate::replay::{ReplayError, rebuild};
+use crate::storage::Storage;
 use crate::tail::Tail;
 use crate::tls::{TlsListener, server_config};
-use crate::{courier, escalation, handshake, jobs, storage, writer};
+use crate::{courier, escalation, handshake, jobs, writer};
 
 /// Batches that wait while one is made durable.
 const BATCHES_QUEUED: usize = 1;
@@ -230,10 +231,11 @@ fn write_snapshot(snapshots: &SnapshotStore, state: &tieline_core::state::State)
 
 fn start_threads(shared: &Arc<Shared>, log: SledLog) -> Vec<JoinHandle<()>> {
     let (sender, receiver) = mpsc::sync_channel(BATCHES_QUEUED);
-    let (deciding, storing) = (shared.clone(), shared.clone());
+    let storing = Arc::new(Storage::new(shared.clone(), log));
+    let (deciding, storage) = (shared.clone(), storing.clone());
     vec![
-        std::thread::spawn(move || writer::run(&deciding, &sender)),
-        std::thread::spawn(move || storage::run(&storing, log, &receiver)),
+        std::thread::spawn(move || writer::run(&deciding, &storage, &sender)),
+        std::thread::spawn(move || storing.run(&receiver)),
     ]
 }
 

@@ -1,11 +1,15 @@
-//! The storage thread: appends each batch, makes it durable with one flush, then releases it.
+//! Storage: appends batches, makes them durable with one flush, then releases them.
+//!
+//! A thread of its own does it, so that one batch is made durable while the next is decided; what waits
+//! for it by then becomes durable together. A small batch that comes alone is stored by the writer
+//! itself, which spares the change one wait for a thread.
 //!
 //! Any error ends the process: memory may be ahead of the disk then, but nothing of it was seen.
 //! A flush is never tried again. A watchdog ends a process whose disk hangs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tieline_core::log::Log;
@@ -18,43 +22,105 @@ use crate::writer::Batch;
 const QUIET: Duration = Duration::from_millis(100);
 /// A batch that is not durable after so long means that the disk hangs.
 const STALLED_SECS: u64 = 30;
+/// A batch of so few groups is stored by the writer itself, if nothing else is under way.
+const ALONE_GROUPS_MAX: usize = 4;
 
-/// Runs until the writer has ended; then closes the log.
-pub(crate) fn run(shared: &Arc<Shared>, mut log: SledLog, batches: &Receiver<Batch>) {
-    let busy_since = watchdog();
-    let begun = Instant::now();
-    loop {
-        let batch = match batches.recv_timeout(QUIET) {
-            Ok(batch) => batch,
-            Err(RecvTimeoutError::Timeout) => {
-                or_end(log.rest());
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        busy_since.store(begun.elapsed().as_secs() + 1, Ordering::Relaxed);
-        store(shared, &mut log, batch);
-        busy_since.store(0, Ordering::Relaxed);
-    }
-    or_end(log.close());
+/// The log, and whoever waits for it.
+pub(crate) struct Storage {
+    shared: Arc<Shared>,
+    disk: Mutex<Disk>,
+    /// Batches that the storage thread was handed and has not released.
+    under_way: AtomicUsize,
+    begun: Instant,
+    busy_since: Arc<AtomicU64>,
 }
 
-fn store(shared: &Arc<Shared>, log: &mut SledLog, batch: Batch) {
-    if !batch.groups.is_empty() {
-        let flushing = Instant::now();
-        or_end(log.append(&batch.groups));
-        or_end(log.flush());
-        if let Some(incarnation) = batch.incarnation {
-            or_end(log.begin_incarnation(incarnation));
+struct Disk {
+    log: SledLog,
+    stored: Instant,
+}
+
+impl Storage {
+    pub(crate) fn new(shared: Arc<Shared>, log: SledLog) -> Self {
+        let disk = Mutex::new(Disk { log, stored: Instant::now() });
+        Self { shared, disk, under_way: AtomicUsize::new(0), begun: Instant::now(), busy_since: watchdog() }
+    }
+
+    /// Stores a batch, or hands it to the storage thread. False if that thread is gone: it is ending
+    /// the process.
+    pub(crate) fn take(&self, batch: Batch, thread: &SyncSender<Batch>) -> bool {
+        // Only the caller adds to what is under way: once it is nothing, it stays so.
+        if batch.groups.len() <= ALONE_GROUPS_MAX && self.under_way.load(Ordering::Acquire) == 0 {
+            self.store(vec![batch]);
+            return true;
         }
-        let events = batch.last.0 + 1 - batch.first.0;
-        shared.observer.flushed(flushing.elapsed(), events);
-        shared.tail.keep(batch.leaving);
-        shared.durable.send_replace(batch.last);
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        thread.send(batch).is_ok()
     }
-    for release in batch.releases {
-        release();
+
+    /// The storage thread: runs until the writer has ended, then closes the log.
+    pub(crate) fn run(&self, batches: &Receiver<Batch>) {
+        loop {
+            match batches.recv_timeout(QUIET) {
+                Ok(first) => {
+                    let batches: Vec<_> = std::iter::once(first).chain(batches.try_iter()).collect();
+                    let count = batches.len();
+                    self.store(batches);
+                    self.under_way.fetch_sub(count, Ordering::AcqRel);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let mut disk = self.disk();
+                    if disk.stored.elapsed() >= QUIET {
+                        or_end(disk.log.rest());
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let mut disk = self.disk();
+        or_end(disk.log.flush());
+        or_end(disk.log.rest());
     }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        // A thread that panics over the log ends the process: nobody comes by here after it.
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self, batches: Vec<Batch>) {
+        self.busy_since.store(self.begun.elapsed().as_secs() + 1, Ordering::Relaxed);
+        let mut disk = self.disk();
+        make_durable(&self.shared, &mut disk.log, &batches);
+        disk.stored = Instant::now();
+        drop(disk);
+        self.busy_since.store(0, Ordering::Relaxed);
+        for batch in batches {
+            if !batch.groups.is_empty() {
+                self.shared.tail.keep(batch.leaving);
+                self.shared.durable.send_replace(batch.last);
+            }
+            for release in batch.releases {
+                release();
+            }
+        }
+    }
+}
+
+fn make_durable(shared: &Shared, log: &mut SledLog, batches: &[Batch]) {
+    let flushing = Instant::now();
+    let mut events = 0;
+    for batch in batches.iter().filter(|batch| !batch.groups.is_empty()) {
+        or_end(log.append(&batch.groups));
+        events += batch.last.0 + 1 - batch.first.0;
+    }
+    if events == 0 {
+        return;
+    }
+    or_end(log.flush());
+    for incarnation in batches.iter().filter_map(|batch| batch.incarnation) {
+        or_end(log.begin_incarnation(incarnation));
+    }
+    shared.observer.flushed(flushing.elapsed(), events);
 }
 
 /// Ends the process when the log fails: nothing that was not released has been seen by anybody.

@@ -1,8 +1,8 @@
 //! The writer: one thread that owns the changes of the state.
 //!
-//! It decides and applies one command or message after the other and hands a batch to the storage
-//! thread; one batch is made durable while the next is decided. Nothing that it did is visible
-//! outside before the storage thread releases it. It holds no rule of the domain.
+//! It decides and applies one command or message after the other and hands a batch to the storage;
+//! one batch is made durable while the next is decided. Nothing that it did is visible outside
+//! before the storage releases it. It holds no rule of the domain.
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::intake::Work;
 use crate::observer::EndedChange;
 use crate::org::{Executed, FrameTaken, Shared};
+use crate::storage::Storage;
 
 /// A batch is handed on when it has so many groups,
 const BATCH_GROUPS_MAX: usize = 2_000;
@@ -44,15 +45,14 @@ pub(crate) struct Batch {
 }
 
 /// Runs the writer until the intake is closed and drained.
-pub(crate) fn run(shared: &Arc<Shared>, storage: &SyncSender<Batch>) {
+pub(crate) fn run(shared: &Arc<Shared>, storage: &Storage, thread: &SyncSender<Batch>) {
     let mut clock = Clock::default();
     while let Some(first) = shared.intake.wait() {
         let Some(batch) = one_batch(shared, &mut clock, first) else {
             tracing::error!("the operating system gave no randomness: nothing can be decided safely");
             std::process::abort();
         };
-        if storage.send(batch).is_err() {
-            // The storage thread has failed and is ending the process.
+        if !storage.take(batch, thread) {
             return;
         }
     }
