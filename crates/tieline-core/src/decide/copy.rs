@@ -578,10 +578,11 @@ pub(super) fn retry(draft: &mut Draft<'_>, connection: &Connection, id: ShareId,
         let Some((record_id, record)) = share.record.and_then(|r| Some((r, draft.state.record(r)?))) else {
             return FieldsEnd::inactive("the record is not here any more");
         };
-        let (mut good, reasons) = passing(draft, incoming.object, record);
-        if reasons.is_empty() {
-            good.extend(links::filled(draft, connection, record, incoming.object, |_| true));
-        }
+        let (waiting, reasons) = passing(draft, incoming.object, record);
+        let all = |_| reasons.is_empty();
+        let mut good = links::filled(draft, connection, record, incoming.object, all);
+        // What waits for a field is later than what would fill it.
+        good.extend(waiting);
         if good.is_empty() {
             return FieldsEnd::new(Outcome::Rejected, Some(record_id), reasons);
         }

@@ -132,10 +132,8 @@ struct Came<'a> {
 }
 
 impl Came<'_> {
-    /// Whether a later value waits already, of another connection or mapping: it is not replaced.
     fn is_behind(&self, record: &Record) -> bool {
-        let waits = record.pending.get(&self.mapping.local);
-        waits.is_some_and(|pending| pending.stamp.write() > self.stamp.write())
+        record.waits_later(&self.mapping.local, self.stamp)
     }
 
     fn pending(&self, incoming: &Incoming<'_>, reasons: Vec<Reason>) -> PendingValue {

@@ -18,6 +18,7 @@ use crate::schema::{FieldSchema, FieldType, ObjectSchema};
 use crate::stamp::Stamp;
 use crate::state::{Connection, FieldState, Record, ShareRole, ShareStatus, State};
 use crate::value::Value;
+use crate::vecmap::VecMap;
 use crate::{FieldName, Position, RecordId, ShareId, Timestamp, UserName};
 
 /// What the references among `fields` become over a connection: the shares of their targets.
@@ -312,7 +313,7 @@ fn received(field: &FieldState) -> Option<Stamp> {
     Some(Stamp { rev, reviser, ..field.stamp })
 }
 
-/// References that have their targets and are refused wait as other values do.
+/// References that have their targets and are refused wait as other values do, unless later values wait already.
 fn wait(
     draft: &mut Draft<'_>,
     connection: &Connection,
@@ -323,7 +324,8 @@ fn wait(
 ) {
     let share = record.share_over(connection.id).and_then(|id| connection.shares.get(&id));
     let Some(rule) = share.and_then(|share| rule_of(connection, share)) else { return };
-    let values = candidates.iter().filter_map(|(name, candidate)| {
+    let meant = candidates.iter().filter(|(name, candidate)| !record.waits_later(name, candidate.stamp));
+    let values = meant.filter_map(|(name, candidate)| {
         let pending = PendingValue {
             remote: rule.mapping_of(name)?.remote()?.clone(),
             incoming: Value::Reference(RecordId(record.awaited(name, connection.id)?.0)),
@@ -337,8 +339,10 @@ fn wait(
         };
         Some((name.clone(), Some(pending)))
     });
-    let values = values.collect();
-    draft.emit(ValuesPending { record: id, values });
+    let values: VecMap<_, _> = values.collect();
+    if !values.is_empty() {
+        draft.emit(ValuesPending { record: id, values });
+    }
 }
 
 /// A record is shared over a connection: whoever refers to it there is told by which name.

@@ -83,6 +83,12 @@ impl Record {
         Some(link.share)
     }
 
+    /// Whether a later value of a field waits already, of another connection or mapping: it is not replaced.
+    #[must_use]
+    pub fn waits_later(&self, field: &FieldName, stamp: Stamp) -> bool {
+        self.pending.get(field).is_some_and(|pending| pending.stamp.write() > stamp.write())
+    }
+
     /// The share of this record over `connection`.
     #[must_use]
     pub fn share_over(&self, connection: ConnectionId) -> Option<ShareId> {

@@ -1,6 +1,8 @@
 //! References travel as links between shared records (`docs/protocol.md` §8): translated to the
 //! partner's own record, in whatever order the two come, and in circles.
 
+mod waiting;
+
 use std::ops::Range;
 
 use tieline_core::command::{Command, Pause, Reply};
