@@ -20,6 +20,7 @@ use crate::event::{InputsKept, LinksAwaited, LostValue, Origin, PendingValue, Un
 use crate::mapping::{FieldMapping, SubscribeRule, Unmapped};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
+use crate::reference::Links;
 use crate::schema::ObjectSchema;
 use crate::stamp::Stamp;
 use crate::state::{Connection, FieldState, Record, Share};
@@ -161,7 +162,7 @@ struct Sorted<'a> {
     /// Values that cannot be written now and stop no others, with their reasons.
     apart: Vec<(Came<'a>, Reason)>,
     /// References that are empty because their targets are not here, and why.
-    links: VecMap<FieldName, ShareId>,
+    links: Links,
     absent: Vec<Reason>,
     /// Picklist values without a mapping.
     unmapped: Vec<(FieldName, SmolStr)>,
@@ -425,6 +426,10 @@ pub(super) fn write_fields(
     }
     if !reasons.is_empty() {
         wait(draft, incoming, id, record, &sorted, &reasons, false);
+        // Those that would be empty are not written; what the others wait for is known all the same.
+        let Sorted { links, candidates, .. } = &mut sorted;
+        links.retain(|name, _| !candidates.contains_key(name));
+        await_links(draft, incoming, id, std::mem::take(links));
         return (FieldsEnd::new(Outcome::Rejected, Some(id), reasons), all_later);
     }
     if sorted.approval().next().is_some() {
@@ -438,11 +443,14 @@ pub(super) fn write_fields(
         let actor = UserName::connection_user();
         write_with_pending(draft, id, record, incoming.object, candidates, actor, hops);
     }
-    if !sorted.links.is_empty() {
-        let links = std::mem::take(&mut sorted.links);
-        draft.emit(LinksAwaited { record: id, connection: incoming.connection.id, links });
-    }
+    await_links(draft, incoming, id, std::mem::take(&mut sorted.links));
     (ended(&sorted, differs, id), all_later)
+}
+
+fn await_links(draft: &mut Draft<'_>, incoming: &Incoming<'_>, record: RecordId, links: Links) {
+    if !links.is_empty() {
+        draft.emit(LinksAwaited { record, connection: incoming.connection.id, links });
+    }
 }
 
 /// Why candidates are refused alone, if they are refused together with what waits on the record, too.

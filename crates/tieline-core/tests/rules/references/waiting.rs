@@ -41,3 +41,33 @@ fn an_older_reference_replaces_no_later_one_that_waits() {
     assert_eq!(refers(&b, its_person, "Firm"), Value::Reference(copy(&b, connection, of_glass)));
     check(&b, connection);
 }
+
+/// By which share a reference is to be filled is learnt from a message that is refused, too.
+#[test]
+fn a_message_that_is_refused_names_the_target_of_a_reference() {
+    let (mut a, mut b, connection) = pair(false);
+    let (firm, person) = firm_and_person(&mut a);
+    let of_person = forward(&mut a, person, connection);
+    settle(&mut a, &mut b, connection);
+    accept(&mut b, connection, of_person);
+    settle(&mut a, &mut b, connection);
+    let its_person = copy(&b, connection, of_person);
+    let awaited = |b: &Org| b.record(its_person).awaited(&name("Firm"), connection);
+    assert_eq!(awaited(&b), Some(NOT_SHARED));
+    a.run(Command::EndShare { record: person, connection, reason: EndReason::Stopped });
+    a.update(person, &[named("Ada L.")]);
+    let of_firm = forward(&mut a, firm, connection);
+    forward(&mut a, person, connection);
+    settle(&mut a, &mut b, connection);
+    shut(&mut b);
+    accept(&mut b, connection, of_person);
+    settle(&mut a, &mut b, connection);
+    assert!(b.record(its_person).pending.contains_key("Name"), "it was refused");
+    assert_eq!(awaited(&b), Some(of_firm));
+    open(&mut b);
+    accept(&mut b, connection, of_firm);
+    settle(&mut a, &mut b, connection);
+    assert_eq!(refers(&b, its_person, "Firm"), Value::Reference(copy(&b, connection, of_firm)));
+    assert_eq!(refers(&b, its_person, "Name"), Value::text("Ada L."));
+    check(&b, connection);
+}
