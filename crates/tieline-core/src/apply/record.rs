@@ -140,7 +140,7 @@ pub(super) fn links_awaited(state: &mut State, event: &LinksAwaited) {
     let mut gone = Gone::default();
     let Some(record) = state.records.get_mut(&event.record) else { return };
     for (name, share) in event.links.iter() {
-        let link = AwaitedLink { connection: event.connection, share: *share };
+        let link = AwaitedLink { connection: event.connection, share: *share, orphan: false };
         gone.link(record.links.insert(name.clone(), link));
     }
     state.link_index.add_awaited(event.record, record);

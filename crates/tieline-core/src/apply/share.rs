@@ -259,6 +259,9 @@ pub(super) fn orphan(records: &mut BTreeMap<RecordId, Record>, record: RecordId,
     for pending in record.pending.values_mut().filter(|pending| pending.origin.connection == connection) {
         pending.orphan = true;
     }
+    for link in record.links.values_mut().filter(|link| link.connection == connection) {
+        link.orphan = true;
+    }
 }
 
 pub(super) fn snapshot_sent(state: &mut State, seq: Seq, time: Timestamp, event: &SnapshotSent) {

@@ -59,6 +59,14 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// The share that this command gave a record.
+    pub(crate) fn linked_by(&self, connection: ConnectionId, record: RecordId) -> Option<ShareId> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::ShareLinked(e) if e.connection == connection && e.record == Some(record) => Some(e.share),
+            _ => None,
+        })
+    }
+
     /// What was last written to a record.
     pub(crate) fn written(&self, record: RecordId) -> Option<&RecordChanged> {
         self.events.iter().rev().find_map(|event| match event {

@@ -16,20 +16,21 @@ use crate::reason::{Reason, ReasonCode};
 use crate::reference::{Links, NOT_SHARED, target};
 use crate::schema::{FieldSchema, FieldType, ObjectSchema};
 use crate::stamp::Stamp;
-use crate::state::{Connection, FieldState, Record, ShareRole, ShareStatus, State};
+use crate::state::{Connection, FieldState, Record, ShareRole, ShareStatus};
 use crate::value::Value;
 use crate::vecmap::VecMap;
 use crate::{FieldName, Position, RecordId, ShareId, Timestamp, UserName};
 
 /// What the references among `fields` become over a connection: the shares of their targets.
 pub(super) fn links<'a>(
-    state: &State,
+    draft: &Draft<'_>,
     connection: &Connection,
     fields: impl Iterator<Item = (&'a FieldName, &'a Value)>,
 ) -> Links {
     let share_of = |record: RecordId| {
-        let id = state.record(record)?.share_over(connection.id)?;
-        connection.shares.get(&id).filter(|share| is_open(share)).map(|_| id)
+        let known = draft.state.record(record).and_then(|known| known.share_over(connection.id));
+        let open = known.filter(|id| connection.shares.get(id).is_some_and(is_open));
+        open.or_else(|| draft.linked_by(connection.id, record))
     };
     fields
         .filter_map(|(name, value)| match value {
@@ -300,8 +301,8 @@ pub(super) fn filled(
             let found = resolve(draft, connection, object.field(name)?, link.share).ok()?;
             let received = received(here)?;
             let stamp = here.stamp.revised(here.stamp, own);
-            let (value, received) = (Value::Reference(found), Some(received));
-            let origin = here.source.as_ref().map(|source| source.origin);
+            let origin = here.source.as_ref().map(|source| source.origin).filter(|_| !link.orphan);
+            let (value, received) = (Value::Reference(found), origin.map(|_| received));
             Some((name.clone(), Candidate { value, stamp, origin, received }))
         })
         .collect()
@@ -325,17 +326,18 @@ fn wait(
     let share = record.share_over(connection.id).and_then(|id| connection.shares.get(&id));
     let Some(rule) = share.and_then(|share| rule_of(connection, share)) else { return };
     let meant = candidates.iter().filter(|(name, candidate)| !record.waits_later(name, candidate.stamp));
-    let values = meant.filter_map(|(name, candidate)| {
+    let values = meant.filter_map(|(name, _)| {
+        let (link, here) = (record.links.get(name)?, record.fields.get(name)?);
         let pending = PendingValue {
             remote: rule.mapping_of(name)?.remote()?.clone(),
-            incoming: Value::Reference(RecordId(record.awaited(name, connection.id)?.0)),
-            stamp: candidate.received?,
-            origin: candidate.origin?,
+            incoming: Value::Reference(RecordId(link.share.0)),
+            stamp: received(here)?,
+            origin: here.source.as_ref()?.origin,
             position: connection.inbound.received.position,
             reasons: reasons.to_vec(),
             approval: false,
             rejected: false,
-            orphan: false,
+            orphan: link.orphan,
         };
         Some((name.clone(), Some(pending)))
     });

@@ -308,7 +308,7 @@ fn send_for_recreation(
 ) {
     let content = shared_content(connection, record, true, |_| true);
     let position = draft.position(connection);
-    let links = links::links(draft.state, connection, content.values.iter());
+    let links = links::links(draft, connection, content.values.iter());
     let (over, generation) = (connection.id, share.generation);
     let delivery = Delivery { connection: over, share: id, generation, position, links };
     let parents = share.parents.clone();

@@ -159,7 +159,7 @@ pub(super) fn offer(
     let (shown, _) = publish::visible(connection.publish.get(&record.object), shown, |(name, _)| name);
     let preview: VecMap<_, _> = shown.into_iter().collect();
     let references = record.fields.iter().map(|(name, field)| (name, &field.value));
-    let links = links::links(draft.state, connection, references);
+    let links = links::links(draft, connection, references);
     let position = draft.position(connection);
     let actor = draft.actor.clone();
     draft.emit(ShareOffered {
@@ -460,7 +460,7 @@ pub(super) fn send_grant(
     let grant = draft.position(connection);
     let more = content.values.len() > create_set.len();
     let follow_up = more.then(|| draft.position(connection));
-    let links = links::links(draft.state, connection, content.values.iter());
+    let links = links::links(draft, connection, content.values.iter());
     draft.emit(ShareGranted {
         connection: connection.id,
         share: id,
@@ -501,7 +501,7 @@ pub(super) fn send_unseen(
         return false;
     }
     let position = draft.position(connection);
-    let links = links::links(draft.state, connection, content.values.iter());
+    let links = links::links(draft, connection, content.values.iter());
     let delivery = Delivery { connection: connection.id, share, generation, position, links };
     let object = object.clone();
     draft.emit(SnapshotSent { delivery, object, content, recreate: None, unseen_from });

@@ -172,7 +172,7 @@ fn grant(
     content: Content,
     parents: Vec<ParentLink>,
 ) {
-    let links = links_of(draft.state, connection, content.values.iter());
+    let links = links_of(draft, connection, content.values.iter());
     let (position, actor) = (draft.position(connection), draft.actor.clone());
     let connection = connection.id;
     draft.emit(ChildGranted {

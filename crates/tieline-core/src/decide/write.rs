@@ -182,7 +182,7 @@ pub(super) fn delivery(
         share,
         generation,
         position: draft.position(connection),
-        links: links::links(draft.state, connection, candidates.iter().map(|(name, c)| (name, &c.value))),
+        links: links::links(draft, connection, candidates.iter().map(|(name, c)| (name, &c.value))),
     })
 }
 

@@ -17,6 +17,10 @@ pub struct AwaitedLink {
     pub connection: ConnectionId,
     /// The share of its target; [`NOT_SHARED`] if the partner does not share it.
     pub share: ShareId,
+    /// Whether the partner may not have it any more: the share that it came over has ended since, or the partner's
+    /// log has had a new life. Then it counts as written here once it is filled, and goes to everybody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub orphan: bool,
 }
 
 /// Both directions of the references of records.

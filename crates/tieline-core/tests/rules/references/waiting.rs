@@ -71,3 +71,72 @@ fn a_message_that_is_refused_names_the_target_of_a_reference() {
     assert_eq!(refers(&b, its_person, "Name"), Value::text("Ada L."));
     check(&b, connection);
 }
+
+/// A person of `a`, whose copy at `b` refers to a firm of `b` that `a` has not accepted: the org before and after
+/// that write.
+fn written_at_the_copy() -> (Org, Org, Org, ConnectionId, [RecordId; 3], [ShareId; 2]) {
+    let (mut a, mut b, connection) = pair(false);
+    let person = a.create("Person__c", &[named("Ada")]);
+    let of_person = forward(&mut a, person, connection);
+    let firm = b.create("Firm__c", &[named("Steel")]);
+    let of_firm = forward(&mut b, firm, connection);
+    settle(&mut a, &mut b, connection);
+    accept(&mut b, connection, of_person);
+    settle(&mut a, &mut b, connection);
+    let its_person = copy(&b, connection, of_person);
+    let before = b.clone();
+    b.update(its_person, &[("Firm", Value::Reference(firm))]);
+    settle(&mut a, &mut b, connection);
+    assert_eq!(a.record(person).awaited(&name("Firm"), connection), Some(of_firm));
+    (a, before, b, connection, [person, its_person, firm], [of_person, of_firm])
+}
+
+/// Whoever wrote the reference was put back to before it: it comes back as soon as it is filled.
+#[test]
+fn a_reference_that_is_filled_goes_back_to_whoever_has_lost_it() {
+    let (mut a, mut b, _, connection, [person, its_person, firm], [_, of_firm]) = written_at_the_copy();
+    let above = Incarnation(0);
+    b.run(Command::StartIncarnation { cause: IncarnationCause::Restored, connection: None, above });
+    let incarnation = b.state().org.as_ref().unwrap().incarnation;
+    a.run(Command::TakeIncarnation { connection, incarnation });
+    settle(&mut a, &mut b, connection);
+    assert_eq!(refers(&b, its_person, "Firm"), Value::Null, "nobody can say it yet");
+    accept(&mut a, connection, of_firm);
+    settle(&mut a, &mut b, connection);
+    assert_eq!(refers(&a, person, "Firm"), Value::Reference(copy(&a, connection, of_firm)));
+    assert_eq!(refers(&b, its_person, "Firm"), Value::Reference(firm));
+    check(&a, connection);
+    check(&b, connection);
+}
+
+/// The share over which a reference came has ended, and the partner has a new copy that never had it. A rule may
+/// refuse it at first.
+#[test]
+fn a_reference_that_is_filled_goes_to_a_copy_that_was_made_since() {
+    for refused in [false, true] {
+        let (mut a, _, mut b, connection, [person, its_person, firm], [of_person, of_firm]) =
+            written_at_the_copy();
+        b.run(Command::DeleteRecord { record: its_person });
+        settle(&mut a, &mut b, connection);
+        forward(&mut a, person, connection);
+        settle(&mut a, &mut b, connection);
+        accept(&mut b, connection, of_person);
+        settle(&mut a, &mut b, connection);
+        let its_person = copy(&b, connection, of_person);
+        assert_eq!(refers(&b, its_person, "Firm"), Value::Null);
+        if refused {
+            shut(&mut a);
+        }
+        accept(&mut a, connection, of_firm);
+        settle(&mut a, &mut b, connection);
+        if refused {
+            assert!(a.record(person).pending.contains_key("Firm"));
+            open(&mut a);
+            settle(&mut a, &mut b, connection);
+        }
+        assert_eq!(refers(&a, person, "Firm"), Value::Reference(copy(&a, connection, of_firm)));
+        assert_eq!(refers(&b, its_person, "Firm"), Value::Reference(firm), "{refused}");
+        check(&a, connection);
+        check(&b, connection);
+    }
+}
