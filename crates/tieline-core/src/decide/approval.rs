@@ -8,7 +8,7 @@ use crate::command::{Refusal, Reply};
 use crate::decide::draft::Draft;
 use crate::decide::write::{Candidate, Candidates, refusals};
 use crate::decide::{links, record};
-use crate::event::{DecisionSent, Origin, PendingValue, ValuesPending};
+use crate::event::{DecisionSent, PendingValue, ValuesPending};
 use crate::message::ValueDecided;
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::FieldType;
@@ -60,19 +60,7 @@ fn candidate(
         let value = rule.map_value(mapping, &pending.incoming, field);
         value.map_err(|reason| Refusal::record(vec![reason]))?
     };
-    let origin = Origin { connection: connection.id, mapping: rule.version };
-    // What waited may be the field's own write, mapped anew.
-    let present = record.fields.get(name).map(|field| field.stamp);
-    let stamp = match present.filter(|present| present.write() == pending.stamp.write()) {
-        Some(present) => pending.stamp.revised(present, connection_owner(state)),
-        None => pending.stamp,
-    };
-    let received = (stamp != pending.stamp).then_some(pending.stamp);
-    Ok(Candidate { value, stamp, origin: (!pending.orphan).then_some(origin), received })
-}
-
-fn connection_owner(state: &State) -> crate::OrgId {
-    state.org.as_ref().map(|org| org.id).unwrap_or_default()
+    Ok(Candidate::waited(value, record, mapping, pending, rule.version, draft.org().id))
 }
 
 /// Writes the value.

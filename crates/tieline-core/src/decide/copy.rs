@@ -205,10 +205,10 @@ fn link(
         let received = record.fields.get(name).and_then(FieldState::came_over) == Some(connection.id);
         !is_written(name) && (!received || lost_there || forgotten.contains(name))
     });
-    // Values of other connections that waited here and were written together with the grant.
+    // Of what was written together with the grant, what is not the partner's: values that waited here, and our own.
     if let Some(written) = &written {
         for (name, value, stamp) in written.content.iter() {
-            let of_others = written.origin_of(name).is_some_and(|origin| origin.connection != connection.id);
+            let of_others = written.origin_of(name).is_none_or(|origin| origin.connection != connection.id);
             if of_others && partner_takes(connection, &record.object, name) {
                 ours.set(name.clone(), value.clone(), stamp);
             }
@@ -272,7 +272,12 @@ fn create(
     if let Some(account) = account {
         account.make(draft, owner.clone());
     }
-    let delivery = delivery(draft, connection, share, generation, &incoming.object.name, &candidates);
+    let mut delivery = delivery(draft, connection, share, generation, &incoming.object.name, &candidates);
+    if let Some(delivery) = &mut delivery {
+        // What refers to the copy itself names the share that it is made for.
+        let of_itself = candidates.iter().filter(|(_, candidate)| candidate.value == Value::Reference(id));
+        delivery.links.extend(of_itself.map(|(name, _)| (name.clone(), share)));
+    }
     let lent = lent(incoming, &candidates);
     let write = Write {
         id,
@@ -395,7 +400,7 @@ fn begin_computed(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content,
 
 /// What the copy `id` begins with: the mapped fields, the constants, and the object's own defaults.
 fn begin_copy(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, id: RecordId) -> Begun {
-    let origin = Some(incoming.origin());
+    let (origin, own) = (Some(incoming.origin()), draft.org().id);
     let mut begun = Begun::default();
     for (name, value, stamp) in content.iter() {
         for mapping in incoming.rule.takes(name) {
@@ -415,7 +420,7 @@ fn begin_copy(draft: &Draft<'_>, incoming: &Incoming<'_>, content: &Content, id:
                     continue;
                 }
             };
-            let candidate = Candidate { value, stamp, origin, received: None };
+            let candidate = Candidate::came(value, stamp, stamp, origin, own);
             begun.candidates.insert(mapping.local.clone(), candidate);
         }
     }

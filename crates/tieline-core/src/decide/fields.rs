@@ -271,8 +271,7 @@ fn sort_fields<'a>(
                 }
             };
             sorted.came.push(came);
-            let received = (stamp != received).then_some(received);
-            let candidate = Candidate { value, stamp, origin: Some(origin), received };
+            let candidate = Candidate::came(value, stamp, received, Some(origin), own);
             sorted.candidates.insert(mapping.local.clone(), candidate);
         }
     }

@@ -302,8 +302,7 @@ pub(super) fn filled(
             let received = received(here)?;
             let stamp = here.stamp.revised(here.stamp, own);
             let origin = here.source.as_ref().map(|source| source.origin).filter(|_| !link.orphan);
-            let (value, received) = (Value::Reference(found), origin.map(|_| received));
-            Some((name.clone(), Candidate { value, stamp, origin, received }))
+            Some((name.clone(), Candidate::came(Value::Reference(found), stamp, received, origin, own)))
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use crate::account::parent_fields;
 use crate::content::Content;
 use crate::decide::draft::Draft;
 use crate::decide::{compute, links};
-use crate::event::{Delivery, Origin, RecordAction, RecordChanged};
+use crate::event::{Delivery, Origin, PendingValue, RecordAction, RecordChanged};
 use crate::mapping::{FieldMapping, SubscribeRule};
 use crate::reason::{Reason, ReasonCode};
 use crate::schema::{ObjectSchema, record_type_field};
@@ -15,7 +15,7 @@ use crate::stamp::Stamp;
 use crate::state::{Connection, Record, Share, ShareStatus, State};
 use crate::value::Value;
 use crate::vecmap::VecMap;
-use crate::{ConnectionId, FieldName, ObjectName, Owner, RecordId, ShareId, Timestamp, UserName};
+use crate::{ConnectionId, FieldName, ObjectName, OrgId, Owner, RecordId, ShareId, Timestamp, UserName};
 
 /// A value that is to be written.
 #[derive(Debug, Clone)]
@@ -33,6 +33,49 @@ impl Candidate {
     /// A value written here.
     pub(super) const fn local(value: Value, stamp: Stamp) -> Self {
         Self { value, stamp, origin: None, received: None }
+    }
+
+    /// A value that came with the stamp `received`, written with `stamp`.
+    ///
+    /// A later write of this org's own is one that it has forgotten. It is its own again, and one revision higher:
+    /// mappings need not invert, and others may hold it as it was first. What is empty has nothing to take back, and
+    /// may wait for the target of a reference.
+    pub(super) fn came(
+        value: Value,
+        stamp: Stamp,
+        received: Stamp,
+        origin: Option<Origin>,
+        own: OrgId,
+    ) -> Self {
+        if received.org == own && !value.is_null() {
+            return Self::local(value, received.revised(stamp, own));
+        }
+        let received = (stamp != received).then_some(received);
+        Self { value, stamp, origin, received }
+    }
+
+    /// A value that waited on the record: it may be the field's own write, mapped anew.
+    pub(super) fn waited(
+        value: Value,
+        record: &Record,
+        mapping: &FieldMapping,
+        pending: &PendingValue,
+        version: u32,
+        own: OrgId,
+    ) -> Self {
+        let received = pending.stamp;
+        let present = record.fields.get(&mapping.local).map(|field| field.stamp);
+        let stamp = match present.filter(|present| present.write() == received.write()) {
+            Some(present) => received.revised(present, own),
+            None => received,
+        };
+        let origin = Origin { mapping: version, ..pending.origin };
+        let origin = (!pending.orphan).then_some(origin);
+        if mapping.inputs.is_empty() {
+            return Self::came(value, stamp, received, origin, own);
+        }
+        // What is computed has the stamp of what it is computed from, and is nobody's write.
+        Self { value, stamp, origin, received: (stamp != received).then_some(received) }
     }
 }
 
@@ -105,17 +148,8 @@ pub(super) fn pending_candidates(draft: &Draft<'_>, record: &Record, besides: &C
             let computed = computed_anew(draft, connection, rule, mapping, record);
             let incoming = computed.as_ref().unwrap_or(&pending.incoming);
             let value = links::waited(draft, connection, rule, mapping, incoming, field)?;
-            let origin = Origin { connection: connection.id, mapping: rule.version };
-            let origin = (!pending.orphan).then_some(origin);
-            // What waits may be the field's own write, mapped anew.
-            let present = record.fields.get(name).map(|field| field.stamp);
-            let own = state.org.as_ref()?.id;
-            let stamp = match present.filter(|present| present.write() == pending.stamp.write()) {
-                Some(present) => pending.stamp.revised(present, own),
-                None => pending.stamp,
-            };
-            let received = (stamp != pending.stamp).then_some(pending.stamp);
-            Some((name.clone(), Candidate { value, stamp, origin, received }))
+            let own = draft.org().id;
+            Some((name.clone(), Candidate::waited(value, record, mapping, pending, rule.version, own)))
         })
         .collect()
 }

@@ -2,14 +2,14 @@
 
 use tieline_core::command::{Command, Pause};
 use tieline_core::event::IncarnationCause;
-use tieline_core::message::{EndReason, Refuse, ShareEnded};
+use tieline_core::message::{EndReason, Message, Recreate, Refuse, ShareEnded, Snapshot};
 use tieline_core::outcome::Outcome;
 use tieline_core::reason::ReasonCode;
 use tieline_core::state::ShareStatus;
 use tieline_core::value::Value;
-use tieline_core::{ConnectionId, Incarnation, OrgId, ShareId};
+use tieline_core::{ConnectionId, Incarnation, OrgId, RecordId, ShareId, Stamp};
 
-use crate::kit::{Both, Org, Partner, at, content, deal, name, offer_of, stamp};
+use crate::kit::{Both, Org, Partner, at, content, deal, grant_of, name, offer_of, snapshot_of, stamp};
 
 /// Begins a new life of `org`, whose lost tail was noticed by the partner's word.
 fn find_loss(org: &mut Org, partner: &mut Org, connection: ConnectionId) {
@@ -99,4 +99,54 @@ fn a_refusal_of_a_held_offer_leaves_a_later_one() {
     assert_eq!((known.generation, known.status), (3, ShareStatus::Offered));
     let counts = here.connection(connection).inbound.counts;
     assert!(counts.balanced() && counts.of(Outcome::Held) == 0, "{counts:?}");
+}
+
+/// The whole record is gone, and a holder's word makes it again: our writes are ours, a revision higher, for others may
+/// hold them as they were first and mappings need not invert. That a field was emptied is known, too.
+#[test]
+fn a_record_that_its_org_forgot_comes_back_with_its_own_writes() {
+    let mut here = Org::new("acme", deal());
+    let mut partner = Partner::of(&mut here, "globex");
+    let own = here.state().org.as_ref().unwrap().id;
+    let (cause, above) = (IncarnationCause::Restored, Incarnation(0));
+    here.run(Command::StartIncarnation { cause, connection: None, above });
+    partner.restart();
+    let (record, written) = (RecordId(77), Stamp::new(at(50), own));
+    let phase = Value::Picklist("two".into());
+    let given =
+        content(&[("Title", Value::text("ours")), ("Phase", phase), ("Remark", Value::Null)], written);
+    let recreate = Recreate { object: name("Deal__c"), record, parents: Vec::new() };
+    let lent = Snapshot { recreate: Some(recreate), ..snapshot_of(ShareId(5), 1, given) };
+    assert_eq!(partner.send(&mut here, lent).outcome, Some(Outcome::Applied));
+    let field = |field: &str| here.record(record).fields.get(field).unwrap();
+    let again = written.revised(written, own);
+    assert_eq!((field("Stage").stamp, &field("Stage").source), (again, &None));
+    assert_eq!(field("Name").stamp, again);
+    assert_eq!((&field("Note").value, field("Note").stamp), (&Value::Null, written));
+}
+
+/// The same with a grant for the copy of an earlier generation: it goes back with what else the copy has.
+#[test]
+fn a_write_that_its_org_forgot_and_a_grant_brings_goes_back_revised() {
+    let share = ShareId(1);
+    let mut here = Org::new("acme", deal());
+    let mut partner = Partner::of(&mut here, "globex");
+    let own = here.state().org.as_ref().unwrap().id;
+    let title = |text: &str, stamp| content(&[("Title", Value::text(text))], stamp);
+    let copy = partner.give(&mut here, share, title("theirs", stamp(1, OrgId(1))));
+    partner.send(&mut here, ShareEnded { share, generation: 1, reason: EndReason::Stopped });
+    partner.send(&mut here, offer_of(share, 2));
+    let connection = partner.connection;
+    here.run(Command::Accept { connection, share, owner: None });
+    let head = here.connection(connection).outbox.head().position;
+    let written = Stamp::new(at(50), own);
+    partner.send(&mut here, grant_of(share, 2, title("ours", written)));
+    let again = written.revised(written, own);
+    assert_eq!(here.record(copy).fields.get("Name").unwrap().stamp, again);
+    let sent = here.sent(connection, head);
+    let told = sent.iter().find_map(|message| match message {
+        Message::Snapshot(snapshot) => Some(snapshot.content.stamp_of(&name("Name"))),
+        _ => None,
+    });
+    assert_eq!(told, Some(again), "{sent:?}");
 }

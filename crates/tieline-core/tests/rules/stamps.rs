@@ -28,7 +28,10 @@ and the lesser org loses                | write 10            | globex new 10@lo
 our own write comes back                | write 10            | globex w10 10@me          | unchanged              | 10@me    | - | -
 our own write comes back revised        | write 10            | globex new 10@me+5@other  | unchanged              | 10@me    | - | -
 our own earlier write comes back        | write 5, write 10   | initech w5 5@me           | unchanged              | 10@me    | - | -
-a write of ours that we forgot          | write 10            | globex new 20@me          | applied                | 20@me    | - | initech
+a write of ours that we forgot          | write 10            | globex new 20@me          | applied                | 20@me+1@me | - | globex initech
+what others have of it                  | write 10, globex new 20@me | initech b 20@me    | unchanged              | 20@me+1@me | - | -
+it comes back revised                   | write 10            | globex new 20@me+5@other  | applied                | 20@me+6@me | - | globex initech
+and is revised once more                | write 10, globex new 20@me | globex b 20@me+5@other | unchanged          | 20@me+1@me | - | -
 an equal value takes the later stamp    | write 10            | globex w10 11@low         | unchanged              | 11@low   | - | initech
 an equal value leaves the later stamp   | write 10            | globex w10 9@low          | superseded older_stamp | 10@me    | - | -
 five minutes ahead is not too far       | write 10            | globex new 310@low        | applied                | 310@low  | - | initech
@@ -66,6 +69,8 @@ a later one that is refused, too        | globex long 20@low  | globex long 22@l
 an older one over another share         | globex long 20@low  | initech b 15@low          | applied                | 15@low     | 20@low | globex
 a later one over another share          | globex long 20@low  | initech b 21@low          | applied                | 21@low     | -      | globex
 an older refused one over another share | globex long 20@low  | initech long 15@low       | rejected too_long      | -100@other | 20@low | -
+a write of ours that we forgot          | -                   | globex long 20@me         | rejected too_long      | -100@other | 20@me  | -
+the same again                          | globex long 20@me   | globex long 20@me         | unchanged              | -100@other | 20@me  | -
 a local write exceeds and clears it     | globex long 20@low, write 5 | globex b 20@low   | superseded conflict    | 20'@me     | -      | -
 ";
 
@@ -188,7 +193,7 @@ fn balance(ledger: &str) {
         assert_eq!(record.fields.get("Note").unwrap().stamp, stamp(stamped), "{what}: the stamp");
         let pending = record.pending.get("Note").map(|pending| pending.stamp);
         assert_eq!(pending, (waits != "-").then(|| stamp(waits)), "{what}: what waits");
-        let told = if told == "-" { Vec::new() } else { vec![told] };
+        let told: Vec<&str> = told.split_whitespace().filter(|partner| *partner != "-").collect();
         assert_eq!(desk.told_since(heads), told, "{what}: who is told");
         for connection in desk.here.state().connections.values() {
             assert!(connection.inbound.counts.balanced(), "{what}: {:?}", connection.inbound.counts);

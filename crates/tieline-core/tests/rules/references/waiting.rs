@@ -15,6 +15,15 @@ fn open(org: &mut Org) {
     org.run(Command::DefineObject { schema: Box::new(object(PERSON, None)) });
 }
 
+/// Begins a new life of `b`, and lets both reconcile.
+fn restore(a: &mut Org, b: &mut Org, connection: ConnectionId) {
+    let above = Incarnation(0);
+    b.run(Command::StartIncarnation { cause: IncarnationCause::Restored, connection: None, above });
+    let incarnation = b.state().org.as_ref().unwrap().incarnation;
+    a.run(Command::TakeIncarnation { connection, incarnation });
+    settle(a, b, connection);
+}
+
 /// The target of an older reference comes, and that may not be written: the later reference waits on.
 #[test]
 fn an_older_reference_replaces_no_later_one_that_waits() {
@@ -95,11 +104,7 @@ fn written_at_the_copy() -> (Org, Org, Org, ConnectionId, [RecordId; 3], [ShareI
 #[test]
 fn a_reference_that_is_filled_goes_back_to_whoever_has_lost_it() {
     let (mut a, mut b, _, connection, [person, its_person, firm], [_, of_firm]) = written_at_the_copy();
-    let above = Incarnation(0);
-    b.run(Command::StartIncarnation { cause: IncarnationCause::Restored, connection: None, above });
-    let incarnation = b.state().org.as_ref().unwrap().incarnation;
-    a.run(Command::TakeIncarnation { connection, incarnation });
-    settle(&mut a, &mut b, connection);
+    restore(&mut a, &mut b, connection);
     assert_eq!(refers(&b, its_person, "Firm"), Value::Null, "nobody can say it yet");
     accept(&mut a, connection, of_firm);
     settle(&mut a, &mut b, connection);
@@ -139,4 +144,27 @@ fn a_reference_that_is_filled_goes_to_a_copy_that_was_made_since() {
         check(&a, connection);
         check(&b, connection);
     }
+}
+
+/// The copy of whoever wrote the reference is gone with the write: made anew, it has it again, and the other side keeps it.
+#[test]
+fn a_copy_that_refers_to_itself_does_so_again_after_a_restore() {
+    let (mut a, mut b, connection) = pair(false);
+    let person = a.create("Person__c", &[named("Ada")]);
+    let of_person = forward(&mut a, person, connection);
+    settle(&mut a, &mut b, connection);
+    let before = b.clone();
+    accept(&mut b, connection, of_person);
+    settle(&mut a, &mut b, connection);
+    let its_person = copy(&b, connection, of_person);
+    b.update(its_person, &[("Boss", Value::Reference(its_person))]);
+    settle(&mut a, &mut b, connection);
+    assert_eq!(refers(&a, person, "Boss"), Value::Reference(person));
+    b = before;
+    restore(&mut a, &mut b, connection);
+    let its_person = copy(&b, connection, of_person);
+    assert_eq!(refers(&b, its_person, "Boss"), Value::Reference(its_person));
+    assert_eq!(refers(&a, person, "Boss"), Value::Reference(person));
+    check(&a, connection);
+    check(&b, connection);
 }
