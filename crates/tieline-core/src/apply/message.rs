@@ -234,6 +234,9 @@ pub(super) fn hold_changed(state: &mut State, event: &HoldChanged) {
 pub(super) fn outcomes_reported(state: &mut State, seq: Seq, time: Timestamp, event: &OutcomesReported) {
     take_position(state, event.connection, event.position, seq, time);
     let Some(connection) = state.connections.get_mut(&event.connection) else { return };
-    connection.inbound.unreported.clear();
+    // A message that tells them in the middle of its own events has an outcome that it does not know.
+    let told = event.runs.iter().map(|run| run.count as usize).sum::<usize>();
+    let unreported = &mut connection.inbound.unreported;
+    unreported.drain(..told.min(unreported.len()));
     connection.inbound.told = (event.upto, event.position);
 }

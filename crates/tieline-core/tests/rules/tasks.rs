@@ -211,6 +211,17 @@ fn a_held_task_ends_with_what_it_belongs_to() {
     assert_eq!((active(&a, id), active(&b, id)), (1, 1));
 }
 
+/// What came before the end in its frame is told with it in between, and the end itself after that.
+#[test]
+fn the_end_of_what_a_held_task_belongs_to_is_told_as_well() {
+    let (mut a, mut b, id, record, mine) = with_held_task();
+    a.update(mine, &[("Subject", Value::text("call him"))]);
+    a.run(Command::EndShare { record, connection: id, reason: EndReason::Stopped });
+    settle_all(&mut a, &mut b, id);
+    let (told, ended) = (a.connection(id).outbox.outcomes, b.connection(id).inbound.counts);
+    assert_eq!(told, ended);
+}
+
 /// A partner that was restored from before the acceptance gets the lead and its tasks again.
 #[test]
 fn a_restored_partner_gets_the_tasks_again() {
