@@ -15,7 +15,7 @@ use crate::decide::{share, task};
 use crate::event::{Closing, HoldChanged, OfferReceived, Received};
 use crate::frame::{Chain, FrameHeader};
 use crate::limits::CLOCK_SKEW_US_MAX;
-use crate::message::{Envelope, Message, Offer, ShareEnded, is_counted};
+use crate::message::{EndReason, Envelope, Message, Offer, ShareEnded, is_counted};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::state::{Connection, Share, ShareRole, ShareStatus};
@@ -280,6 +280,11 @@ fn take_offer(draft: &mut Draft<'_>, connection: &Connection, offer: &Offer) -> 
         if share.generation == offer.generation {
             return take_crossing_offer(draft, connection, offer, share);
         }
+    }
+    if let Some(before) = known.filter(|known| is_open(known)) {
+        // That it ended is lost with a former life: what belonged to it has ended all the same.
+        let closing = Closing::Ended(EndReason::Withdrawn);
+        share::close(draft, connection, offer.share, before, closing, false);
     }
     draft.emit(OfferReceived::of(connection.id, offer));
     let Some(rule) = connection.subscribe.get(&offer.object) else {

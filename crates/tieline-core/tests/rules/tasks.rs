@@ -312,6 +312,26 @@ fn a_task_does_not_come_back_to_what_has_ended() {
     }
 }
 
+/// An origin that was put back shares a task with what has ended since. That its holder offers that anew is all that it
+/// hears of the end: the task ends there, too.
+#[test]
+fn a_later_offer_of_what_a_task_belongs_to_ends_the_task() {
+    let (mut a, mut b, id) = pair();
+    let record = lead(&mut a);
+    let mine = task(&mut a, "call", "Not Started", record);
+    forward(&mut a, record, id, Forwarding::default());
+    let copy = accept(&mut a, &mut b, id).unwrap();
+    let mut before = a.clone();
+    b.run(Command::EndShare { record: copy, connection: id, reason: EndReason::Stopped });
+    forward(&mut b, copy, id, Forwarding::default());
+    settle_all(&mut a, &mut b, id);
+    before.run(Command::Forward { record: mine, connection: id });
+    put_back(&mut before, &a, &mut b, id);
+    assert_eq!((active(&before, id), tasks(&b, id)), (0, Vec::new()));
+    let again = accept(&mut b, &mut before, id);
+    assert_eq!((again, active(&before, id)), (Some(record), 0));
+}
+
 /// How many tasks stand for all: the ids of some shares come before that of what they belong to.
 const MANY: usize = 8;
 
