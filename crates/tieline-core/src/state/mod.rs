@@ -68,8 +68,8 @@ use crate::{
     RecordId, ReportName, RoleName, Seq, ShareId, Timestamp, TokenId, UserName,
 };
 
-/// The version of the serialised form; a snapshot of another one is not read.
-pub const STATE_FORMAT: u32 = 5;
+/// The version of the serialised form, and of what events make of it; a snapshot of another one is not read.
+pub const STATE_FORMAT: u32 = 6;
 
 /// Most alarms that the state keeps; the log keeps all.
 const ALARMS_KEPT: usize = 100;
