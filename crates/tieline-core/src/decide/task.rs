@@ -13,10 +13,10 @@ use crate::decide::fields::FieldsEnd;
 use crate::decide::links::links as links_of;
 use crate::decide::receive::{Ending, FOR_PARENT};
 use crate::decide::write::{Candidates, is_open, partner_takes, shared_content};
-use crate::decide::{copy, jobs, links, settle};
-use crate::event::{ChildGranted, Event, OfferReceived};
+use crate::decide::{copy, jobs, links, settle, share};
+use crate::event::{ChildGranted, Closing, Event, OfferReceived};
 use crate::job::JobKind;
-use crate::message::{ChildGrant, Message, ParentLink};
+use crate::message::{ChildGrant, EndReason, Message, ParentLink};
 use crate::outcome::Outcome;
 use crate::reason::{Reason, ReasonCode};
 use crate::sharing::{is_closed, is_task, parent_fields, status_field};
@@ -209,7 +209,7 @@ pub(super) fn one_of(
     if known.is_some_and(is_open) || !choice.takes(is_closed(record.value(&status_field()))) {
         return Ok(false);
     }
-    super::share::published(connection, &record.object)?;
+    share::published(connection, &record.object)?;
     forward(draft, connection, task, record).map(|_| true)
 }
 
@@ -293,21 +293,28 @@ pub(super) fn awaits(connection: &Connection, grant: &ChildGrant) -> Option<Endi
 pub(super) fn release_or_end(draft: &mut Draft<'_>, connection: &Connection, parent: ShareId) {
     let stands =
         |link: &ParentLink| link.share != parent && connection.shares.get(&link.share).is_some_and(is_open);
-    let ends = |held: &HeldMessage| match Message::decode(held.kind, &held.body) {
-        Ok(Message::ChildGrant(grant)) => !grant.parents.iter().any(stands),
-        _ => false,
+    let ending = |held: &HeldMessage| match Message::decode(held.kind, &held.body) {
+        Ok(Message::ChildGrant(grant)) => Some(grant).filter(|grant| !grant.parents.iter().any(stands)),
+        _ => None,
     };
-    let (ended, others): (Vec<_>, Vec<_>) = connection.held_for(parent).partition(|(_, held)| ends(held));
+    let (mut ended, mut others) = (Vec::new(), Vec::new());
+    for (position, held) in connection.held_for(parent) {
+        match ending(held) {
+            Some(grant) => ended.push((position, grant)),
+            None => others.push(position),
+        }
+    }
     if !ended.is_empty() {
         // That it was held is told before how it ended.
         settle::report(draft, connection);
     }
-    for (position, held) in ended {
+    for (position, grant) in ended {
         let reason =
             Reason::new(ReasonCode::ShareInactive, "what the task belongs to is not shared any more");
-        settle::settle_held(draft, connection, position, Outcome::Filtered, held.share, vec![reason]);
+        settle::settle_held(draft, connection, position, Outcome::Filtered, Some(grant.share), vec![reason]);
+        pass_over(draft, connection, &grant);
     }
-    links::try_again(draft, connection, others.into_iter().map(|(position, _)| position).collect());
+    links::try_again(draft, connection, others);
 }
 
 /// Takes a task that follows its parent: it is created beside it.
@@ -319,6 +326,7 @@ pub(super) fn take(
 ) -> FieldsEnd {
     let is_here = |link: &ParentLink| parent_of(draft.state, connection, link).is_some();
     if !grant.parents.iter().any(is_here) {
+        pass_over(draft, connection, grant);
         return FieldsEnd::inactive("what the task belongs to is not shared here");
     }
     let known = connection.shares.get(&grant.share);
@@ -348,6 +356,15 @@ pub(super) fn take(
         parents: grant.parents.clone(),
     });
     copy::take_content(draft, connection, position, grant.share, &share, grant.generation, &grant.content)
+}
+
+/// A task comes to nothing. Its share has had that generation all the same, on both sides: the next one would be taken for
+/// it.
+fn pass_over(draft: &mut Draft<'_>, connection: &Connection, grant: &ChildGrant) {
+    let known = connection.shares.get(&grant.share);
+    let Some(known) = known.filter(|known| known.generation < grant.generation) else { return };
+    let had = Share { generation: grant.generation, ..known.clone() };
+    share::close(draft, connection, grant.share, &had, Closing::Ended(EndReason::Withdrawn), false);
 }
 
 /// The record here that a task belongs to.

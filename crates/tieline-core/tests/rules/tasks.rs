@@ -312,6 +312,33 @@ fn a_task_does_not_come_back_to_what_has_ended() {
     }
 }
 
+/// A task is shared back while what it belongs to ends: it comes to nothing, and both sides know that it had that
+/// generation. The next one would be passed over where it is known.
+#[test]
+fn a_task_that_came_to_nothing_is_shared_anew() {
+    let (mut a, mut b, id) = pair();
+    let record = lead(&mut a);
+    let mine = task(&mut a, "call", "Not Started", record);
+    forward(&mut a, record, id, with_tasks(TaskChoice::All));
+    accept(&mut a, &mut b, id).unwrap();
+    let share = a.record(mine).share_over(id).unwrap();
+    let theirs = b.state().share(id, share).unwrap().record.unwrap();
+    a.run(Command::EndShare { record: mine, connection: id, reason: EndReason::Stopped });
+    settle_all(&mut a, &mut b, id);
+    let known = |org: &Org| org.state().share(id, share).map(|share| (share.generation, share.status));
+
+    b.run(Command::Forward { record: theirs, connection: id });
+    a.run(Command::EndShare { record, connection: id, reason: EndReason::Stopped });
+    settle_all(&mut a, &mut b, id);
+    assert_eq!((active(&a, id), active(&b, id)), (0, 0));
+    assert_eq!(known(&a).map(|known| known.0), known(&b).map(|known| known.0));
+
+    forward(&mut a, record, id, with_tasks(TaskChoice::All));
+    accept(&mut a, &mut b, id).unwrap();
+    assert_eq!(known(&a), Some((3, ShareStatus::Active)));
+    assert_eq!(known(&a), known(&b));
+}
+
 /// An origin that was put back shares a task with what has ended since. That its holder offers that anew is all that it
 /// hears of the end: the task ends there, too.
 #[test]
