@@ -9,10 +9,10 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tieline_core::log::Log;
+use tieline_core::log::{Group, Log};
 use tieline_store::SledLog;
 
 use crate::org::Shared;
@@ -82,9 +82,15 @@ impl Storage {
         or_end(disk.log.rest());
     }
 
+    /// The log, for this thread alone. A thread that panicked over it has left it as an error would:
+    /// nothing may be tried again.
     fn disk(&self) -> MutexGuard<'_, Disk> {
-        // A thread that panics over the log ends the process: nobody comes by here after it.
-        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.disk.lock().unwrap_or_else(|_| {
+            tracing::error!(
+                "a thread of the log ended by a panic: the process ends, nothing unconfirmed was seen"
+            );
+            std::process::exit(crate::EXIT_LOG_FAILED)
+        })
     }
 
     fn store(&self, batches: Vec<Batch>) {
@@ -111,7 +117,7 @@ fn make_durable(shared: &Shared, log: &mut SledLog, batches: &[Batch]) {
     let mut events = 0;
     for batch in batches.iter().filter(|batch| !batch.groups.is_empty()) {
         or_end(log.append(&batch.groups));
-        events += batch.last.0 + 1 - batch.first.0;
+        events += batch.groups.iter().map(Group::len).sum::<usize>() as u64;
     }
     if events == 0 {
         return;

@@ -15,7 +15,7 @@ const TAIL_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Default)]
 struct Kept {
-    /// By their numbers, which rise.
+    /// With their numbers, which rise, beside them: a search touches no event.
     events: VecDeque<(Seq, Arc<Leaving>)>,
     bytes: usize,
 }
@@ -103,5 +103,55 @@ impl Tail {
     fn read(&self, seq: Seq) -> Result<(Seq, Timestamp, Event), TailError> {
         let stored = self.log.event(seq)?.ok_or(TailError::Missing(seq))?;
         Ok((seq, stored.time, Event::decode(stored.kind, &stored.body)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tieline_core::Incarnation;
+    use tieline_core::event::GroupRemoved;
+    use tieline_core::log::{Group, Log};
+    use tieline_store::{Config, SledLog};
+
+    const EVENTS: u64 = 20;
+
+    #[test]
+    fn what_is_forgotten_beyond_the_bound_is_read_from_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { free_bytes_min: 0, ..Config::new(dir.path().join("log")) };
+        let mut log = SledLog::open(&config, Incarnation(1)).unwrap();
+        let event = |n: u64| {
+            Event::from(GroupRemoved {
+                group: format!("g{n}").parse().unwrap(),
+                actor: "ann".parse().unwrap(),
+            })
+        };
+        let groups = (1..=EVENTS).map(|n| {
+            let mut group = Group::new(Timestamp(n as i64));
+            group.push_with(event(n).kind(), |out| event(n).encode_body(out));
+            group
+        });
+        log.append(&groups.collect::<Vec<_>>()).unwrap();
+        log.flush().unwrap();
+
+        let tail = Tail::new(log.reader());
+        let bytes = TAIL_BYTES_MAX / 8;
+        let leaving = |n| Leaving { seq: Seq(n), time: Timestamp(n as i64), event: event(n), bytes };
+        // Each second one may leave.
+        tail.keep((1..=EVENTS).filter(|n| n % 2 == 0).map(|n| Arc::new(leaving(n))).collect());
+        tail.trim();
+        let seqs: Vec<Seq> = (1..=EVENTS).map(Seq).collect();
+        let kept: Vec<u64> = tail.kept(&seqs).iter().flatten().map(|kept| kept.seq.0).collect();
+        assert_eq!(kept, [6, 8, 10, 12, 14, 16, 18, 20], "the newest that fit");
+        let mut given = Vec::new();
+        let all = |seq: Seq, time: Timestamp, found: &Event| {
+            assert_eq!((time, found), (Timestamp(seq.0 as i64), &event(seq.0)));
+            given.push(seq);
+            true
+        };
+        tail.events(&seqs, all).unwrap();
+        assert_eq!(given, seqs);
+        assert!(matches!(tail.events(&[Seq(EVENTS + 1)], |_, _, _| true), Err(TailError::Missing(_))));
     }
 }

@@ -34,8 +34,6 @@ pub(crate) struct Batch {
     pub(crate) groups: Vec<Group>,
     /// Their events that may leave.
     pub(crate) leaving: Vec<Arc<Leaving>>,
-    /// The number of the first event.
-    pub(crate) first: Seq,
     /// The number of the last event.
     pub(crate) last: Seq,
     pub(crate) bytes: usize,
@@ -64,12 +62,10 @@ fn one_batch(shared: &Arc<Shared>, clock: &mut Clock, first: Work) -> Option<Bat
     shared.tail.trim();
     let mut engine = shared.engine.write().unwrap_or_else(PoisonError::into_inner);
     let known = incarnation(&engine);
-    let start = engine.state().seq;
     let mut batch = Batch {
         groups: Vec::new(),
         leaving: Vec::new(),
-        first: start.next(),
-        last: start,
+        last: engine.state().seq,
         bytes: 0,
         incarnation: None,
         releases: Vec::new(),
